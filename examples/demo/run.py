@@ -1,0 +1,152 @@
+"""Runs the demo: the application under `opentelemetry-instrument`, its telemetry into a file, the file as a tree.
+
+Without OPENAI_API_KEY the application talks to a local stand-in for the API; with it, to the real one (or to what
+OPENAI_BASE_URL says). `make demo` sets up an environment and runs this in it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+APPLICATION = EXAMPLES / "demo" / "app.py"
+TELEMETRY = ROOT / "out" / "demo.jsonl"
+SCRIPTS = Path(sys.executable).parent
+
+START_SECONDS = 20
+RUN_SECONDS = 300
+
+INSTRUMENTATION = {
+    "OTEL_SERVICE_NAME": "demo",
+    "OTEL_TRACES_EXPORTER": "otlp_json_file",
+    "OTEL_METRICS_EXPORTER": "otlp_json_file",
+    "OTEL_LOGS_EXPORTER": "otlp_json_file",
+    # Off by default. The demo's texts are made up, so here they may be shown.
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+}
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if os.environ.get("OPENAI_API_KEY"):
+            say(f"Using {os.environ.get('OPENAI_BASE_URL') or 'the OpenAI API'} with the key in OPENAI_API_KEY.")
+            run_application({})
+        else:
+            with stand_in() as base_url:
+                say(f"No OPENAI_API_KEY: using a local stand-in for the API at {base_url}")
+                run_application(stand_in_settings(base_url))
+        show()
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """The local API on a free port, for as long as the block runs; its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "standin.openai", "--port", "0"],
+        env=os.environ | {"PYTHONPATH": str(EXAMPLES)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield first_line(process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    said: queue.Queue[str] = queue.Queue()
+    output = process.stdout
+    assert output is not None
+    threading.Thread(target=lambda: said.put(output.readline().strip()), daemon=True).start()
+    try:
+        address = said.get(timeout=START_SECONDS)
+    except queue.Empty:
+        raise DemoError(f"the stand-in did not start within {START_SECONDS} s") from None
+    if not address.startswith("http"):
+        raise DemoError(f"the stand-in did not start (it said {address!r}); the reason should stand above")
+    return address
+
+
+def stand_in_settings(base_url: str) -> dict[str, str]:
+    return {
+        "OPENAI_API_KEY": "stand-in",
+        "OPENAI_BASE_URL": base_url,
+        "DEMO_RETIRED_MODEL": "error-404",
+        # A proxy of the environment has no business with a local address.
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def run_application(settings: dict[str, str]) -> None:
+    """The application as it is, under the OpenTelemetry launcher. The exporter writes to standard output."""
+    launcher = SCRIPTS / "opentelemetry-instrument"
+    if not launcher.exists():
+        raise DemoError(f"{launcher} is missing: run `make demo`, or install this package with the extra `otlp`")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    TELEMETRY.parent.mkdir(parents=True, exist_ok=True)
+    say(f"\n$ opentelemetry-instrument python {APPLICATION.relative_to(ROOT)} > {TELEMETRY.relative_to(ROOT)}\n")
+    with TELEMETRY.open("wb") as telemetry:
+        try:
+            finished = subprocess.run(
+                [launcher, sys.executable, APPLICATION],
+                env=inherited | INSTRUMENTATION | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=telemetry,
+                timeout=RUN_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DemoError(f"the application did not end within {RUN_SECONDS} s") from None
+    if finished.returncode:
+        raise DemoError(f"the application failed with exit code {finished.returncode}; the reason should stand above")
+    if b'"gen_ai.operation.name"' not in TELEMETRY.read_bytes():
+        raise DemoError(f"the application ran, but {TELEMETRY} holds no span of a model call; is otel-llm installed?")
+
+
+def show() -> None:
+    file = str(TELEMETRY.relative_to(ROOT))
+    command = [sys.executable, "-m", "otel_llm.cli", "view"]
+    say(f"\n$ otel-llm view {file}\n")
+    if subprocess.run([*command, file], cwd=ROOT, check=False).returncode:
+        raise DemoError("the trace could not be shown; the reason should stand above")
+    tool = SCRIPTS / "otel-llm"
+    shown = tool.relative_to(ROOT) if tool.is_relative_to(ROOT) else tool
+    say("\nCapturing messages is off by default; the demo has it on. To read them:")
+    say(f"$ {shown} view --content {file}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""OpenTelemetry for LLM applications: spans, metrics and events by the GenAI semantic conventions."""
+
+from .api import instrument, uninstrument
+from .config import ContentCapture, MetricGeneration, Settings
+from .version import __version__
+
+__all__ = ["ContentCapture", "MetricGeneration", "Settings", "__version__", "instrument", "uninstrument"]

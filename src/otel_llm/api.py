@@ -1,0 +1,66 @@
+"""Instrumenting from code, for applications that do not start under ``opentelemetry-instrument``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from .config import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from .instrumentor import Instrumentor
+
+_PREFIX = "otel_llm_"
+
+
+def _instrumentors(libraries: Iterable[str] | None) -> list[Instrumentor]:
+    found = {
+        point.name.removeprefix(_PREFIX): point
+        for point in entry_points(group="opentelemetry_instrumentor")
+        if point.name.startswith(_PREFIX)
+    }
+    wanted = list(found if libraries is None else libraries)
+    if unknown := [library for library in wanted if library not in found]:
+        raise ValueError(f"otel-llm does not instrument {', '.join(unknown)}; it knows {', '.join(sorted(found))}")
+    made: list[Any] = [found[library].load()() for library in wanted]
+    return made
+
+
+def instrument(
+    *libraries: str,
+    settings: Settings | None = None,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+) -> None:
+    """Instrument ``libraries`` (such as ``"openai"``; default: all that are supported), imported already or later.
+
+    Nothing is imported by it; a library that is not installed is no error. What is instrumented already stays as it
+    is. Settings default to the environment's, providers to the global ones.
+
+    :raises ValueError: for a library that otel-llm does not know.
+    """
+    for instrumentor in _instrumentors(libraries or None):
+        if not instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.instrument(
+                skip_dep_check=True,
+                settings=settings,
+                tracer_provider=tracer_provider,
+                meter_provider=meter_provider,
+                logger_provider=logger_provider,
+            )
+
+
+def uninstrument(*libraries: str) -> None:
+    """Put back the original functions of ``libraries`` (default: of all).
+
+    :raises ValueError: for a library that otel-llm does not know.
+    """
+    for instrumentor in _instrumentors(libraries or None):
+        if instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.uninstrument()

@@ -1,0 +1,338 @@
+"""One GenAI operation: its span, metrics, event and content; started once and ended exactly once.
+
+A provider maps its SDK's request to :class:`Request` and its answer to :class:`Response`; everything
+telemetry is here. Times are seconds of one monotonic clock, so that the duration metric equals the span's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter_ns, time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+
+from . import errors, guard
+from . import semconv as s
+from .messages import Content, Json, encode
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from .telemetry import Telemetry
+
+AttributeValue = str | bool | int | float | Sequence[str]
+
+_METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
+
+
+@dataclass(slots=True)
+class Request:
+    """What the caller asked for.
+
+    ``operation`` and ``model`` name the span; ``attributes`` is all that is known at the start, operation and
+    provider included (a sampler sees it). ``choices`` is how many finish reasons are expected. ``content`` is
+    called only when content is captured.
+    """
+
+    operation: str
+    model: str | None
+    attributes: dict[str, AttributeValue]
+    choices: int = 1
+    content: Callable[[], Content] | None = None
+
+
+@dataclass(slots=True)
+class Response:
+    """What the provider answered; what it left out is ``None`` or absent.
+
+    ``usage`` maps usage attributes to tokens. ``metric_attributes`` go on span and metrics, ``attributes`` on the
+    span alone. ``finish_reasons`` has ``None`` where a reason is missing. ``output`` gives the output messages and
+    is called only when content is captured. ``error`` is the code of an error that came as an answer.
+    """
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: list[str | None] | None = None
+    usage: dict[str, int] = field(default_factory=dict)
+    attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    metric_attributes: dict[str, str] = field(default_factory=dict)
+    output: Callable[[], list[Json]] | None = None
+    error: str | None = None
+
+
+class Call:
+    """An operation under way. Not reusable; every method after the end does nothing."""
+
+    __slots__ = (
+        "_content",
+        "_first_chunk_ns",
+        "_last_chunk_ns",
+        "_open",
+        "_start_ns",
+        "_started_at",
+        "_telemetry",
+        "context",
+        "recording",
+        "request",
+        "span",
+    )
+
+    def __init__(self, telemetry: Telemetry, request: Request) -> None:
+        """Start the span. ``context`` is the current one with the span in it, for the work inside."""
+        self._telemetry = telemetry
+        self.request = request
+        self._open = [None]  # popped by whoever ends the call: atomic, unlike a flag
+        self._first_chunk_ns = 0
+        self._last_chunk_ns = 0
+        self._content: dict[str, list[Json]] = {}
+        parent = otel_context.get_current()
+        self._started_at = time_ns()
+        self._start_ns = perf_counter_ns()
+        name = f"{request.operation} {request.model}" if request.model else request.operation
+        self.span = telemetry.tracer.start_span(
+            name, parent, SpanKind.CLIENT, request.attributes, start_time=self._started_at
+        )
+        self.context: Context = set_span_in_context(self.span, parent)
+        self.recording = self.span.is_recording()
+        if telemetry.captures_content and request.content is not None:
+            self._record_input(request.content)
+
+    # --- content ---------------------------------------------------------------------------
+
+    @guard.never_raise
+    def _record_input(self, content: Callable[[], Content]) -> None:
+        if self._wants_content():
+            # Now, not at the end: the caller may change its messages while the answer streams.
+            self._record_content(content().by_attribute())
+
+    def _wants_content(self) -> bool:
+        capture = self._telemetry.settings.capture_content
+        return (self.recording and capture.on_span) or (self._telemetry.logged and capture.on_event)
+
+    def _record_content(self, parts: Mapping[str, list[Json]]) -> None:
+        settings = self._telemetry.settings
+        on_span = self.recording and settings.capture_content.on_span
+        truncated = []
+        for name, value in parts.items():
+            encoded, bounded, cut = encode(value, settings.content_max_bytes)
+            self._content[name] = bounded
+            if cut:
+                truncated.append(name)
+            if on_span:
+                self.span.set_attribute(name, encoded)
+        if truncated and on_span:
+            self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, truncated)
+
+    @guard.never_raise
+    def _record_output(self, output: Callable[[], list[Json]]) -> None:
+        if self._wants_content() and (messages := output()):
+            self._record_content({s.OUTPUT_MESSAGES: messages})
+
+    # --- chunks of a stream ----------------------------------------------------------------------
+
+    def chunk(self, now_ns: int) -> None:
+        """Note that a chunk of the answer has come at ``now_ns`` of ``perf_counter_ns``."""
+        self._last_chunk_ns = now_ns
+        if not self._first_chunk_ns:
+            self._first_chunk_ns = now_ns
+
+    @property
+    def ended(self) -> bool:
+        return not self._open
+
+    # --- the end -------------------------------------------------------------------------------
+
+    @guard.never_raise
+    def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
+        """End the call with the provider's answer. ``outcome`` says how a stream ended, other than by its end."""
+        error = response.error if response is not None else None
+        self._end(response, error, {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
+
+    @guard.never_raise
+    def fail(self, error: BaseException, response: Response | None = None) -> None:
+        """End the call with ``error``; ``response`` is what had come of the answer before."""
+        ended = self._end(response, errors.error_type(error), errors.provider_attributes(error), error)
+        if ended and self._telemetry.logged:
+            with_message = self._telemetry.captures_content
+            self._emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, errors.event_attributes(error, with_message))
+
+    def _end(
+        self,
+        response: Response | None,
+        error_type: str | None,
+        attributes: Mapping[str, AttributeValue],
+        error: BaseException | None = None,
+    ) -> bool:
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        duration_ns = perf_counter_ns() - self._start_ns
+        try:
+            self._record_end(response or Response(), duration_ns, error_type, attributes, error)
+        finally:
+            self.span.end(self._started_at + duration_ns)
+        return True
+
+    def _record_end(
+        self,
+        response: Response,
+        duration_ns: int,
+        error_type: str | None,
+        attributes: Mapping[str, AttributeValue],
+        error: BaseException | None,
+    ) -> None:
+        telemetry = self._telemetry
+        seconds = duration_ns / 1e9
+        speed = self._stream_speed(response, seconds)
+        if telemetry.captures_content and response.output is not None:
+            self._record_output(response.output)
+        ending: dict[str, AttributeValue] = {}
+        if self.recording or telemetry.emits_event:
+            ending = {**attributes, **self._response_attributes(response, error_type), **speed}
+        if self.recording:
+            self.span.set_attributes(ending)
+            if error_type is not None:
+                text = errors.message(error) if error is not None and telemetry.captures_content else None
+                self.span.set_status(Status(StatusCode.ERROR, text))
+        if telemetry.measured and s.OPERATION_NAME in self.request.attributes:
+            self._record_metrics(response, seconds, error_type, speed)
+        if telemetry.emits_event and self.request.operation in s.INFERENCE_OPERATIONS:
+            self._emit(
+                s.EVENT_OPERATION_DETAILS,
+                SeverityNumber.DEBUG,
+                {
+                    **self.request.attributes,
+                    **ending,
+                    **(self._content if telemetry.settings.capture_content.on_event else {}),
+                },
+            )
+
+    def _response_attributes(self, response: Response, error_type: str | None) -> dict[str, AttributeValue]:
+        attributes: dict[str, AttributeValue] = {**response.metric_attributes, **response.attributes, **response.usage}
+        if response.id is not None:
+            attributes[s.RESPONSE_ID] = response.id
+        if response.model is not None:
+            attributes[s.RESPONSE_MODEL] = response.model
+        reasons = response.finish_reasons
+        if reasons is None and error_type is not None and self.request.operation in s.INFERENCE_OPERATIONS:
+            reasons = [None] * self.request.choices
+        if reasons:
+            # The conventions' word for a reason that was expected and did not come.
+            attributes[s.RESPONSE_FINISH_REASONS] = [reason or "error" for reason in reasons]
+        if self._first_chunk_ns:
+            attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_chunk_ns - self._start_ns) / 1e9
+        if error_type is not None:
+            attributes[s.ERROR_TYPE] = error_type
+        return attributes
+
+    def _stream_speed(self, response: Response, seconds: float) -> dict[str, float]:
+        tokens = response.usage.get(s.USAGE_OUTPUT_TOKENS, 0)
+        if not self._first_chunk_ns or not tokens:
+            return {}
+        speed = {s.LLM_OUTPUT_TOKENS_PER_SECOND: tokens / seconds}
+        if tokens > 1:
+            speed[s.LLM_TIME_PER_OUTPUT_TOKEN] = (self._last_chunk_ns - self._first_chunk_ns) / 1e9 / (tokens - 1)
+        return speed
+
+    # --- metrics ---------------------------------------------------------------------------------
+
+    def metric_attributes(self, response_model: str | None) -> dict[str, Any]:
+        """The attributes that every metric of this call has."""
+        known = self.request.attributes
+        attributes: dict[str, Any] = {key: known[key] for key in _METRIC_REQUEST_KEYS if key in known}
+        if response_model is not None:
+            attributes[s.RESPONSE_MODEL] = response_model
+        return attributes
+
+    def chunk_gap(self, seconds: float, attributes: Mapping[str, Any]) -> None:
+        """Record the time from one chunk to the next."""
+        self._telemetry.instruments.chunk(seconds, attributes, self.context)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anyone will see the answer: if not, it need not be read."""
+        return self.recording or self._telemetry.measured or self._telemetry.emits_event
+
+    @property
+    def measured(self) -> bool:
+        """Whether anyone reads the metrics."""
+        return self._telemetry.measured
+
+    def _record_metrics(
+        self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
+    ) -> None:
+        instruments, context = self._telemetry.instruments, self.context
+        inference = self.request.operation in s.INFERENCE_OPERATIONS
+        attributes = self.metric_attributes(response.model)
+        if self._first_chunk_ns:
+            instruments.first_chunk((self._first_chunk_ns - self._start_ns) / 1e9, attributes, context)
+            instruments.stream_speed(
+                speed.get(s.LLM_TIME_PER_OUTPUT_TOKEN),
+                speed.get(s.LLM_OUTPUT_TOKENS_PER_SECOND),
+                attributes,
+                context,
+            )
+        if response.metric_attributes:
+            attributes = {**attributes, **response.metric_attributes}
+        if response.usage:
+            instruments.usage(response.usage, inference, attributes, context)
+        if error_type is not None:
+            attributes = {**attributes, s.ERROR_TYPE: error_type}
+        instruments.duration(seconds, inference, attributes, context)
+
+    def _emit(self, event: str, severity: SeverityNumber, attributes: Mapping[str, Any]) -> None:
+        self._telemetry.logger.emit(
+            LogRecord(
+                timestamp=time_ns(),
+                context=self.context,
+                severity_number=severity,
+                event_name=event,
+                attributes=dict(attributes),
+            )
+        )
+
+
+#: What to do with the SDK's answer: end the call, or see to it that its stream does.
+Complete = Callable[[Call, Any], None]
+
+
+def run(call: Call, complete: Complete, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Run the caller's ``function`` inside ``call`` and return its very result."""
+    token = otel_context.attach(call.context)
+    try:
+        result = function(*args, **kwargs)
+    except BaseException as error:
+        call.fail(error)
+        raise
+    finally:
+        otel_context.detach(token)
+    complete(call, result)
+    return result
+
+
+async def run_async(
+    call: Call, complete: Complete, function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    """:func:`run` for coroutine functions."""
+    token = otel_context.attach(call.context)
+    try:
+        result = await function(*args, **kwargs)
+    except GeneratorExit as error:
+        # A coroutine dropped half-way is closed wherever the garbage collector runs: there is nothing to detach there.
+        call.fail(error)
+        if otel_context.get_current() is not call.context:
+            token = None  # type: ignore[assignment]
+        raise
+    except BaseException as error:
+        call.fail(error)
+        raise
+    finally:
+        if token is not None:
+            otel_context.detach(token)
+    complete(call, result)
+    return result

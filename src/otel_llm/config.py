@@ -1,0 +1,167 @@
+"""One frozen :class:`Settings`, read from the environment once.
+
+==========================================================  ==================================================
+variable                                                    meaning
+==========================================================  ==================================================
+``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``      where prompts and answers are recorded:
+                                                            ``NO_CONTENT`` (default), ``SPAN_ONLY``,
+                                                            ``EVENT_ONLY``, ``SPAN_AND_EVENT``;
+                                                            ``true`` = ``SPAN_ONLY``, ``false`` = ``NO_CONTENT``
+``OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT``                   emit the operation-details event: ``true``/``false``;
+                                                            default: only if content goes to events
+``OTEL_SEMCONV_STABILITY_OPT_IN``                           ``gen_ai_latest_experimental`` sends the newest
+                                                            metrics, with ``/dup`` both generations
+``OTEL_LLM_CONTENT_MAX_BYTES``                              most bytes of one content attribute (65536)
+``OTEL_LLM_CAPTURE_MEDIA``                                  carry base64 media in content, not only describe it
+                                                            (``false``)
+``OTEL_LLM_STREAM_USAGE``                                   ask the provider for the usage of a streamed chat and
+                                                            hide the extra chunk (``false``)
+==========================================================  ==================================================
+
+A value that can't be used gets one warning that names variable, value and default; the application runs on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+_logger = logging.getLogger("otel_llm")
+
+CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+EMIT_EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
+STABILITY_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
+CONTENT_MAX_BYTES = "OTEL_LLM_CONTENT_MAX_BYTES"
+CAPTURE_MEDIA = "OTEL_LLM_CAPTURE_MEDIA"
+STREAM_USAGE = "OTEL_LLM_STREAM_USAGE"
+
+DEFAULT_CONTENT_MAX_BYTES = 65536
+#: Room for the shortest valid JSON of a message with its truncation mark.
+MIN_CONTENT_BYTES = 256
+
+
+class ContentCapture(Enum):
+    """Where the words of prompts and answers are recorded."""
+
+    NO_CONTENT = (False, False)
+    SPAN_ONLY = (True, False)
+    EVENT_ONLY = (False, True)
+    SPAN_AND_EVENT = (True, True)
+
+    @property
+    def on_span(self) -> bool:
+        return self.value[0]
+
+    @property
+    def on_event(self) -> bool:
+        return self.value[1]
+
+
+class MetricGeneration(Enum):
+    """Which metric names are sent: those released tools read, the newest, or both."""
+
+    RELEASED = (True, False)
+    LATEST = (False, True)
+    BOTH = (True, True)
+
+    @property
+    def released(self) -> bool:
+        return self.value[0]
+
+    @property
+    def latest(self) -> bool:
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How otel-llm behaves; see the table in this module for each knob's variable and meaning."""
+
+    capture_content: ContentCapture = ContentCapture.NO_CONTENT
+    emit_event: bool = False
+    metrics: MetricGeneration = MetricGeneration.RELEASED
+    content_max_bytes: int = DEFAULT_CONTENT_MAX_BYTES
+    capture_media: bool = False
+    stream_usage: bool = False
+
+    def __post_init__(self) -> None:
+        if self.content_max_bytes < MIN_CONTENT_BYTES:
+            raise ValueError(
+                f"content_max_bytes must be at least {MIN_CONTENT_BYTES} bytes, not {self.content_max_bytes}"
+            )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read every knob from ``environ`` (default: the process'); bad values warn and fall back."""
+        env = os.environ if environ is None else environ
+        content = _read(env, CAPTURE_CONTENT, _content_mode, ContentCapture.NO_CONTENT)
+        return cls(
+            capture_content=content,
+            emit_event=_read(env, EMIT_EVENT, _boolean, content.on_event),
+            metrics=_read(env, STABILITY_OPT_IN, _metric_generation, MetricGeneration.RELEASED),
+            content_max_bytes=_read(env, CONTENT_MAX_BYTES, _content_bytes, DEFAULT_CONTENT_MAX_BYTES),
+            capture_media=_read(env, CAPTURE_MEDIA, _boolean, False),
+            stream_usage=_read(env, STREAM_USAGE, _boolean, False),
+        )
+
+
+_T = TypeVar("_T")
+
+
+def _read(env: Mapping[str, str], name: str, parse: Callable[[str], _T], default: _T) -> _T:
+    raw = env.get(name, "").strip()
+    if not raw:
+        return default
+    try:
+        return parse(raw)
+    except ValueError as error:
+        shown = default.name if isinstance(default, Enum) else str(default).lower()
+        _logger.warning("%s=%r can't be used: %s; using the default, %s", name, raw, error, shown)
+        return default
+
+
+def _boolean(raw: str) -> bool:
+    value = raw.lower()
+    if value in {"true", "1", "yes", "on"}:
+        return True
+    if value in {"false", "0", "no", "off"}:
+        return False
+    raise ValueError("expected true or false")
+
+
+def _content_mode(raw: str) -> ContentCapture:
+    try:
+        return ContentCapture[raw.upper()]
+    except KeyError:
+        pass
+    try:  # the switch of the instrumentations before the four modes
+        return ContentCapture.SPAN_ONLY if _boolean(raw) else ContentCapture.NO_CONTENT
+    except ValueError:
+        raise ValueError(f"expected one of {', '.join(mode.name for mode in ContentCapture)}") from None
+
+
+def _content_bytes(raw: str) -> int:
+    message = f"expected a whole number of bytes, at least {MIN_CONTENT_BYTES}"
+    try:
+        value = int(raw)
+    except ValueError:
+        raise ValueError(message) from None
+    if value < MIN_CONTENT_BYTES:
+        raise ValueError(message)
+    return value
+
+
+def _metric_generation(raw: str) -> MetricGeneration:
+    # The variable is a list shared with other conventions (http, database, ...): their entries are not ours to judge.
+    entries = {entry.strip().lower() for entry in raw.split(",")}
+    ours = {entry for entry in entries if entry.startswith("gen_ai")}
+    latest = "gen_ai_latest_experimental"
+    if ours - {latest, f"{latest}/dup"}:
+        raise ValueError(f"expected {latest} or {latest}/dup")
+    if f"{latest}/dup" in ours:
+        return MetricGeneration.BOTH
+    return MetricGeneration.LATEST if ours else MetricGeneration.RELEASED

@@ -1,0 +1,209 @@
+"""Content as the conventions' JSON: bounded in bytes, always valid, marked where it was cut.
+
+The shapes are those of the conventions' schemas (``gen-ai-input-messages.json`` and its neighbours).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import semconv as s
+
+Json = Any
+
+#: Strings shorter than this are never cut (types, roles, ids, names): whole messages go first.
+_SHORTEST_CUT = 64
+
+
+@dataclass(slots=True)
+class Content:
+    """What went into a call: messages, instructions given beside them, and tools. ``None``: there were none."""
+
+    messages: list[Json] | None = None
+    instructions: list[Json] | None = None
+    tools: list[Json] | None = None
+
+    def by_attribute(self) -> dict[str, list[Json]]:
+        named = ((s.INPUT_MESSAGES, self.messages), (s.SYSTEM_INSTRUCTIONS, self.instructions))
+        return {name: value for name, value in (*named, (s.TOOL_DEFINITIONS, self.tools)) if value}
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def text(content: Json) -> Json:
+    return {"type": "text", "content": content if isinstance(content, str) else dumps(content)}
+
+
+def reasoning(content: str) -> Json:
+    return {"type": "reasoning", "content": content}
+
+
+def tool_call(call_id: Json, name: Json, arguments: Json) -> Json:
+    """``arguments`` as an object where they are the JSON text of one."""
+    return {"type": "tool_call", "id": _string(call_id), "name": _string(name) or "", "arguments": parsed(arguments)}
+
+
+def tool_call_response(call_id: Json, response: Json) -> Json:
+    return {"type": "tool_call_response", "id": _string(call_id), "response": response}
+
+
+def media(modality: str, url: str, capture_media: bool) -> Json:
+    """A ``data:`` URL as a blob, any other as a reference."""
+    if not url.startswith("data:"):
+        return {"type": "uri", "modality": modality, "uri": url}
+    header, _, data = url[5:].partition(",")
+    return blob(modality, header.partition(";")[0] or None, data, capture_media)
+
+
+def blob(modality: str, mime_type: str | None, data: str, capture_media: bool) -> Json:
+    """Base64 ``data``: carried if ``capture_media``, else described by its size in bytes and SHA-256."""
+    part: dict[str, Json] = {"type": "blob", "modality": modality, "mime_type": mime_type}
+    if capture_media:
+        return {**part, "content": data}
+    try:
+        raw = base64.b64decode(data)
+    except (ValueError, binascii.Error):
+        return {**part, "content": "", "byte_size": len(data)}
+    return {**part, "content": "", "byte_size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+
+
+def _string(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def parsed(arguments: Json) -> Json:
+    """JSON text as what it says; anything else, and text that is no JSON, as it is."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
+
+
+# --- encoding ------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Json:
+    """What ``json`` can't encode by itself: SDK models by their dump, bytes by their size, the rest by its type."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes | bytearray):
+        return f"[{len(value)} bytes]"
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    return f"[{type(value).__qualname__}]"
+
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain, skipkeys=True
+).encode
+
+
+def dumps(value: Json) -> str:
+    """Compact JSON that is valid, also as UTF-8, whatever ``value`` holds."""
+    try:
+        encoded = _encode(value)
+    except ValueError:  # NaN and the infinities, which Python would write and JSON does not know
+        encoded = _encode(json.loads(json.dumps(value, default=_plain, skipkeys=True), parse_constant=str))
+    return utf8(encoded)
+
+
+def utf8(value: str) -> str:
+    """``value`` without lone surrogates: one of them would make an exporter lose its whole batch."""
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace").decode()
+    return value
+
+
+def encode(items: list[Json], max_bytes: int) -> tuple[str, list[Json], bool]:
+    """``items`` as JSON of at most ``max_bytes`` bytes, the same as a structure, and whether anything was cut."""
+    encoded = dumps(items)
+    if len(encoded) <= max_bytes and (encoded.isascii() or len(encoded.encode()) <= max_bytes):
+        return encoded, items, False
+    # A private copy in plain types, so that cutting touches nothing of the caller's.
+    copy: list[Json] = json.loads(encoded)
+    room = max_bytes
+    while room >= _SHORTEST_CUT and (limit := _string_limit(copy, len(encoded.encode()) - room)) >= _SHORTEST_CUT:
+        shortened = _shorten(copy, limit)
+        result = dumps(shortened)
+        if len(result.encode()) <= max_bytes:
+            return result, shortened, True
+        room = room * 3 // 4  # escapes and marks took more than was reckoned
+    return _drop_items(_shorten(copy, _SHORTEST_CUT), max_bytes)
+
+
+def _string_limit(value: Json, excess: int) -> int:
+    """The length in bytes to which the longest strings must come down to save ``excess`` bytes."""
+    lengths = sorted(_string_lengths(value), reverse=True)
+    for position, length in enumerate(lengths, 1):
+        following = lengths[position] if position < len(lengths) else 0
+        # Cutting the first `position` strings to `following` bytes each would save this much.
+        saved = sum(lengths[:position]) - position * following
+        if saved >= excess or not following:
+            return (sum(lengths[:position]) - excess) // position
+        if length < _SHORTEST_CUT:
+            break
+    return 0
+
+
+def _string_lengths(value: Json) -> list[int]:
+    if isinstance(value, str):
+        return [len(value.encode())]
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [length for child in children for length in _string_lengths(child)]
+
+
+def _shorten(value: Json, limit: int) -> Json:
+    if isinstance(value, str):
+        raw = value.encode()
+        if len(raw) <= limit:
+            return value
+        mark = f"…[truncated {len(raw)} bytes]"
+        return raw[: max(limit - len(mark.encode()), 0)].decode(errors="ignore") + mark
+    if isinstance(value, list):
+        return [_shorten(item, limit) for item in value]
+    if isinstance(value, dict):
+        if value.get("type") == "blob" and len(str(value.get("content"))) > limit:
+            return {**value, "content": "", "truncated": True}  # half a picture is none
+        return {key: _shorten(item, limit) for key, item in value.items()}
+    return value
+
+
+def _drop_items(items: list[Json], max_bytes: int) -> tuple[str, list[Json], bool]:
+    """Leave out items from the middle: the first ones (instructions) and the last ones (the question) tell most."""
+    kept = len(items)
+    while kept > 1:
+        kept = kept * 3 // 4
+        head, tail = kept // 2, kept - kept // 2
+        mark = f"[{len(items) - kept} left out]"
+        # Valid as a message, as a part and as a tool definition.
+        gap = {
+            "type": "truncated",
+            "name": mark,
+            "content": mark,
+            "role": "truncated",
+            "parts": [{"type": "truncated"}],
+            "finish_reason": "truncated",
+        }
+        shortened = [*items[:head], gap, *items[len(items) - tail :]]
+        encoded = dumps(shortened)
+        if len(encoded.encode()) <= max_bytes:
+            return encoded, shortened, True
+    # One item alone is too large, by the number of its parts or the keys of its arguments.
+    mark = f"[{len(items)} left out]"
+    only = [{"type": "truncated", "name": mark, "role": "truncated", "parts": [], "finish_reason": "truncated"}]
+    return dumps(only), only, True

@@ -1,0 +1,148 @@
+"""The instruments, by the metric generation in force, and what a call records in them.
+
+The released generation is what ``opentelemetry-util-genai`` 1.3 and the other released emitters send;
+the newest is that of the conventions' main branch (October 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import Counter, Histogram, Meter
+
+from . import semconv as s
+from .config import MetricGeneration
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+MetricAttributes = Mapping[str, str | int]
+
+_MODALITIES = ("text", "image", "audio")
+#: Counters of the newest generation, by what follows ``gen_ai.client.inference.usage.`` and ``gen_ai.usage.``.
+_USAGE_COUNTERS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read.input_tokens",
+    "cache_write.input_tokens",
+    "reasoning.output_tokens",
+)
+
+
+def _histogram(meter: Meter, name: str, unit: str, description: str, buckets: tuple[float, ...]) -> Histogram:
+    return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
+
+
+class Instruments:
+    """Every instrument a call may record in, created once."""
+
+    def __init__(self, meter: Meter, generation: MetricGeneration) -> None:
+        self._released, self._latest = generation.released, generation.latest
+        seconds, token = "s", "{token}"
+        # Beside inference (embeddings, ...) the newest generation keeps the released duration.
+        self._duration = _histogram(
+            meter, s.METRIC_OPERATION_DURATION, seconds, "Duration of a GenAI operation.", s.DURATION_BUCKETS
+        )
+        self._first_chunk: list[Histogram] = []
+        self._chunk: list[Histogram] = []
+        if generation.released:
+            self._tokens = _histogram(
+                meter, s.METRIC_TOKEN_USAGE, token, "Input and output tokens used by an operation.", s.TOKEN_BUCKETS
+            )
+            self._add_chunk_histograms(
+                meter, s.METRIC_OPERATION_TIME_TO_FIRST_CHUNK, s.METRIC_OPERATION_TIME_PER_OUTPUT_CHUNK
+            )
+        if generation.latest:
+            self._inference_duration = _histogram(
+                meter, s.METRIC_INFERENCE_DURATION, seconds, "Duration of an inference.", s.DURATION_BUCKETS
+            )
+            self._inference_tokens = {
+                s.USAGE_INPUT_TOKENS: _histogram(
+                    meter, s.METRIC_INFERENCE_OPERATION_INPUT_TOKENS, token, "Input tokens.", s.TOKEN_BUCKETS
+                ),
+                s.USAGE_OUTPUT_TOKENS: _histogram(
+                    meter, s.METRIC_INFERENCE_OPERATION_OUTPUT_TOKENS, token, "Output tokens.", s.TOKEN_BUCKETS
+                ),
+            }
+            self._usage: dict[str, Counter] = {
+                kind: meter.create_counter(s.METRIC_INFERENCE_USAGE_PREFIX + kind, token, f"Tokens used: {kind}.")
+                for kind in _USAGE_COUNTERS
+            }
+            self._add_chunk_histograms(
+                meter, s.METRIC_INFERENCE_TIME_TO_FIRST_CHUNK, s.METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK
+            )
+        self._time_per_token = _histogram(
+            meter,
+            s.METRIC_LLM_TIME_PER_OUTPUT_TOKEN,
+            seconds,
+            "Average time per output token after the first chunk of a stream.",
+            s.TIME_PER_TOKEN_BUCKETS,
+        )
+        self._tokens_per_second = _histogram(
+            meter,
+            s.METRIC_LLM_OUTPUT_TOKENS_PER_SECOND,
+            "{token}/s",
+            "Output tokens of a stream divided by the duration of the call.",
+            s.TOKENS_PER_SECOND_BUCKETS,
+        )
+
+    def _add_chunk_histograms(self, meter: Meter, first_chunk: str, chunk: str) -> None:
+        self._first_chunk.append(
+            _histogram(meter, first_chunk, "s", "Time from the request to the first chunk.", s.DURATION_BUCKETS)
+        )
+        self._chunk.append(
+            _histogram(meter, chunk, "s", "Time from one chunk of a stream to the next.", s.DURATION_BUCKETS)
+        )
+
+    def duration(self, seconds: float, inference: bool, attributes: MetricAttributes, context: Context) -> None:
+        if self._latest and inference:
+            self._inference_duration.record(seconds, attributes, context)
+            if not self._released:
+                return
+        self._duration.record(seconds, attributes, context)
+
+    def first_chunk(self, seconds: float, attributes: MetricAttributes, context: Context) -> None:
+        for histogram in self._first_chunk:
+            histogram.record(seconds, attributes, context)
+
+    def chunk(self, seconds: float, attributes: MetricAttributes, context: Context) -> None:
+        for histogram in self._chunk:
+            histogram.record(seconds, attributes, context)
+
+    def stream_speed(
+        self, per_token: float | None, per_second: float | None, attributes: MetricAttributes, context: Context
+    ) -> None:
+        if per_token is not None:
+            self._time_per_token.record(per_token, attributes, context)
+        if per_second is not None:
+            self._tokens_per_second.record(per_second, attributes, context)
+
+    def usage(self, usage: Mapping[str, int], inference: bool, attributes: MetricAttributes, context: Context) -> None:
+        """Record the tokens a response reports; what it does not report is not recorded."""
+        if self._released:
+            if (count := usage.get(s.USAGE_INPUT_TOKENS)) is not None:
+                self._tokens.record(count, {**attributes, s.TOKEN_TYPE: "input"}, context)
+            if (count := usage.get(s.USAGE_OUTPUT_TOKENS)) is not None:
+                self._tokens.record(count, {**attributes, s.TOKEN_TYPE: "output"}, context)
+        if self._latest and inference:
+            for name, histogram in self._inference_tokens.items():
+                if (count := usage.get(name)) is not None:
+                    histogram.record(count, attributes, context)
+            for kind, counter in self._usage.items():
+                for modality, count in _by_modality(usage, kind):
+                    counter.add(count, {**attributes, s.TOKEN_MODALITY: modality}, context)
+
+
+def _by_modality(usage: Mapping[str, int], kind: str) -> list[tuple[str, int]]:
+    """Split one count by modality; what the provider does not attribute to one is ``unknown``."""
+    total = usage.get(f"gen_ai.usage.{kind}")
+    if total is None:
+        return []
+    parts = [
+        (modality, count)
+        for modality in _MODALITIES
+        if (count := usage.get(f"gen_ai.usage.{modality}.{kind}")) is not None
+    ]
+    rest = total - sum(count for _, count in parts)
+    return [*parts, ("unknown", rest)] if rest > 0 or not parts else parts

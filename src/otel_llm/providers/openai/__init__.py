@@ -1,0 +1,172 @@
+"""The openai SDK, 1.66 to 3.x.
+
+Every method of every resource, sync and async, parsed, raw or streamed, ends in ``OpenAI.request``. That one method
+(and its async twin) is wrapped; the endpoint it is about to call says what the call is. So a client made before, a
+cached ``with_raw_response``, a helper of the SDK's and ``client.post(...)`` are all seen, once each, with the request
+as it will be sent.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from ... import guard
+from ...call import Call, run, run_async
+from ...instrumentor import Instrumentor
+from ...patching import Target
+from ...semconv import LLM_REQUEST_ID
+from . import chat, embeddings, media, platform, responses
+from .endpoint import Endpoint, Exchange
+from .foreign import ForeignInstrumentation
+from .raw import note_request_id, read_body, watch_response, watch_stream
+from .server import server_of
+
+#: Endpoints by method and path.
+_ENDPOINTS: dict[tuple[str, str], Endpoint] = {
+    ("post", "/chat/completions"): Endpoint(chat.request, chat.response, chat.ChatAccumulator, usage_on_request=True),
+    ("post", "/completions"): Endpoint(
+        chat.completion_request, chat.completion_response, chat.ChatAccumulator, usage_on_request=True
+    ),
+    ("post", "/responses"): Endpoint(responses.request, responses.response, responses.ResponseAccumulator),
+    ("post", "/responses/compact"): Endpoint(responses.compact_request, responses.compacted),
+    ("post", "/embeddings"): Endpoint(embeddings.request, embeddings.response),
+    ("post", "/images/generations"): media.endpoint("image_generation", "image"),
+    ("post", "/images/edits"): media.endpoint("image_edit", "image"),
+    ("post", "/images/variations"): media.endpoint("image_variation", "image"),
+    ("post", "/audio/speech"): media.endpoint("speech", "speech"),
+    ("post", "/audio/transcriptions"): media.endpoint("transcription", "text"),
+    ("post", "/audio/translations"): media.endpoint("translation", "text"),
+    ("post", "/moderations"): platform.endpoint("moderation"),
+    ("post", "/batches"): platform.endpoint("create_batch"),
+}
+#: Endpoints whose path has an id in the middle: method, collection, what follows the id.
+_BY_ID: dict[tuple[str, str, str], Endpoint] = {
+    ("get", "responses", ""): Endpoint(
+        responses.fetch_request, responses.fetched_response, responses.fetch_accumulator
+    ),
+    ("post", "responses", "cancel"): Endpoint(responses.cancel_request, responses.fetched_response),
+    ("get", "batches", ""): platform.endpoint("retrieve_batch"),
+    ("post", "batches", "cancel"): platform.endpoint("cancel_batch"),
+}
+
+
+def _endpoint(method: str, path: str) -> Endpoint | None:
+    method = method.lower()
+    if (found := _ENDPOINTS.get((method, path))) is not None:
+        return found
+    parts = path.partition("?")[0].strip("/").split("/")
+    return _BY_ID.get((method, parts[0], "/".join(parts[2:]))) if len(parts) > 1 else None
+
+
+class _Completion:
+    """Ends a call with what the SDK returned, or sees to it that its stream does."""
+
+    __slots__ = ("_endpoint", "_exchange", "_hide")
+
+    def __init__(self, endpoint: Endpoint, exchange: Exchange, hide: bool) -> None:
+        self._endpoint = endpoint
+        self._exchange = exchange
+        self._hide = chat.is_usage_only if hide else None
+
+    def __call__(self, call: Call, result: Any) -> None:
+        try:
+            self._complete(call, result)
+        except Exception as error:
+            guard.report("openai: reading the answer", error)
+            call.finish()
+
+    def _complete(self, call: Call, result: Any) -> None:
+        if not call.wanted:
+            call.finish()
+        elif hasattr(result, "_iterator"):
+            watch_stream(call, self._endpoint, self._exchange, result, self._hide)
+        elif (response := getattr(result, "http_response", None)) is not None:
+            if response.is_closed:
+                self._finish_raw(call, response)
+            else:
+                watch_response(call, self._endpoint, self._exchange, response)
+        elif hasattr(result, "is_closed"):  # ``cast_to=httpx.Response``
+            self._finish_raw(call, result)
+        else:
+            response = self._endpoint.response(self._exchange, result)
+            if (request_id := getattr(result, "_request_id", None)) is not None:
+                response.attributes[LLM_REQUEST_ID] = request_id
+            call.finish(response)
+
+    def _finish_raw(self, call: Call, http_response: Any) -> None:
+        note_request_id(call, http_response)
+        call.finish(self._endpoint.response(self._exchange, read_body(http_response)))
+
+
+class OpenAIInstrumentor(Instrumentor):
+    """Instruments the ``openai`` package."""
+
+    library = "openai"
+    supported = ">=1.66.0,<4"
+
+    def targets(self) -> list[Target]:
+        self._foreign = ForeignInstrumentation()
+        return [
+            Target("openai", "OpenAI.request", self._request),
+            Target("openai", "AsyncOpenAI.request", self._request_async),
+        ]
+
+    def _request(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        begun = self._begin(client, args, kwargs)
+        if begun is None:
+            return wrapped(*args, **kwargs)
+        call, completion, args = begun
+        return run(call, completion, wrapped, args, kwargs)
+
+    async def _request_async(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        begun = self._begin(client, args, kwargs)
+        if begun is None:
+            return await wrapped(*args, **kwargs)
+        call, completion, args = begun
+        return await run_async(call, completion, wrapped, args, kwargs)
+
+    @guard.never_raise
+    def _begin(
+        self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Call, _Completion, tuple[Any, ...]] | None:
+        """Start the call that ``client.request(cast_to, options, ...)`` is, if it is one of ours to trace."""
+        telemetry = self.telemetry
+        if not (telemetry.enabled() and self.active and len(args) > 1 and is_instrumentation_enabled()):
+            return None
+        options = args[1]
+        endpoint = _endpoint(options.method, options.url)
+        if endpoint is None or self._foreign.watches(client):
+            return None
+        settings = telemetry.settings
+        body = options.json_data if isinstance(options.json_data, dict) else dict(options.params)
+        if options.extra_json:
+            body = {**body, **options.extra_json}
+        exchange = Exchange(
+            server_of(client),
+            options.url,
+            body,
+            bool(kwargs.get("stream")),
+            telemetry.captures_content,
+            settings.capture_media,
+        )
+        ask_usage = settings.stream_usage and exchange.stream and endpoint.usage_on_request and not _is_raw(options)
+        ask_usage = ask_usage and "include_usage" not in (body.get("stream_options") or {})
+        if ask_usage:
+            options = copy(options)
+            options.json_data = {
+                **body,
+                "stream_options": {**(body.get("stream_options") or {}), "include_usage": True},
+            }
+            args = (args[0], options, *args[2:])
+        request = endpoint.request(exchange)
+        exchange.choices = request.choices
+        return Call(telemetry, request), _Completion(endpoint, exchange, ask_usage), args
+
+
+def _is_raw(options: Any) -> bool:
+    """Whether the caller reads the response by itself: then it would see a chunk we asked for."""
+    headers = options.headers
+    return isinstance(headers, dict) and any(name.lower() == "x-stainless-raw-response" for name in headers)

@@ -1,0 +1,175 @@
+"""Messages, parts and tools of Chat Completions as the conventions' JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...messages import Json, blob, media, reasoning, text, tool_call, tool_call_response
+from .fields import count, get, items, string
+
+_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", None: "error"}
+
+
+def message_reason(reason: str | None) -> str:
+    """A finish reason in the messages' vocabulary, where OpenAI's ``tool_calls`` is ``tool_call``."""
+    return _REASONS.get(reason) or str(reason)
+
+
+def chat_message(message: Any, capture_media: bool) -> Json:
+    """One message of a request."""
+    role = string(get(message, "role")) or "unknown"
+    if role == "tool":
+        parts = [tool_call_response(get(message, "tool_call_id"), _tool_result(get(message, "content")))]
+    elif role == "function":
+        parts = [tool_call_response(None, get(message, "content"))]
+    else:
+        parts = _parts(message, capture_media)
+    result: Json = {"role": role, "parts": parts}
+    if (name := string(get(message, "name"))) is not None:
+        result["name"] = name
+    return result
+
+
+def _tool_result(value: Any) -> Json:
+    """The text of a tool's result; several text parts are joined."""
+    texts = [get(part, "text") for part in items(value)]
+    return "".join(texts) if texts and all(isinstance(one, str) for one in texts) else value
+
+
+def chat_choice(choice: Any, capture_media: bool) -> Json:
+    """One choice of an answer as an output message."""
+    message = get(choice, "message")
+    return {
+        "role": string(get(message, "role")) or "assistant",
+        "parts": _parts(message, capture_media),
+        "finish_reason": message_reason(string(get(choice, "finish_reason"))),
+    }
+
+
+def _parts(message: Any, capture_media: bool) -> list[Json]:
+    parts: list[Json] = []
+    # DeepSeek, vLLM and OpenRouter answer with their reasoning in one of these.
+    thought = string(get(message, "reasoning_content")) or string(get(message, "reasoning"))
+    if thought:
+        parts.append(reasoning(thought))
+    value = get(message, "content")
+    if isinstance(value, str):
+        parts.append(text(value))
+    parts.extend(_part(part, capture_media) for part in items(value))
+    if refusal := string(get(message, "refusal")):
+        parts.append({"type": "refusal", "content": refusal})
+    if (audio := get(message, "audio")) is not None:
+        parts.append(_audio(audio, capture_media))
+    parts.extend(_tool_call(call) for call in items(get(message, "tool_calls")))
+    if (function := get(message, "function_call")) is not None:
+        parts.append(tool_call(None, get(function, "name"), get(function, "arguments")))
+    return parts
+
+
+def _part(part: Any, capture_media: bool) -> Json:
+    kind = get(part, "type")
+    if kind == "text":
+        return text(get(part, "text"))
+    if kind == "refusal":
+        return {"type": "refusal", "content": get(part, "refusal")}
+    if kind == "image_url" and (url := string(get(get(part, "image_url"), "url"))) is not None:
+        return media("image", url, capture_media)
+    if kind == "input_audio" and (data := string(get(get(part, "input_audio"), "data"))) is not None:
+        return blob("audio", f"audio/{get(get(part, 'input_audio'), 'format')}", data, capture_media)
+    if kind == "file":
+        return file(get(part, "file"), capture_media)
+    return part if isinstance(part, dict) and isinstance(kind, str) else {"type": "unknown"}
+
+
+def file(value: Any, capture_media: bool) -> Json:
+    """A file by its id, its URL or its data."""
+    if (data := string(get(value, "file_data"))) is not None:
+        data = data if data.startswith("data:") else f"data:;base64,{data}"
+        return {**media("document", data, capture_media), "name": get(value, "filename")}
+    if (url := string(get(value, "file_url"))) is not None:
+        return media("document", url, capture_media)
+    return {"type": "file", "modality": "document", "file_id": string(get(value, "file_id")) or ""}
+
+
+def _audio(audio: Any, capture_media: bool) -> Json:
+    """Audio of an answer; in a request it is a reference to an earlier answer's."""
+    if (data := string(get(audio, "data"))) is None:
+        return {"type": "file", "modality": "audio", "file_id": string(get(audio, "id")) or ""}
+    return {**blob("audio", None, data, capture_media), "transcript": get(audio, "transcript")}
+
+
+def _tool_call(call: Any) -> Json:
+    if (custom := get(call, "custom")) is not None:
+        return tool_call(get(call, "id"), get(custom, "name"), get(custom, "input"))
+    function = get(call, "function")
+    return tool_call(get(call, "id"), get(function, "name"), get(function, "arguments"))
+
+
+def tools(definitions: list[Any]) -> list[Json] | None:
+    """Tool definitions, flat: Chat Completions nests a tool's fields in ``function`` or ``custom``."""
+    result = []
+    for definition in definitions:
+        kind = string(get(definition, "type")) or "function"
+        inner = get(definition, kind)
+        fields = definition if inner is None else inner
+        flat: dict[str, Json] = {
+            "type": kind,
+            "name": string(get(fields, "name")) or string(get(fields, "server_label")) or kind,
+        }
+        for field in ("description", "parameters"):
+            if (value := get(fields, field)) is not None:
+                flat[field] = value
+        result.append(flat)
+    return result or None
+
+
+class ChoicePieces:
+    """The pieces of one streamed choice: text, reasoning, refusal, audio, and tool calls by their index."""
+
+    def __init__(self) -> None:
+        self._role: str | None = None
+        self._texts: dict[str, list[str]] = {}
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    def add(self, choice: Any) -> None:
+        if (piece := string(get(choice, "text"))) is not None:  # a legacy completion's
+            self._texts.setdefault("content", []).append(piece)
+        delta = get(choice, "delta")
+        self._role = self._role or string(get(delta, "role"))
+        for name in ("content", "reasoning_content", "reasoning", "refusal"):
+            if piece := string(get(delta, name)):
+                self._texts.setdefault(name, []).append(piece)
+        audio = get(delta, "audio")
+        for name in ("data", "transcript"):
+            if piece := string(get(audio, name)):
+                self._texts.setdefault(name, []).append(piece)
+        for call in items(get(delta, "tool_calls")):
+            index = count(get(call, "index"))
+            self._add_call(len(self._calls) if index is None else index, call)
+        if (function := get(delta, "function_call")) is not None:
+            self._add_call(-1, {"function": function})
+
+    def _add_call(self, index: int, call: Any) -> None:
+        known = self._calls.setdefault(index, {"id": None, "name": None, "arguments": []})
+        function = get(call, "function")
+        source = get(call, "custom") if function is None else function
+        known["id"] = known["id"] or string(get(call, "id"))
+        known["name"] = known["name"] or string(get(source, "name"))
+        piece = string(get(source, "arguments")) or string(get(source, "input"))
+        if piece:
+            known["arguments"].append(piece)
+
+    def message(self, reason: str | None, capture_media: bool) -> Json:
+        """What the pieces add up to."""
+        joined: dict[str, Any] = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        if "data" in joined or "transcript" in joined:
+            joined["audio"] = {"data": joined.pop("data", ""), "transcript": joined.pop("transcript", None)}
+        joined["tool_calls"] = [
+            {"id": call["id"], "function": {"name": call["name"], "arguments": "".join(call["arguments"])}}
+            for _, call in sorted(self._calls.items())
+        ]
+        return {
+            "role": self._role or "assistant",
+            "parts": _parts(joined, capture_media),
+            "finish_reason": message_reason(reason),
+        }

@@ -1,0 +1,75 @@
+"""Images and audio: the conventions' ``generate_content``, told apart by ``otel_llm.operation.name``.
+
+These APIs answer with no response id, model or finish reason, so the spans have none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import semconv as s
+from ...call import Request, Response
+from ...messages import Content, Json, blob, text
+from .endpoint import Endpoint, Exchange
+from .fields import count, get, items, sampling, string, usage
+
+
+def endpoint(operation: str, output_type: str) -> Endpoint:
+    """The endpoint of ``operation`` (our name for it), which makes ``output_type``."""
+
+    def request(exchange: Exchange) -> Request:
+        body, attributes = exchange.body, exchange.attributes(s.GENERATE_CONTENT)
+        attributes[s.LLM_OPERATION_NAME] = operation
+        attributes[s.OUTPUT_TYPE] = output_type
+        number = count(body.get("n"))
+        if number is not None and number != 1:
+            attributes[s.REQUEST_CHOICE_COUNT] = number
+        sampling(body, attributes)
+
+        def content() -> Content:
+            prompt = string(body.get("prompt")) or string(body.get("input"))
+            instructions = string(body.get("instructions"))
+            return Content(
+                messages=[{"role": "user", "parts": [text(prompt)]}] if prompt else None,
+                instructions=[text(instructions)] if instructions else None,
+            )
+
+        return Request(s.GENERATE_CONTENT, exchange.model, attributes, 0, content)
+
+    def response(exchange: Exchange, answer: Any) -> Response:
+        return Response(usage=usage(get(answer, "usage")), output=lambda: _output(answer, exchange.capture_media))
+
+    return Endpoint(request, response, MediaAccumulator)
+
+
+def _output(answer: Any, capture_media: bool) -> list[Json]:
+    """A transcript as text; images by URL, or described."""
+    words = string(answer) or string(get(answer, "text"))
+    parts: list[Json] = [text(words)] if words else []
+    for image in items(get(answer, "data")):
+        if (data := string(get(image, "b64_json"))) is not None:
+            parts.append(blob("image", f"image/{string(get(answer, 'output_format')) or 'png'}", data, capture_media))
+        elif (url := string(get(image, "url"))) is not None:
+            parts.append({"type": "uri", "modality": "image", "uri": url})
+    return [{"role": "assistant", "parts": parts, "finish_reason": "stop"}] if parts else []
+
+
+class MediaAccumulator:
+    """The events of a streamed image or transcript; the last one has the usage."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.model: str | None = None
+        self._usage: Any = None
+        self._words: str | None = None
+        self._image: Any = None
+
+    def add(self, event: Any) -> None:
+        self._usage = get(event, "usage") or self._usage
+        if str(get(event, "type")).endswith((".done", ".completed")):
+            self._words = string(get(event, "text"))
+            self._image = event
+
+    def response(self) -> Response:
+        answer = {"text": self._words, "data": [self._image] if self._image is not None else []}
+        return Response(usage=usage(self._usage), output=lambda: _output(answer, self._exchange.capture_media))

@@ -1,0 +1,137 @@
+"""Names of attributes, metrics and events, each written once.
+
+Names of the GenAI semantic conventions are here rather than imported: the released
+``opentelemetry.semconv`` marks its GenAI module deprecated and lacks the newer ones.
+What the conventions have no name for is under ``otel_llm.*``.
+"""
+
+# --- attributes borrowed from the core conventions -----------------------------------------
+ERROR_TYPE = "error.type"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+
+# --- GenAI attributes ----------------------------------------------------------------------
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+CONVERSATION_ID = "gen_ai.conversation.id"
+CONVERSATION_COMPACTED = "gen_ai.conversation.compacted"
+OUTPUT_TYPE = "gen_ai.output.type"
+PROMPT_NAME = "gen_ai.prompt.name"
+PROMPT_VERSION = "gen_ai.prompt.version"
+PROMPT_VARIABLE_PREFIX = "gen_ai.prompt.variable."
+
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats"
+REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+REQUEST_PREVIOUS_RESPONSE_ID = "gen_ai.request.previous_response.id"
+REQUEST_REASONING_LEVEL = "gen_ai.request.reasoning.level"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences"
+REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_STREAM_CURSOR = "gen_ai.request.stream_cursor"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_TOP_K = "gen_ai.request.top_k"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_STATUS = "gen_ai.response.status"
+RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+
+USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+USAGE_CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_WRITE_INPUT_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+USAGE_REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+
+EMBEDDINGS_DIMENSION_COUNT = "gen_ai.embeddings.dimension.count"
+TOKEN_TYPE = "gen_ai.token.type"
+TOKEN_MODALITY = "gen_ai.token.modality"
+
+# Content: recorded only when the user asks for it.
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+TOOL_DEFINITIONS = "gen_ai.tool.definitions"
+
+# --- OpenAI refinement -----------------------------------------------------------------------
+OPENAI_API_TYPE = "openai.api.type"
+OPENAI_REQUEST_SERVICE_TIER = "openai.request.service_tier"
+OPENAI_RESPONSE_SERVICE_TIER = "openai.response.service_tier"
+OPENAI_RESPONSE_SYSTEM_FINGERPRINT = "openai.response.system_fingerprint"
+
+# --- our own attributes ----------------------------------------------------------------------
+#: What was called, where the conventions have no operation of that name (low cardinality).
+LLM_OPERATION_NAME = "otel_llm.operation.name"
+#: Why a stream ended other than by its end: ``closed`` (by the caller) or ``abandoned`` (dropped unread).
+LLM_STREAM_OUTCOME = "otel_llm.stream.outcome"
+#: Seconds a token after the first chunk took, on average; streams only.
+LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.response.time_per_output_token"
+#: Output tokens divided by the whole duration of the call, in tokens a second; streams only.
+LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.response.output_tokens_per_second"
+#: Names of the content attributes that were cut to the byte limit.
+LLM_CONTENT_TRUNCATED = "otel_llm.content.truncated"
+#: The provider's own error code, and the HTTP status, beside ``error.type``.
+LLM_ERROR_CODE = "otel_llm.error.code"
+LLM_ERROR_STATUS_CODE = "otel_llm.error.status_code"
+#: The provider's id of the HTTP request (OpenAI: the ``x-request-id`` header), for support tickets.
+LLM_REQUEST_ID = "otel_llm.request.id"
+#: Retries the SDK made inside the call; absent when there were none or the SDK does not tell.
+LLM_REQUEST_RETRIES = "otel_llm.request.retries"
+#: Predicted-output tokens that were (not) used, as OpenAI bills them.
+LLM_USAGE_ACCEPTED_PREDICTION_TOKENS = "otel_llm.usage.accepted_prediction_tokens"
+LLM_USAGE_REJECTED_PREDICTION_TOKENS = "otel_llm.usage.rejected_prediction_tokens"
+LLM_REQUEST_MODEL = "otel_llm.request.model"
+LLM_BATCH_ID = "otel_llm.batch.id"
+LLM_BATCH_STATUS = "otel_llm.batch.status"
+LLM_BATCH_ENDPOINT = "otel_llm.batch.endpoint"
+LLM_BATCH_REQUESTS_TOTAL = "otel_llm.batch.requests.total"
+LLM_BATCH_REQUESTS_COMPLETED = "otel_llm.batch.requests.completed"
+LLM_BATCH_REQUESTS_FAILED = "otel_llm.batch.requests.failed"
+LLM_MODERATION_FLAGGED = "otel_llm.moderation.flagged"
+LLM_MODERATION_CATEGORIES = "otel_llm.moderation.categories"
+
+# --- values --------------------------------------------------------------------------------
+CHAT = "chat"
+TEXT_COMPLETION = "text_completion"
+GENERATE_CONTENT = "generate_content"
+EMBEDDINGS = "embeddings"
+FETCH_RESPONSE = "fetch_response"
+#: Operations that run a model on a prompt; the others have no place in the inference metrics.
+INFERENCE_OPERATIONS = frozenset({CHAT, TEXT_COMPLETION, GENERATE_CONTENT})
+
+# --- events --------------------------------------------------------------------------------
+EVENT_OPERATION_DETAILS = "gen_ai.client.inference.operation.details"
+EVENT_OPERATION_EXCEPTION = "gen_ai.client.operation.exception"
+
+# --- metrics: the generation that released tools read ------------------------------------------
+METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"
+METRIC_TOKEN_USAGE = "gen_ai.client.token.usage"
+METRIC_OPERATION_TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"
+METRIC_OPERATION_TIME_PER_OUTPUT_CHUNK = "gen_ai.client.operation.time_per_output_chunk"
+
+# --- metrics: the newest generation ------------------------------------------------------------
+METRIC_INFERENCE_DURATION = "gen_ai.client.inference.duration"
+METRIC_INFERENCE_TIME_TO_FIRST_CHUNK = "gen_ai.client.inference.time_to_first_chunk"
+METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK = "gen_ai.client.inference.time_per_output_chunk"
+METRIC_INFERENCE_OPERATION_INPUT_TOKENS = "gen_ai.client.inference.operation.input_tokens"
+METRIC_INFERENCE_OPERATION_OUTPUT_TOKENS = "gen_ai.client.inference.operation.output_tokens"
+METRIC_INFERENCE_USAGE_PREFIX = "gen_ai.client.inference.usage."
+
+# --- metrics: our own ----------------------------------------------------------------------
+METRIC_LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.client.time_per_output_token"
+METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
+
+# --- bucket boundaries the conventions advise ----------------------------------------------------
+DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TOKEN_BUCKETS = tuple(float(4**n) for n in range(14))
+#: ``gen_ai.server.time_per_output_token``'s, for the same quantity seen from the client.
+TIME_PER_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+TOKENS_PER_SECOND_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)

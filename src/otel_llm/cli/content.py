@@ -1,0 +1,88 @@
+"""Captured content, readable: messages, instructions, tool arguments and results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+# What a span may hold, in the order of reading, with the name to show it under where the value has no roles of its own.
+CONTENT = {
+    "gen_ai.system_instructions": "system",
+    "gen_ai.input.messages": "input",
+    "gen_ai.retrieval.query.text": "query",
+    "gen_ai.tool.call.arguments": "arguments",
+    "gen_ai.tool.call.result": "result",
+    "gen_ai.retrieval.documents": "documents",
+    "gen_ai.output.messages": "output",
+}
+_VARIABLE = "gen_ai.prompt.variable."
+
+
+def lines_of(attributes: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Pairs of who and what."""
+    for name, value in attributes.items():
+        if name.startswith(_VARIABLE):
+            yield "variable " + name.removeprefix(_VARIABLE), _text(value)
+    for name, label in CONTENT.items():
+        if name not in attributes:
+            continue
+        value = _decoded(attributes[name])
+        match name:
+            case "gen_ai.input.messages" | "gen_ai.output.messages" if isinstance(value, list):
+                yield from _messages(value, label)
+            case "gen_ai.system_instructions" if isinstance(value, list):
+                yield label, _parts(value)
+            case _:
+                yield label, _text(value)
+
+
+def _messages(messages: list[Any], label: str) -> Iterator[tuple[str, str]]:
+    for message in messages:
+        if not isinstance(message, dict):
+            yield label, _text(message)
+            continue
+        role = str(message.get("role") or label)
+        parts = message.get("parts")
+        yield role, _parts(parts) if isinstance(parts, list) else _text(message.get("content", message))
+
+
+def _parts(parts: list[Any]) -> str:
+    return "\n".join(_part(part) for part in parts)
+
+
+def _part(part: Any) -> str:
+    if not isinstance(part, dict):
+        return _text(part)
+    identifier = f" ({part['id']})" if part.get("id") else ""
+    match part.get("type"):
+        case "text":
+            return _text(part.get("content"))
+        case "reasoning":
+            return f"[reasoning] {_text(part.get('content'))}"
+        case "tool_call":
+            return f"[tool call{identifier}] {part.get('name')}({_text(part.get('arguments'))})"
+        case "tool_call_response":
+            return f"[tool result{identifier}] {_text(part.get('response'))}"
+        case "blob":
+            size = len(str(part.get("content") or ""))
+            return f"[{part.get('modality')}, {part.get('mime_type')}, {size:,} characters of base64]"
+        case "uri" | "file":
+            return f"[{part.get('modality')}] {part.get('uri') or part.get('file_id')}"
+    return _text(part)
+
+
+def _decoded(value: Any) -> Any:
+    """Structured content comes as JSON text from SDKs that cannot put it on a span any other way."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

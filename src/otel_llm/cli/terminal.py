@@ -1,0 +1,69 @@
+"""What every command needs to speak to a terminal: a console, messages, and text from outside made harmless."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPED_WIDTH = 120
+
+_JOINERS = "\u200c\u200d"  # invisible, but parts of scripts and emoji
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+def tell(message: str) -> None:
+    print(f"otel-llm: {clean(message)}", file=sys.stderr)
+
+
+def fail(message: str) -> int:
+    """Says why nothing could be done; the exit code for it."""
+    tell(message)
+    return 2
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """Text from outside, all that could steer the terminal or hide escaped; `lines` keeps line ends and tabs."""
+    if text.isascii() and text.isprintable():
+        return text
+    if lines:
+        text = text.replace("\r\n", "\n")
+    return "".join(_visible(char, lines) for char in text)
+
+
+def _visible(char: str, lines: bool) -> str:
+    if lines and char in "\n\t":
+        return char
+    if unicodedata.category(char) not in _HIDDEN or char in _JOINERS:
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def open_console(*, no_color: bool) -> Console:
+    """Standard output: colour only for a terminal that may have it, a steady width when piped."""
+    from rich.console import Console
+
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    plain = no_color or bool(os.environ.get("NO_COLOR"))
+    width = None if sys.stdout.isatty() else _columns()
+    return Console(
+        color_system=None if plain else "auto",
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+    )
+
+
+def _columns() -> int:
+    try:
+        return max(int(os.environ["COLUMNS"]), 20)
+    except (KeyError, ValueError):
+        return PIPED_WIDTH

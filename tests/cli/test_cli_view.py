@@ -1,0 +1,444 @@
+"""`otel-llm view` on files as real writers leave them, and on files nobody should have written."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.json.file import FileSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from otel_llm.cli import main
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+OTHER_TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+View = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def view(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> View:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main(["view", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def labels(output: str) -> list[str]:
+    """The lines without what depends on time: the trace's heading, durations, bars."""
+    lines = [line for line in output.splitlines() if line and not line.startswith("trace ")]
+    return [re.sub(r"\s+[\d.]+ (?:µs|ms|s)\s*[━ ]*$", "", line) for line in lines]
+
+
+def span(name: str, span_id: int, parent: int = 0, *, trace_id: str = TRACE, **fields: Any) -> dict[str, Any]:
+    attributes = fields.pop("attributes", {})
+    return {
+        "traceId": trace_id,
+        "spanId": f"{span_id:016x}",
+        "parentSpanId": f"{parent:016x}" if parent else "",
+        "name": name,
+        "kind": 3,
+        "startTimeUnixNano": str(1_700_000_000_000_000_000 + span_id),
+        "endTimeUnixNano": str(1_700_000_001_000_000_000),
+        "attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+        "status": {},
+        **fields,
+    }
+
+
+def document(*spans: dict[str, Any], service: str = "shop") -> dict[str, Any]:
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "t"}, "spans": list(spans)}]}]}
+
+
+def line(*spans: dict[str, Any], service: str = "shop") -> str:
+    return json.dumps(document(*spans, service=service)) + "\n"
+
+
+def text(value: str) -> dict[str, str]:
+    return {"stringValue": value}
+
+
+def call(operation: str = "chat", given: int = 10, answered: int = 5) -> dict[str, Any]:
+    return {
+        "gen_ai.operation.name": text(operation),
+        "gen_ai.usage.input_tokens": {"intValue": str(given)},
+        "gen_ai.usage.output_tokens": {"intValue": answered},
+    }
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """What the SDK's own exporter writes, one line a span."""
+    path = tmp_path / "traces.jsonl"
+    provider = TracerProvider(resource=Resource.create({"service.name": "twin"}))
+    provider.add_span_processor(SimpleSpanProcessor(FileSpanExporter(path)))
+    tracer = provider.get_tracer("test")
+    chat: dict[str, Any] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+        "gen_ai.prompt.name": "answer",
+        "gen_ai.prompt.version": "3",
+        "gen_ai.usage.input_tokens": 1200,
+        "gen_ai.usage.output_tokens": 34,
+        "gen_ai.usage.cache_read.input_tokens": 1024,
+        "gen_ai.usage.reasoning.output_tokens": 8,
+        "gen_ai.response.time_to_first_chunk": 0.25,
+        "otel_llm.response.output_tokens_per_second": 45.67,
+        "gen_ai.response.finish_reasons": ("stop", "length"),
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be brief."}]),
+        "gen_ai.input.messages": json.dumps(
+            [
+                {"role": "user", "parts": [{"type": "text", "content": "Weather\nin Paris?"}]},
+                {
+                    "role": "assistant",
+                    "parts": [{"type": "tool_call", "id": "c1", "name": "weather", "arguments": {"city": "Paris"}}],
+                },
+                {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "sunny"}]},
+            ]
+        ),
+        "gen_ai.output.messages": json.dumps(
+            [{"role": "assistant", "parts": [{"type": "text", "content": "Sunny."}], "finish_reason": "stop"}]
+        ),
+    }
+    with tracer.start_as_current_span("answer_question"):
+        with (
+            tracer.start_as_current_span("chat gpt-4o-mini", attributes=chat),
+            tracer.start_as_current_span("POST", attributes={"http.request.method": "POST"}),
+        ):
+            pass
+        with tracer.start_as_current_span(
+            "embeddings small",
+            attributes={
+                "gen_ai.operation.name": "embeddings",
+                "gen_ai.request.model": "small",
+                "gen_ai.usage.input_tokens": 12,
+            },
+        ):
+            pass
+        failed = tracer.start_span("chat gpt-4o", attributes={"error.type": "429", "gen_ai.operation.name": "chat"})
+        failed.record_exception(ValueError("too many"))
+        failed.set_status(trace.Status(trace.StatusCode.ERROR, "slow down"))
+        failed.end()
+    provider.shutdown()
+    return path
+
+
+def test_a_trace_of_the_official_exporter(view: View, exported: Path) -> None:
+    code, out, err = view(exported)
+    assert (code, err) == (0, "")
+    assert re.match(r"trace [0-9a-f]{32}  .*  3 model calls  1,212→34 tokens$", out.splitlines()[0])
+    assert labels(out) == [
+        "answer_question  [twin]",
+        "├── chat gpt-4o-mini  as gpt-4o-mini-2024-07-18  prompt answer@3"
+        "  1,200→34 tokens (1,024 cached, 8 reasoning)  first chunk 250 ms  45.7 tok/s  stop, length",
+        "│   └── POST",
+        "├── embeddings small  12 tokens",
+        "└── chat gpt-4o  429",
+        "      ValueError: slow down",
+    ]
+
+
+def test_content_is_shown_on_request(view: View, exported: Path) -> None:
+    assert "Paris" not in view(exported)[1]
+    out = view(exported, "--content")[1]
+    shown = [line.strip("│ ") for line in out.splitlines()]
+    assert shown[3:9] == [
+        "system: Be brief.",
+        "user: Weather",
+        "in Paris?",
+        'assistant: [tool call (c1)] weather({"city": "Paris"})',
+        "tool: [tool result (c1)] sunny",
+        "assistant: Sunny.",
+    ]
+
+
+def test_content_that_was_not_captured_is_explained(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(span("chat", 1, attributes=call())))
+    code, _, err = view(path, "--content")
+    assert code == 0
+    assert "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" in err
+
+
+def test_lines_of_the_collector_join_to_traces(view: View, tmp_path: Path) -> None:
+    """Spans of one trace in any order, over lines and files, with other signals between them."""
+    (tmp_path / "a.jsonl").write_text(
+        line(span("inner", 3, 2), service="worker")
+        + json.dumps({"resourceMetrics": [{"scopeMetrics": []}]})
+        + "\n\n"
+        + line(span("lonely", 9, 8, trace_id=OTHER_TRACE))
+        + json.dumps({"resourceLogs": []})
+        + "\n"
+    )
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as stream:
+        stream.write(line(span("outer", 1), span("middle", 2, 1)))
+    code, out, err = view(tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz")
+    assert (code, err) == (0, "")
+    assert labels(out) == [
+        "outer  [shop]",
+        "└── middle",
+        "    └── inner  [worker]",
+        "lonely  [shop]  (parent not in the input)",
+    ]
+
+
+def test_other_spellings_of_the_same(view: View, tmp_path: Path) -> None:
+    """One indented document, base64 ids, numbers for integers, original protobuf names, enum names."""
+    raw = span("chat", 2, 1, attributes=call())
+    for name in ("traceId", "spanId", "parentSpanId"):
+        raw[name] = base64.b64encode(bytes.fromhex(raw[name])).decode()
+    raw["startTimeUnixNano"] = int(raw["startTimeUnixNano"])
+    raw["status"] = {"code": "STATUS_CODE_ERROR"}
+    snake = {re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), key): value for key, value in raw.items()}
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps([document(span("root", 1)), document(snake)], indent=2))
+    code, out, err = view(path)
+    assert (code, err) == (0, "")
+    assert labels(out) == ["root  [shop]", "└── chat  10→5 tokens  error"]
+
+
+def test_standard_input(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.TextIOWrapper(io.BufferedReader(io.BytesIO(line(span("piped", 1)).encode())))  # type: ignore[arg-type]
+    monkeypatch.setattr(sys, "stdin", content)
+    assert labels(view("-")[1]) == ["piped  [shop]"]
+
+
+def test_tokens_of_a_trace_count_once(view: View, tmp_path: Path) -> None:
+    """An agent reports the sum of its calls, and two layers report the same call: neither adds to the total."""
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        line(
+            span("invoke_agent a", 1, attributes=call("invoke_agent", 30, 15)),
+            span("chat outer", 2, 1, attributes=call()),
+            span("chat inner", 3, 2, attributes=call()),
+            span("chat silent", 4, 1, attributes={"gen_ai.operation.name": text("chat")}),
+            span("chat telling", 5, 4, attributes=call("chat", 20, 10)),
+            span("embeddings e", 6, 1, attributes={"gen_ai.operation.name": text("embeddings")}),
+        )
+    )
+    assert view(path)[1].splitlines()[0].endswith("3 model calls  30→15 tokens")
+
+
+def test_unknown_tokens_are_not_zero(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(span("chat m", 1, attributes={"gen_ai.operation.name": text("chat")})))
+    heading, row = view(path)[1].splitlines()
+    assert heading.endswith("1 model call")
+    assert "token" not in row
+
+
+def test_selection(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        line(span("newer", 2))
+        + line(span("older", 1, trace_id=OTHER_TRACE), span("bad", 3, 1, trace_id=OTHER_TRACE, status={"code": 2}))
+    )
+    assert labels(view(path)[1]) == ["older  [shop]", "└── bad  error", "newer  [shop]"]
+    assert labels(view(path, "--errors")[1]) == ["older  [shop]", "└── bad  error"]
+    assert labels(view(path, "--trace", "4BF9")[1]) == ["newer  [shop]"]
+    code, out, err = view(path, "--limit", "1")
+    assert (code, labels(out)) == (0, ["newer  [shop]"])
+    assert "1 older" in err
+    code, out, err = view(path, "--trace", "4bf9", "--errors")
+    assert (code, out) == (1, "")
+    assert "4bf9" in err
+    with pytest.raises(SystemExit, match="2"):
+        view(path, "--limit", "0")
+
+
+def test_nothing_in_the_data_steers_the_terminal(view: View, tmp_path: Path) -> None:
+    hostile = "\x1b]0;owned\x07 [red]x[/red] :smile: \x9b2J \u202eevil \ud800 \r\n🙂"
+    attributes = {
+        **call(),
+        "gen_ai.response.model": text(hostile),
+        "error.type": text(hostile),
+        "gen_ai.response.finish_reasons": {"arrayValue": {"values": [text(hostile)]}},
+        "gen_ai.output.messages": text(
+            json.dumps([{"role": hostile, "parts": [{"type": "text", "content": hostile}]}])
+        ),
+    }
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        line(span(hostile, 1, attributes=attributes, status={"code": 2, "message": hostile}), service=hostile)
+    )
+    code, out, err = view(path, "--content")
+    assert (code, err) == (0, "")
+    assert not set(out) & set("\x1b\x07\x9b\u202e\ud800\r")
+    for expected in (r"\x1b]0;owned\x07", "[red]x[/red]", ":smile:", r"\x9b", r"\u202e", r"\ud800", "🙂"):
+        assert expected in out
+
+
+@pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {}])
+def test_colour_only_where_wanted(exported: Path, variable: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "otel_llm.cli", "view", str(exported)]
+    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    coloured = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    assert b"\x1b[" in coloured
+    quiet = command if variable else [*command, "--no-color"]
+    assert b"\x1b" not in subprocess.run(quiet, env=environment | variable, capture_output=True, check=True).stdout
+
+
+def test_a_last_line_still_being_written_is_left_out(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(span("whole", 1)) + line(span("cut", 2))[:80])
+    code, out, err = view(path)
+    assert (code, labels(out)) == (0, ["whole  [shop]"])
+    assert f"{path}:2" in err
+
+
+def test_a_broken_line_costs_only_itself(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"resourceSpans": [}\n' + line(span("whole", 1)) + '{"resourceSpans": 7}\n')
+    code, out, err = view(path)
+    assert (code, labels(out)) == (1, ["whole  [shop]"])
+    assert f"{path}:1: broken JSON" in err
+    assert f"{path}:3" in err
+
+
+def test_the_applications_own_output_between_the_lines(view: View, tmp_path: Path) -> None:
+    """The exporter writes to standard output when told no file; the application may do so as well."""
+    path = tmp_path / "t.jsonl"
+    path.write_text('Hello!\n{"level": "info"}\n' + line(span("whole", 1)))
+    code, out, err = view(path)
+    assert (code, labels(out)) == (0, ["whole  [shop]"])
+    assert f"{path}:1: 2 line(s)" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        (b"", 1, "empty"),
+        (b"hello\nworld\n", 2, ":1: no OTLP JSON"),
+        (b"\x00\x00\x01\x02\xff", 2, "no OTLP JSON"),
+        (b'{\n "resourceSpans": [\n  {,\n', 2, ":3: incomplete or broken"),
+        (b'{"resourceSpans": [{"scope', 1, ":1: the last line is cut off"),
+        (b'{"resourceSpans": []}\n', 1, "no spans"),
+        (b"[" * 100_000 + b"\n", 1, ":1: broken JSON"),
+        (b'{"resourceSpans": [1, 2]}\n', 1, ":1: not the shape"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}, 5]}]}]}\n', 1, "`traceId` is not an id"),
+    ],
+)
+def test_input_that_is_no_good(view: View, tmp_path: Path, content: bytes, code: int, said: str) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(content)
+    got, out, err = view(path)
+    assert (got, out) == (code, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_file_that_is_not_there(view: View, tmp_path: Path) -> None:
+    code, _, err = view(tmp_path / "none.jsonl")
+    assert code == 2
+    assert "none.jsonl: No such file" in err
+
+
+def test_a_gzip_file_that_ends_early(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl.gz"
+    path.write_bytes(gzip.compress(line(span("whole", 1)).encode())[:-4])
+    code, out, err = view(path)
+    assert (code, labels(out)) == (0, ["whole  [shop]"])
+    assert "ends early" in err
+
+
+def test_spans_that_are_each_others_parents_are_shown(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(span("a", 1, 2), span("b", 2, 1), span("self", 3, 3)))
+    code, out, _ = view(path)
+    assert code == 0
+    assert labels(out) == [
+        "a  [shop]  (parent not in the input)",
+        "└── b",
+        "self  [shop]  (parent not in the input)",
+    ]
+
+
+def test_odd_values_do_not_stop_the_rest(view: View, tmp_path: Path) -> None:
+    odd = {
+        "gen_ai.operation.name": text("chat"),
+        "gen_ai.usage.input_tokens": text("many"),
+        "gen_ai.usage.output_tokens": {"doubleValue": "NaN"},
+        "gen_ai.response.time_to_first_chunk": {"boolValue": True},
+        "gen_ai.response.finish_reasons": text("stop"),
+        "gen_ai.input.messages": text("[not json"),
+        "gen_ai.output.messages": {"kvlistValue": {"values": [{"key": "a", "value": {"intValue": 1}}]}},
+        "nothing": {},
+    }
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(span("", 1, attributes=odd, endTimeUnixNano=0, startTimeUnixNano="9" * 30)))
+    code, out, err = view(path, "--content")
+    assert (code, err) == (0, "")
+    assert "(no name)" in out
+    assert "input: [not json" in out
+    assert 'output: {"a": 1}' in out
+
+
+def test_a_span_that_comes_twice_counts_once(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(span("chat", 1, attributes=call())))
+    assert view(path, path)[1] == view(path)[1]
+
+
+def test_a_deep_trace(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(*(span("s", number, number - 1) for number in range(1, 1500))))
+    assert view(path)[0] == 0
+
+
+def test_narrow_output_has_no_bars(view: View, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "━" in view(exported)[1]
+    monkeypatch.setenv("COLUMNS", "60")
+    out = view(exported)[1]
+    assert "━" not in out
+    assert max(map(len, out.splitlines())) <= 60
+
+
+def test_without_rich_it_says_what_to_install(view: View, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = view(exported)
+    assert code == 2
+    assert 'pip install "otel-llm[cli]"' in err
+
+
+def test_a_reader_that_goes_away_early(exported: Path) -> None:
+    """`otel-llm view … | head -1` ends without a word."""
+    many = exported.with_name("many.jsonl")
+    many.write_text("".join(line(span("s" * 80, 1, trace_id=f"{number:032x}")) for number in range(1, 2000)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "otel_llm.cli", "view", str(many)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+    process.stderr.close()
+
+
+def test_importing_the_command_does_not_import_rich() -> None:
+    code = "import otel_llm.cli, sys; sys.exit('rich' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=True)

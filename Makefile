@@ -1,0 +1,82 @@
+# Everything here sets itself up: needed are make and a Python of at least 3.11, nothing else.
+#   make demo    a small application, traced without a change to it, shown as a tree
+#   make test    the tests            make lint    style and types        make check   both
+#   make matrix  the oldest and the newest supported openai               make bench   the overhead
+#   make clean   removes what these made
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first of these that is new enough and can make virtual environments; `make PYTHON=…` overrides.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; \
+	done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check --no-input --quiet
+PYTEST_ARGS ?=
+
+# Marks of a finished installation; they go stale when the dependencies change.
+RUN_READY := $(VENV)/.ready-run
+DEV_READY := $(VENV)/.ready-dev
+
+OPENAI_VERSIONS := 1.66.0 2 3
+MATRIX := $(OPENAI_VERSIONS:%=matrix-%)
+
+.PHONY: help demo test lint check matrix $(MATRIX) bench clean
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
+
+demo: $(RUN_READY)
+	@$(BIN)/python examples/demo/run.py
+
+test: $(DEV_READY)
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+lint: $(DEV_READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+check: lint test
+
+matrix: $(MATRIX)
+
+$(MATRIX): matrix-%: $(VENV)-openai-%/.ready
+	$(VENV)-openai-$*/bin/python -m pytest -q tests/openai $(PYTEST_ARGS)
+
+bench: $(DEV_READY)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) $(VENV)-openai-* out build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --clear: a half-made environment of an interrupted run starts afresh. pip 25.1 brought dependency groups.
+define new_venv
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer, with the venv module, was not found;" \
+		"name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Setting up $(1) with $(PYTHON) ..."
+	@$(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python $(PIP) install --upgrade 'pip>=25.1'
+endef
+
+$(BIN)/python:
+	$(call new_venv,$(VENV))
+
+$(RUN_READY): pyproject.toml $(BIN)/python
+	@$(BIN)/python $(PIP) install --editable '.[openai,otlp,cli]'
+	@touch $@
+
+$(DEV_READY): $(RUN_READY)
+	@$(BIN)/python $(PIP) install --group test --group lint
+	@touch $@
+
+# "2" is the newest 2.x; a full version is that version.
+$(VENV)-openai-%/.ready: pyproject.toml
+	$(call new_venv,$(VENV)-openai-$*)
+	@$(@D)/bin/python $(PIP) install --editable '.[otlp,cli]' --group test 'openai==$*$(if $(findstring .,$*),,.*)'
+	@touch $@

@@ -1,16 +1,17 @@
-"""Timing in ratios: everything is measured in turn in one process and divided by the floor of the same round.
+"""Timing in ratios: everything takes turns in one process and is divided by the floor.
 
 The floor is what telemetry of such a call costs at the least: one CLIENT span with 20 attributes and three histogram
-records with 6 attributes each, made with the bare SDK.
+records with 6 attributes each in that span's context, made with the bare SDK.
 """
 
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import thread_time_ns
+from time import perf_counter_ns
 from typing import Any
 
 from opentelemetry.metrics import Histogram, Meter
@@ -19,7 +20,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
 
 Work = Callable[[], Any]
 
@@ -52,24 +53,18 @@ def floor_work(tracer: Tracer, meter: Meter) -> Work:
 
     def work() -> None:
         span = tracer.start_span("floor", kind=SpanKind.CLIENT, attributes=_SPAN_ATTRIBUTES)
+        context = set_span_in_context(span)  # what makes an exemplar of the span
         for histogram in histograms:
-            histogram.record(0.1, _METRIC_ATTRIBUTES)
+            histogram.record(0.1, _METRIC_ATTRIBUTES, context)
         span.end()
 
     return work
 
 
-def per_call_ns(work: Work, calls: int) -> float:
-    """Nanoseconds of processor time a call took on this thread, garbage collection kept out."""
-    gc.collect()
-    gc.disable()
-    try:
-        start = thread_time_ns()
-        for _ in range(calls):
-            work()
-        return (thread_time_ns() - start) / calls
-    finally:
-        gc.enable()
+def _time_ns(work: Work) -> int:
+    start = perf_counter_ns()
+    work()
+    return perf_counter_ns() - start
 
 
 @dataclass
@@ -92,29 +87,37 @@ class Result:
 
 
 def compare(
-    name: str,
-    bare: Work,
-    traced: Work,
-    floor: Work,
-    limit: float | None = None,
-    switch: Callable[[bool], None] = lambda on: None,
-    rounds: int = 15,
-    calls: int = 200,
-    units: int = 1,
+    name: str, bare: Work, traced: Work, floor: Work, limit: float | None = None, calls: int = 2000, units: int = 1
 ) -> Result:
-    """What ``traced`` adds to ``bare``, in floors, a unit (a chunk of a stream, say): median and quartiles of rounds.
+    """What ``traced`` adds to ``bare``, in floors, a unit (a chunk of a stream, say): median and quartiles of blocks.
 
-    ``switch`` turns the instrumentation on and off around each, so that the same work can be both.
+    The floor, too, is what it adds to ``bare``: in a loop of its own it would run from warm caches, which no telemetry of
+    a real call does. The three take turns, call by call and in changing order, so that whatever else the machine does,
+    and what the one before left behind, falls on all of them alike.
     """
+
+    def bare_and_floor() -> None:
+        bare()
+        floor()
+
+    blocks = 10
     ratios = []
-    for number in range(rounds + 1):
-        switch(False)
-        without = per_call_ns(bare, calls)
-        switch(True)
-        with_ours = per_call_ns(traced, calls)
-        least = per_call_ns(floor, calls)
-        if number:  # the first round warms up
-            ratios.append((with_ours - without) / least / units)
-    switch(False)
+    order = random.Random(0)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(blocks + 1):
+            times: tuple[list[int], ...] = ([], [], [])
+            turns = list(zip((bare, traced, bare_and_floor), times, strict=True))
+            for _ in range(max(calls // blocks, 5)):
+                order.shuffle(turns)
+                for work, taken in turns:
+                    taken.append(_time_ns(work))
+            gc.collect()
+            without, with_ours, least = (statistics.median(taken) for taken in times)
+            if number:  # the first block warms up
+                ratios.append((with_ours - without) / (least - without) / units)
+    finally:
+        gc.enable()
     low, median, high = statistics.quantiles(ratios, n=4)
     return Result(name, median, low, high, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import openai
 
 import harness
 import otel_llm
-from harness import Result, Work, compare
+from harness import Result, compare
 from otel_llm import ContentCapture, Settings
 
 try:
@@ -109,76 +110,92 @@ _TOOLS: Any = [
 ]
 
 
+#: The methods as the SDK has them: classes that keep them can be called beside instrumented ones.
+_REQUEST, _REQUEST_ASYNC = openai.OpenAI.request, openai.AsyncOpenAI.request
+
+
+class BareOpenAI(openai.OpenAI):
+    request = _REQUEST
+
+
+class BareAsyncOpenAI(openai.AsyncOpenAI):
+    request = _REQUEST_ASYNC
+
+
+def _small(client: openai.OpenAI) -> Any:
+    return client.chat.completions.create(model="gpt-4o-mini", messages=_SHORT, temperature=0.2, max_tokens=100)
+
+
+def _long(client: openai.OpenAI) -> Any:
+    return client.chat.completions.create(
+        model="gpt-4o-mini", messages=_LONG, tools=_TOOLS, temperature=0.2, max_tokens=100
+    )
+
+
+def _respond(client: openai.OpenAI) -> Any:
+    return client.responses.create(model="gpt-4o-mini", input="Say hello.", temperature=0.2)
+
+
+def _embed(client: openai.OpenAI) -> Any:
+    return client.embeddings.create(model="text-embedding-3-small", input="hello", encoding_format="float")
+
+
+def _stream(client: openai.OpenAI) -> None:
+    for _ in client.chat.completions.create(model="gpt-4o-mini", messages=_SHORT, stream=True):
+        pass
+
+
 def run(quick: bool = False) -> list[Result]:
     """Every measurement; ``quick`` takes few rounds, to see that they run."""
-    client = openai.OpenAI(
-        api_key="k", base_url="http://bench.local/v1", http_client=http.Client(transport=http.MockTransport(_answer))
+    options: Any = {"api_key": "k", "base_url": "http://bench.local/v1"}
+    bare, traced = (
+        kind(**options, http_client=http.Client(transport=http.MockTransport(_answer)))
+        for kind in (BareOpenAI, openai.OpenAI)
     )
-    create = client.chat.completions.create
-    rounds, calls = (2, 20) if quick else (31, 60)
     tracers, meters = harness.tracer_provider(), harness.meter_provider()
+    both = {"tracer_provider": tracers, "meter_provider": meters}
     floor = harness.floor_work(tracers.get_tracer("floor"), meters.get_meter("floor"))
+    calls = 50 if quick else 3000
+    results = []
 
-    def switch(settings: Settings | None = None, **providers: Any) -> Callable[[bool], None]:
-        chosen = providers or {"tracer_provider": tracers, "meter_provider": meters}
+    def measure(
+        name: str,
+        limit: float | None,
+        work: Callable[[Any], Any],
+        providers: dict[str, Any] = both,
+        settings: Settings | None = None,
+        units: int = 1,
+        clients: tuple[Any, Any] = (bare, traced),
+    ) -> None:
+        otel_llm.instrument("openai", settings=settings or Settings(), **providers)
+        pair = [functools.partial(work, client) for client in clients]
+        results.append(compare(name, *pair, floor, limit, calls if units == 1 else calls // 20, units))
+        otel_llm.uninstrument("openai")
 
-        def turn(on: bool) -> None:
-            otel_llm.uninstrument("openai")
-            if on:
-                otel_llm.instrument("openai", settings=settings or Settings(), **chosen)
-
-        return turn
-
-    def measure(name: str, work: Work, limit: float | None, turn: Callable[[bool], None], units: int = 1) -> Result:
-        count = calls if units == 1 else max(calls // 20, 1)
-        return compare(name, work, work, floor, limit, turn, rounds, count, units)
-
-    def small() -> Any:
-        return create(model="gpt-4o-mini", messages=_SHORT, temperature=0.2, max_tokens=100)
-
-    def long() -> Any:
-        return create(model="gpt-4o-mini", messages=_LONG, tools=_TOOLS, temperature=0.2, max_tokens=100)
-
-    def respond() -> Any:
-        return client.responses.create(model="gpt-4o-mini", input="Say hello.", temperature=0.2)
-
-    def embed() -> Any:
-        return client.embeddings.create(model="text-embedding-3-small", input="hello", encoding_format="float")
-
-    def stream() -> None:
-        for _ in create(model="gpt-4o-mini", messages=_SHORT, stream=True):
-            pass
-
-    on = switch()
-    content = switch(Settings(capture_content=ContentCapture.SPAN_ONLY))
-    unsampled = switch(tracer_provider=harness.tracer_provider(sampled=False), meter_provider=meters)
-    results = [
-        measure("chat, small", small, 1.6, on),
-        measure("chat, 20 messages and tools", long, 2.0, on),
-        measure("responses", respond, 1.6, on),
-        measure("embeddings", embed, 1.6, on),
-        measure("chat, small, content on", small, 2.5, content),
-        measure("chat, small, unsampled", small, 0.9, unsampled),
-        measure("chat, stream, a chunk", stream, None, on, _CHUNKS),
-        measure("chat, stream, a chunk, no metrics", stream, 0.1, switch(tracer_provider=tracers), _CHUNKS),
-    ]
+    measure("chat, small", 1.6, _small)
+    measure("chat, 20 messages and tools", 2.0, _long)
+    measure("responses", 1.6, _respond)
+    measure("embeddings", 1.6, _embed)
+    measure("chat, small, content on", 2.5, _small, settings=Settings(capture_content=ContentCapture.SPAN_ONLY))
+    unsampled = {"tracer_provider": harness.tracer_provider(sampled=False), "meter_provider": meters}
+    measure("chat, small, unsampled", 0.9, _small, unsampled)
+    measure("chat, stream, a chunk", None, _stream, units=_CHUNKS)
+    measure("chat, stream, a chunk, no metrics", 0.1, _stream, {"tracer_provider": tracers}, units=_CHUNKS)
+    # With no provider given and none set, the global ones do nothing.
+    measure("chat, small, no SDK configured", 0.15, _small, {})
 
     loop = asyncio.new_event_loop()
-    async_client = openai.AsyncOpenAI(
-        api_key="k",
-        base_url="http://bench.local/v1",
-        http_client=http.AsyncClient(transport=http.MockTransport(_answer)),
+    clients = [
+        kind(**options, http_client=http.AsyncClient(transport=http.MockTransport(_answer)))
+        for kind in (BareAsyncOpenAI, openai.AsyncOpenAI)
+    ]
+    measure(
+        "chat, small, async",
+        1.6,
+        lambda client: loop.run_until_complete(_small(client)),
+        clients=(clients[0], clients[1]),
     )
-
-    def small_async() -> None:
-        loop.run_until_complete(
-            async_client.chat.completions.create(model="gpt-4o-mini", messages=_SHORT, temperature=0.2, max_tokens=100)
-        )
-
-    results.append(measure("chat, small, async", small_async, 1.6, on))
-    loop.run_until_complete(async_client.close())
+    for client in clients:
+        loop.run_until_complete(client.close())
     loop.close()
-    # With no provider given and none set, the global ones do nothing.
-    results.append(measure("chat, small, no SDK configured", small, 0.15, switch(tracer_provider=None)))
-    client.close()
     return results

@@ -57,6 +57,9 @@ def completion(request: Request, model: str) -> Reply:
     }
     if not body.get("stream"):
         return Reply(body={**base, "choices": choices, "usage": usage})
+    counts = bool((body.get("stream_options") or {}).get("include_usage"))
+    if counts:
+        base["usage"] = None
     events = []
     for choice in choices:
         parts = list(text.pieces(choice["text"]))
@@ -64,7 +67,7 @@ def completion(request: Request, model: str) -> Reply:
             last = place == len(parts) - 1
             piece = {**choice, "text": part, "finish_reason": choice["finish_reason"] if last else None}
             events.append({**base, "choices": [piece]})
-    if (body.get("stream_options") or {}).get("include_usage"):
+    if counts:
         events.append({**base, "choices": [], "usage": usage})
     return Reply(chunks=sse(*events))
 
@@ -204,8 +207,10 @@ def _deltas(message: Json) -> Iterator[Json]:
         yield {"function_call": {"name": function["name"], "arguments": ""}}
         for piece in text.pieces(function["arguments"], 1):
             yield {"function_call": {"arguments": piece}}
-    for index, call in enumerate(call for call in calls or () if call["type"] == "function"):
-        head = {"name": call["function"]["name"], "arguments": ""}
-        yield {"tool_calls": [{"index": index, "id": call["id"], "type": "function", "function": head}]}
-        for piece in text.pieces(call["function"]["arguments"], 1):
-            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+    for index, call in enumerate(calls or ()):
+        kind = call["type"]
+        field = "arguments" if kind == "function" else "input"
+        head = {"name": call[kind]["name"], field: ""}
+        yield {"tool_calls": [{"index": index, "id": call["id"], "type": kind, kind: head}]}
+        for piece in text.pieces(call[kind][field], 1):
+            yield {"tool_calls": [{"index": index, kind: {field: piece}}]}

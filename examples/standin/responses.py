@@ -149,7 +149,9 @@ def _question(given: Any) -> str:
         return given or ""
     last = given[-1]
     content = last.get("content") or last.get("output") or ""
-    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+    if isinstance(content, str):
+        return content
+    return " ".join(part.get("text", "") for part in content) if isinstance(content, list) else ""
 
 
 def _answers_a_call(given: Any) -> bool:

@@ -15,9 +15,9 @@ from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
-from . import errors, guard
+from . import errors, finalizer, guard
 from . import semconv as s
-from .messages import Content, Json, encode
+from .messages import Content, Json, encode, structure
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 AttributeValue = str | bool | int | float | Sequence[str]
 
+#: More finish reasons than this are not listed; the number asked for is the caller's, unchecked.
+MAX_CHOICES = 2048
+
 _METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
 
 
@@ -33,24 +36,25 @@ _METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SE
 class Request:
     """What the caller asked for.
 
-    ``operation`` and ``model`` name the span; ``attributes`` is all that is known at the start, operation and
-    provider included (a sampler sees it). ``choices`` is how many finish reasons are expected. ``content`` is
-    called only when content is captured.
+    ``operation`` and ``subject`` (the model, tool, agent, ...) name the span; ``attributes`` is all that is known at
+    the start, operation and provider included (a sampler sees it). ``choices`` is how many finish reasons are
+    expected. ``content`` is called only when content is captured.
     """
 
     operation: str
-    model: str | None
+    subject: str | None
     attributes: dict[str, AttributeValue]
     choices: int = 1
     content: Callable[[], Content] | None = None
+    kind: SpanKind = SpanKind.CLIENT
 
 
 @dataclass(slots=True)
 class Response:
     """What the provider answered; what it left out is ``None`` or absent.
 
-    ``usage`` maps usage attributes to tokens. ``metric_attributes`` go on span and metrics, ``attributes`` on the
-    span alone. ``finish_reasons`` has ``None`` where a reason is missing. ``output`` gives the output messages and
+    ``usage`` maps usage attributes to tokens. ``attributes`` go on the span, ``metric_attributes`` on the metrics.
+    ``finish_reasons`` has ``None`` where a reason is missing. ``output`` gives the output messages and
     is called only when content is captured. ``error`` is the code of an error that came as an answer.
     """
 
@@ -59,7 +63,7 @@ class Response:
     finish_reasons: list[str | None] | None = None
     usage: dict[str, int] = field(default_factory=dict)
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
-    metric_attributes: dict[str, str] = field(default_factory=dict)
+    metric_attributes: dict[str, AttributeValue] = field(default_factory=dict)
     output: Callable[[], list[Json]] | None = None
     error: str | None = None
 
@@ -69,6 +73,7 @@ class Call:
 
     __slots__ = (
         "_content",
+        "_end_ns",
         "_first_chunk_ns",
         "_last_chunk_ns",
         "_open",
@@ -81,20 +86,24 @@ class Call:
         "span",
     )
 
-    def __init__(self, telemetry: Telemetry, request: Request) -> None:
-        """Start the span. ``context`` is the current one with the span in it, for the work inside."""
+    def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
+        """Start the span in ``parent`` (default: the current context). ``context`` is that with the span in it."""
+        if finalizer.postponed:
+            finalizer.catch_up()
         self._telemetry = telemetry
         self.request = request
         self._open = [None]  # popped by whoever ends the call: atomic, unlike a flag
         self._first_chunk_ns = 0
         self._last_chunk_ns = 0
-        self._content: dict[str, list[Json]] = {}
-        parent = otel_context.get_current()
+        self._end_ns = 0
+        self._content: dict[str, Json] = {}
+        if parent is None:
+            parent = otel_context.get_current()
         self._started_at = time_ns()
         self._start_ns = perf_counter_ns()
-        name = f"{request.operation} {request.model}" if request.model else request.operation
+        name = f"{request.operation} {request.subject}" if request.subject else request.operation
         self.span = telemetry.tracer.start_span(
-            name, parent, SpanKind.CLIENT, request.attributes, start_time=self._started_at
+            name, parent, request.kind, request.attributes, start_time=self._started_at
         )
         self.context: Context = set_span_in_context(self.span, parent)
         self.recording = self.span.is_recording()
@@ -109,21 +118,29 @@ class Call:
             # Now, not at the end: the caller may change its messages while the answer streams.
             self._record_content(content().by_attribute())
 
+    @guard.never_raise
+    def record_content(self, parts: Callable[[], Mapping[str, Json]]) -> None:
+        """Record more content, by attribute, if any is wanted; a string is recorded as it is, all else as JSON."""
+        if self._telemetry.captures_content and self._wants_content():
+            self._record_content(parts())
+
     def _wants_content(self) -> bool:
         capture = self._telemetry.settings.capture_content
         return (self.recording and capture.on_span) or (self._telemetry.logged and capture.on_event)
 
-    def _record_content(self, parts: Mapping[str, list[Json]]) -> None:
+    def _record_content(self, parts: Mapping[str, Json]) -> None:
         settings = self._telemetry.settings
         on_span = self.recording and settings.capture_content.on_span
         truncated = []
         for name, value in parts.items():
-            encoded, bounded, cut = encode(value, settings.content_max_bytes)
-            self._content[name] = bounded
+            encoded, cut = encode(value, settings.content_max_bytes)
             if cut:
                 truncated.append(name)
             if on_span:
                 self.span.set_attribute(name, encoded)
+            if settings.capture_content.on_event:
+                # What is on the span, in plain types: ``value`` holds the caller's own objects.
+                self._content[name] = encoded if isinstance(value, str) else structure(encoded)
         if truncated and on_span:
             self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, truncated)
 
@@ -131,6 +148,24 @@ class Call:
     def _record_output(self, output: Callable[[], list[Json]]) -> None:
         if self._wants_content() and (messages := output()):
             self._record_content({s.OUTPUT_MESSAGES: messages})
+
+    # --- where only the answer tells what the call is -----------------------------------------------
+
+    @guard.never_raise
+    def settle(self, operation: str, content: Callable[[], Content] | None = None) -> None:
+        """The operation turns out to be ``operation``, with that content, which was not recorded at the start."""
+        request = self.request
+        if operation != request.operation and self._open:
+            request.operation = request.attributes[s.OPERATION_NAME] = operation
+            if self.recording:
+                self.span.set_attribute(s.OPERATION_NAME, operation)
+                self.span.update_name(f"{operation} {request.subject}" if request.subject else operation)
+        if self._telemetry.captures_content and content is not None and self._open:
+            self._record_input(content)
+
+    def discard(self) -> None:
+        """It turns out to be none of ours: the call is over, and its span, which never ends, is never exported."""
+        self._open.clear()
 
     # --- chunks of a stream ----------------------------------------------------------------------
 
@@ -149,13 +184,18 @@ class Call:
     @guard.never_raise
     def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
         """End the call with the provider's answer. ``outcome`` says how a stream ended, other than by its end."""
-        error = response.error if response is not None else None
-        self._end(response, error, {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
+        code = response.error if response is not None else None
+        error_type = errors.answered_type(code) if code is not None else None
+        self._end(response, error_type, {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
+
+    def stop_clock(self) -> None:
+        """The operation is over now, though its end is told later."""
+        self._end_ns = perf_counter_ns()
 
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
         """End the call with ``error``; ``response`` is what had come of the answer before."""
-        ended = self._end(response, errors.error_type(error), errors.provider_attributes(error), error)
+        ended = self._end(response, errors.error_type(error), _provider_attributes(error) or {}, error)
         if ended and self._telemetry.logged:
             with_message = self._telemetry.captures_content
             self._emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, errors.event_attributes(error, with_message))
@@ -171,7 +211,7 @@ class Call:
             self._open.pop()
         except IndexError:
             return False
-        duration_ns = perf_counter_ns() - self._start_ns
+        duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
         try:
             self._record_end(response or Response(), duration_ns, error_type, attributes, error)
         finally:
@@ -193,11 +233,14 @@ class Call:
             self._record_output(response.output)
         ending: dict[str, AttributeValue] = {}
         if self.recording or telemetry.emits_event:
-            ending = {**attributes, **self._response_attributes(response, error_type), **speed}
+            broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
+            ending = {**attributes, **self._response_attributes(response, broken_off), **speed}
+            if error_type is not None:
+                ending[s.ERROR_TYPE] = error_type
         if self.recording:
             self.span.set_attributes(ending)
             if error_type is not None:
-                text = errors.message(error) if error is not None and telemetry.captures_content else None
+                text = _message(error) if error is not None and telemetry.captures_content else None
                 self.span.set_status(Status(StatusCode.ERROR, text))
         if telemetry.measured and s.OPERATION_NAME in self.request.attributes:
             self._record_metrics(response, seconds, error_type, speed)
@@ -212,22 +255,20 @@ class Call:
                 },
             )
 
-    def _response_attributes(self, response: Response, error_type: str | None) -> dict[str, AttributeValue]:
-        attributes: dict[str, AttributeValue] = {**response.metric_attributes, **response.attributes, **response.usage}
+    def _response_attributes(self, response: Response, broken_off: bool) -> dict[str, AttributeValue]:
+        attributes: dict[str, AttributeValue] = {**response.attributes, **response.usage}
         if response.id is not None:
             attributes[s.RESPONSE_ID] = response.id
         if response.model is not None:
             attributes[s.RESPONSE_MODEL] = response.model
         reasons = response.finish_reasons
-        if reasons is None and error_type is not None and self.request.operation in s.INFERENCE_OPERATIONS:
-            reasons = [None] * self.request.choices
+        if reasons is None and broken_off and self.request.operation in s.INFERENCE_OPERATIONS:
+            reasons = [None] * min(self.request.choices, MAX_CHOICES)
         if reasons:
             # The conventions' word for a reason that was expected and did not come.
             attributes[s.RESPONSE_FINISH_REASONS] = [reason or "error" for reason in reasons]
         if self._first_chunk_ns:
             attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_chunk_ns - self._start_ns) / 1e9
-        if error_type is not None:
-            attributes[s.ERROR_TYPE] = error_type
         return attributes
 
     def _stream_speed(self, response: Response, seconds: float) -> dict[str, float]:
@@ -277,8 +318,7 @@ class Call:
                 attributes,
                 context,
             )
-        if response.metric_attributes:
-            attributes = {**attributes, **response.metric_attributes}
+        attributes.update(response.metric_attributes)
         if response.usage:
             instruments.usage(response.usage, inference, attributes, context)
         if error_type is not None:
@@ -296,6 +336,10 @@ class Call:
             )
         )
 
+
+# Errors of other libraries, whose attributes and text may themselves fail: that must not keep the call open.
+_provider_attributes = guard.never_raise(errors.provider_attributes)
+_message = guard.never_raise(errors.message)
 
 #: What to do with the SDK's answer: end the call, or see to it that its stream does.
 Complete = Callable[[Call, Any], None]

@@ -16,6 +16,11 @@ variable                                                    meaning
                                                             (``false``)
 ``OTEL_LLM_STREAM_USAGE``                                   ask the provider for the usage of a streamed chat and
                                                             hide the extra chunk (``false``)
+``OTEL_LLM_LANGCHAIN_STEPS``                                which inner steps of LangChain runs are spans:
+                                                            ``off``, ``named`` (nodes of graphs, steps the
+                                                            application named; default), ``all``
+``OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK``                         providers, comma-separated, whose SDK traces itself and
+                                                            shall make the spans also under LangChain (none)
 ==========================================================  ==================================================
 
 A value that can't be used gets one warning that names variable, value and default; the application runs on.
@@ -38,6 +43,8 @@ STABILITY_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 CONTENT_MAX_BYTES = "OTEL_LLM_CONTENT_MAX_BYTES"
 CAPTURE_MEDIA = "OTEL_LLM_CAPTURE_MEDIA"
 STREAM_USAGE = "OTEL_LLM_STREAM_USAGE"
+LANGCHAIN_STEPS = "OTEL_LLM_LANGCHAIN_STEPS"
+LANGCHAIN_LEAVE_TO_SDK = "OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK"
 
 DEFAULT_CONTENT_MAX_BYTES = 65536
 #: Room for the shortest valid JSON of a message with its truncation mark.
@@ -77,18 +84,30 @@ class MetricGeneration(Enum):
         return self.value[1]
 
 
+class LangChainSteps(Enum):
+    """Which inner steps of a LangChain run are spans of their own."""
+
+    OFF = "off"
+    NAMED = "named"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How otel-llm behaves; see the table in this module for each knob's variable and meaning."""
 
     capture_content: ContentCapture = ContentCapture.NO_CONTENT
-    emit_event: bool = False
+    emit_event: bool | None = None  # follows capture_content
     metrics: MetricGeneration = MetricGeneration.RELEASED
     content_max_bytes: int = DEFAULT_CONTENT_MAX_BYTES
     capture_media: bool = False
     stream_usage: bool = False
+    langchain_steps: LangChainSteps = LangChainSteps.NAMED
+    langchain_leave_to_sdk: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if self.emit_event is None:
+            object.__setattr__(self, "emit_event", self.capture_content.on_event)
         if self.content_max_bytes < MIN_CONTENT_BYTES:
             raise ValueError(
                 f"content_max_bytes must be at least {MIN_CONTENT_BYTES} bytes, not {self.content_max_bytes}"
@@ -106,6 +125,8 @@ class Settings:
             content_max_bytes=_read(env, CONTENT_MAX_BYTES, _content_bytes, DEFAULT_CONTENT_MAX_BYTES),
             capture_media=_read(env, CAPTURE_MEDIA, _boolean, False),
             stream_usage=_read(env, STREAM_USAGE, _boolean, False),
+            langchain_steps=_read(env, LANGCHAIN_STEPS, _langchain_steps, LangChainSteps.NAMED),
+            langchain_leave_to_sdk=_read(env, LANGCHAIN_LEAVE_TO_SDK, _names, frozenset()),
         )
 
 
@@ -142,6 +163,17 @@ def _content_mode(raw: str) -> ContentCapture:
         return ContentCapture.SPAN_ONLY if _boolean(raw) else ContentCapture.NO_CONTENT
     except ValueError:
         raise ValueError(f"expected one of {', '.join(mode.name for mode in ContentCapture)}") from None
+
+
+def _langchain_steps(raw: str) -> LangChainSteps:
+    try:
+        return LangChainSteps(raw.lower())
+    except ValueError:
+        raise ValueError(f"expected one of {', '.join(steps.value for steps in LangChainSteps)}") from None
+
+
+def _names(raw: str) -> frozenset[str]:
+    return frozenset(name for part in raw.split(",") if (name := part.strip().lower()))
 
 
 def _content_bytes(raw: str) -> int:

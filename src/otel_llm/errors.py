@@ -4,49 +4,96 @@ from __future__ import annotations
 
 import re
 import traceback
+from typing import Any
 
+from . import guard
 from . import semconv as s
+from .messages import utf8, without_secrets
 
-#: Providers echo credentials in their messages ("Incorrect API key provided: ..."); no setting lets them out.
-_SECRET = re.compile(
-    r"\b(?:sk|rk|pk)-[\w-]{6,}|\bBearer\s+[\w.~+/=-]{6,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{10,}\.[\w.-]{10,}"
-)
 _MAX_MESSAGE_CHARACTERS = 2048
+#: How many errors of a chain (``raise ... from``) a stack trace shows.
+_MAX_CHAIN = 10
+#: What a provider's error code looks like. Anything else may be a sentence, with words of the prompt.
+_CODE = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 
 
 def error_type(error: BaseException) -> str:
+    """The code AWS gave the error, else its class."""
+    answer = aws_answer(error)
+    code = answer["Error"].get("Code") if answer is not None else None
+    return answered_type(code) if isinstance(code, str) and code else _class_name(error)
+
+
+def _class_name(error: BaseException) -> str:
     """The class of ``error``: fully qualified, a builtin bare, as OpenTelemetry's Python GenAI packages have it."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+@guard.never_raise
+def aws_answer(error: BaseException) -> dict[str, Any] | None:
+    """The parsed answer that an error of botocore's carries, ``None`` for any other error."""
+    answer = getattr(error, "response", None)
+    return answer if isinstance(answer, dict) and isinstance(answer.get("Error"), dict) else None
+
+
+def answered_type(code: str) -> str:
+    """The error type of an error that came as an answer with ``code``: low in cardinality, so no free text."""
+    return code if _CODE.fullmatch(code) else "_OTHER"
+
+
 def message(error: BaseException) -> str:
     """The text of ``error``, without credentials, bounded. It may quote prompts: for those who capture content."""
-    return without_secrets(str(error))[:_MAX_MESSAGE_CHARACTERS]
-
-
-def without_secrets(text: str) -> str:
-    return _SECRET.sub("[secret]", text)
+    return utf8(without_secrets(str(error)))[:_MAX_MESSAGE_CHARACTERS]
 
 
 def provider_attributes(error: BaseException) -> dict[str, str | int]:
     """The provider's error code and HTTP status, where the error has them, as the SDKs of OpenAI and others do."""
     attributes: dict[str, str | int] = {}
     code = getattr(error, "code", None)
-    if isinstance(code, str | int) and not isinstance(code, bool):
-        attributes[s.LLM_ERROR_CODE] = str(code)[:128]
+    if isinstance(code, str | int) and not isinstance(code, bool) and _CODE.fullmatch(str(code)):
+        attributes[s.LLM_ERROR_CODE] = str(code)
     status = getattr(error, "status_code", None)
     if type(status) is int:
         attributes[s.LLM_ERROR_STATUS_CODE] = status
+    if (answer := aws_answer(error)) is not None:
+        attributes |= _aws_attributes(answer)
+    return attributes
+
+
+def _aws_attributes(answer: dict[str, Any]) -> dict[str, str | int]:
+    """Status and request id of AWS, and the status that the model's container gave SageMaker."""
+    about = answer.get("ResponseMetadata")
+    known = about if isinstance(about, dict) else {}
+    statuses = (
+        (s.LLM_ERROR_STATUS_CODE, known.get("HTTPStatusCode")),
+        (s.LLM_SAGEMAKER_ORIGINAL_STATUS_CODE, answer.get("OriginalStatusCode")),
+    )
+    attributes: dict[str, str | int] = {name: status for name, status in statuses if type(status) is int}
+    if isinstance(request_id := known.get("RequestId"), str):
+        attributes[s.AWS_REQUEST_ID] = utf8(request_id)
+    if type(retries := known.get("RetryAttempts")) is int and retries > 0:
+        attributes[s.LLM_REQUEST_RETRIES] = retries
     return attributes
 
 
 def event_attributes(error: BaseException, with_message: bool) -> dict[str, str]:
     """Attributes of the exception event. The stack trace holds frames only, unless ``with_message``."""
-    attributes = {s.EXCEPTION_TYPE: error_type(error)}
+    attributes = {s.EXCEPTION_TYPE: _class_name(error)}
     if with_message:
         attributes[s.EXCEPTION_MESSAGE] = message(error)
-        attributes[s.EXCEPTION_STACKTRACE] = without_secrets("".join(traceback.format_exception(error)))
+        attributes[s.EXCEPTION_STACKTRACE] = _stack_trace(error)
     else:
-        attributes[s.EXCEPTION_STACKTRACE] = "".join(traceback.format_tb(error.__traceback__)) or error_type(error)
+        attributes[s.EXCEPTION_STACKTRACE] = guard.frames(error.__traceback__) or _class_name(error)
     return attributes
+
+
+def _stack_trace(error: BaseException) -> str:
+    """What Python prints for ``error`` and its causes, less source lines and credentials."""
+    told: list[str] = []
+    chain: BaseException | None = error
+    while chain is not None and len(told) < _MAX_CHAIN:
+        only = "".join(traceback.format_exception_only(chain))
+        told.append(f"Traceback (most recent call last):\n{guard.frames(chain.__traceback__)}{only}")
+        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
+    return utf8(without_secrets("\n".join(reversed(told))))

@@ -10,13 +10,16 @@ from __future__ import annotations
 import functools
 import logging
 import traceback
+from collections import deque
 from collections.abc import Callable
+from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 _logger = logging.getLogger("otel_llm")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _seen: set[tuple[str, type[Exception]]] = set()
+_MAX_FRAMES = 50  # a RecursionError has a thousand
 
 
 def never_raise(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
@@ -42,8 +45,15 @@ def report(where: str, error: Exception) -> None:
         key = (where, type(error))
         level = logging.DEBUG if key in _seen else logging.WARNING
         _seen.add(key)
-        frames = "".join(traceback.format_tb(error.__traceback__))
         _logger.log(level, "otel-llm failed in %s (%s); the application's call is not affected\n%s",
-                    where, type(error).__name__, frames)  # fmt: skip
+                    where, type(error).__name__, frames(error.__traceback__))  # fmt: skip
     except Exception:  # a log handler of the application's that raises
         return
+
+
+def frames(trace: TracebackType | None) -> str:
+    """The innermost frames of a traceback, without source lines: those are read from disk, and may hold a prompt."""
+    return "".join(
+        f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_qualname}\n'
+        for frame, line in deque(traceback.walk_tb(trace), _MAX_FRAMES)
+    )

@@ -29,6 +29,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     supported: str
 
     telemetry: Telemetry
+    #: Whether calls are to be traced: wrappers that could not be taken out ask this.
+    active = False
     _patcher: Patcher | None = None
 
     @abstractmethod
@@ -37,11 +39,6 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def instrumentation_dependencies(self) -> Collection[str]:
         return (f"{self.library} {self.supported}",)
-
-    @property
-    def active(self) -> bool:
-        """Whether calls are to be traced: wrappers that could not be taken out ask this."""
-        return self._patcher is not None and self._patcher.active
 
     def accept(self, module: ModuleType) -> bool:
         """Whether ``module``, just imported, is of a version that is supported; if not, says so."""
@@ -65,8 +62,10 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         )
         if self._patcher is None:
             self._patcher = Patcher(self.accept)
+        self.active = True
         self._patcher.apply(self.targets())
 
     def _uninstrument(self, **kwargs: Any) -> None:
+        self.active = False
         if self._patcher is not None:
             self._patcher.restore()

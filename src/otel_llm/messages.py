@@ -1,4 +1,4 @@
-"""Content as the conventions' JSON: bounded in bytes, always valid, marked where it was cut.
+"""Content as the conventions' JSON: bounded in bytes, without credentials, always valid, marked where it was cut.
 
 The shapes are those of the conventions' schemas (``gen-ai-input-messages.json`` and its neighbours).
 """
@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,24 @@ Json = Any
 
 #: Strings shorter than this are never cut (types, roles, ids, names): whole messages go first.
 _SHORTEST_CUT = 64
+#: Nesting of content on an event. Protocol buffers, two messages a level, are read to a depth of 100.
+_MAX_DEPTH = 32
+#: Credentials, by how they begin. Providers echo them, prompts may hold them; no setting lets them out.
+_SECRETS = tuple(
+    # The beginning comes first, which is what makes a search fast; then, that it is one: the start of a word, also
+    # behind the escape of a line break in JSON.
+    (start, re.compile(rf"{start}(?:(?<=\b{start})|(?<=\\[nrt]{start})){rest}"))
+    for start, rest in (
+        ("sk-", r"[\w*-]{12,}"),
+        ("rk-", r"[\w*-]{12,}"),
+        ("pk-", r"[\w*-]{12,}"),
+        ("Bearer ", r"[\w.~+/=-]{8,}"),
+        ("AKIA", r"[A-Z0-9]{16}\b"),
+        ("ASIA", r"[A-Z0-9]{16}\b"),
+        ("eyJ", r"[\w-]{10,}\.[\w.-]{10,}"),
+        ("API key provided: ", r"[^\s\"',\\]+"),
+    )
+)
 
 
 @dataclass(slots=True)
@@ -84,7 +103,7 @@ def parsed(arguments: Json) -> Json:
         return arguments
     try:
         return json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
 
 
@@ -93,15 +112,27 @@ def parsed(arguments: Json) -> Json:
 
 def _plain(value: Any) -> Json:
     """What ``json`` can't encode by itself: SDK models by their dump, bytes by their size, the rest by its type."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", exclude_none=True)
-    if isinstance(value, Mapping):
-        return dict(value)
     if isinstance(value, bytes | bytearray):
         return f"[{len(value)} bytes]"
-    if isinstance(value, set | frozenset | tuple):
-        return list(value)
+    try:
+        if hasattr(value, "model_dump"):
+            return _dumped(value)
+        if isinstance(value, Mapping):
+            return dict(value)
+        if isinstance(value, set | frozenset):
+            return list(value)
+    except Exception:
+        # Somebody else's object that can't be read; the rest of the content still can.
+        return f"[{type(value).__qualname__}]"
     return f"[{type(value).__qualname__}]"
+
+
+def _dumped(model: Any) -> Json:
+    try:
+        # A model that a malformed answer was put into would warn that it is one.
+        return model.model_dump(mode="json", exclude_none=True, warnings=False)
+    except ValueError:  # the SDKs' stand-in for it over pydantic 1 does not take `warnings`
+        return model.model_dump(mode="json", exclude_none=True)
 
 
 _encode = json.JSONEncoder(
@@ -129,19 +160,53 @@ def utf8(value: str) -> str:
     return value
 
 
-def encode(items: list[Json], max_bytes: int) -> tuple[str, list[Json], bool]:
-    """``items`` as JSON of at most ``max_bytes`` bytes, the same as a structure, and whether anything was cut."""
-    encoded = dumps(items)
+def without_secrets(text: str) -> str:
+    """``text``, which may be JSON, without credentials."""
+    for start, secret in _SECRETS:
+        if start in text:
+            text = secret.sub("[secret]", text)
+    return text
+
+
+def encode(items: list[Json] | dict[str, Json] | str, max_bytes: int) -> tuple[str, bool]:
+    """``items`` as JSON, or the text it is, of at most ``max_bytes`` bytes, and whether anything was cut."""
+    if isinstance(items, str):
+        text = without_secrets(utf8(items))
+        shortened = _shorten(text, max_bytes)
+        return shortened, shortened != text
+    try:
+        return _encode_within(items, max_bytes)
+    except RecursionError:
+        return _left_out(items), True
+
+
+def structure(encoded: str) -> Json:
+    """What ``encoded`` says. What lies deeper than exporters, which work recursively, can follow stays JSON text."""
+    return _shallow(json.loads(encoded), _MAX_DEPTH)
+
+
+def _shallow(value: Json, depth: int) -> Json:
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return dumps(value)
+    if isinstance(value, dict):
+        return {key: _shallow(child, depth - 1) for key, child in value.items()}
+    return [_shallow(child, depth - 1) for child in value]
+
+
+def _encode_within(items: list[Json] | dict[str, Json], max_bytes: int) -> tuple[str, bool]:
+    encoded = without_secrets(dumps(items))
     if len(encoded) <= max_bytes and (encoded.isascii() or len(encoded.encode()) <= max_bytes):
-        return encoded, items, False
+        return encoded, False
     # A private copy in plain types, so that cutting touches nothing of the caller's.
-    copy: list[Json] = json.loads(encoded)
+    copy = json.loads(encoded)
     room = max_bytes
     while room >= _SHORTEST_CUT and (limit := _string_limit(copy, len(encoded.encode()) - room)) >= _SHORTEST_CUT:
         shortened = _shorten(copy, limit)
         result = dumps(shortened)
         if len(result.encode()) <= max_bytes:
-            return result, shortened, True
+            return result, True
         room = room * 3 // 4  # escapes and marks took more than was reckoned
     return _drop_items(_shorten(copy, _SHORTEST_CUT), max_bytes)
 
@@ -149,12 +214,13 @@ def encode(items: list[Json], max_bytes: int) -> tuple[str, list[Json], bool]:
 def _string_limit(value: Json, excess: int) -> int:
     """The length in bytes to which the longest strings must come down to save ``excess`` bytes."""
     lengths = sorted(_string_lengths(value), reverse=True)
+    total = 0
     for position, length in enumerate(lengths, 1):
+        total += length
         following = lengths[position] if position < len(lengths) else 0
-        # Cutting the first `position` strings to `following` bytes each would save this much.
-        saved = sum(lengths[:position]) - position * following
-        if saved >= excess or not following:
-            return (sum(lengths[:position]) - excess) // position
+        # Cutting the first `position` strings to `following` bytes each would save enough.
+        if total - position * following >= excess or not following:
+            return (total - excess) // position
         if length < _SHORTEST_CUT:
             break
     return 0
@@ -183,9 +249,9 @@ def _shorten(value: Json, limit: int) -> Json:
     return value
 
 
-def _drop_items(items: list[Json], max_bytes: int) -> tuple[str, list[Json], bool]:
+def _drop_items(items: list[Json], max_bytes: int) -> tuple[str, bool]:
     """Leave out items from the middle: the first ones (instructions) and the last ones (the question) tell most."""
-    kept = len(items)
+    kept = len(items) if isinstance(items, list) else 0
     while kept > 1:
         kept = kept * 3 // 4
         head, tail = kept // 2, kept - kept // 2
@@ -202,8 +268,14 @@ def _drop_items(items: list[Json], max_bytes: int) -> tuple[str, list[Json], boo
         shortened = [*items[:head], gap, *items[len(items) - tail :]]
         encoded = dumps(shortened)
         if len(encoded.encode()) <= max_bytes:
-            return encoded, shortened, True
+            return encoded, True
     # One item alone is too large, by the number of its parts or the keys of its arguments.
+    return _left_out(items), True
+
+
+def _left_out(items: list[Json] | dict[str, Json]) -> str:
     mark = f"[{len(items)} left out]"
+    if isinstance(items, dict):
+        return dumps({"truncated": mark})
     only = [{"type": "truncated", "name": mark, "role": "truncated", "parts": [], "finish_reason": "truncated"}]
-    return dumps(only), only, True
+    return dumps(only)

@@ -87,6 +87,34 @@ class Instruments:
             s.TOKENS_PER_SECOND_BUCKETS,
         )
 
+        self._in_process = {
+            s.EXECUTE_TOOL: [
+                _histogram(
+                    meter, s.METRIC_EXECUTE_TOOL_DURATION, seconds, "Duration of a tool's run.", s.DURATION_BUCKETS
+                )
+            ],
+            s.INVOKE_AGENT: [
+                _histogram(
+                    meter, s.METRIC_INVOKE_AGENT_DURATION, seconds, "Duration of an agent's run.", s.AGENT_BUCKETS
+                )
+            ],
+            s.INVOKE_WORKFLOW: [
+                _histogram(meter, name, seconds, "Duration of a workflow.", s.WORKFLOW_BUCKETS)
+                for name, wanted in (
+                    (s.METRIC_WORKFLOW_DURATION, generation.released),
+                    (s.METRIC_INVOKE_WORKFLOW_DURATION, generation.latest),
+                )
+                if wanted
+            ],
+        }
+        self._agent_calls = [
+            _histogram(meter, name, f"{{{unit}}}", description, s.CALLS_BUCKETS)
+            for name, unit, description in (
+                (s.METRIC_INVOKE_AGENT_INFERENCE_CALLS, "inference_call", "Inferences an agent's run made itself."),
+                (s.METRIC_INVOKE_AGENT_TOOL_CALLS, "tool_call", "Tools an agent's run called itself."),
+            )
+        ]
+
     def _add_chunk_histograms(self, meter: Meter, first_chunk: str, chunk: str) -> None:
         self._first_chunk.append(
             _histogram(meter, first_chunk, "s", "Time from the request to the first chunk.", s.DURATION_BUCKETS)
@@ -101,6 +129,16 @@ class Instruments:
             if not self._released:
                 return
         self._duration.record(seconds, attributes, context)
+
+    def in_process(self, operation: str, seconds: float, attributes: MetricAttributes, context: Context) -> None:
+        """Record the duration of an agent's, a workflow's or a tool's run."""
+        for histogram in self._in_process.get(operation, ()):
+            histogram.record(seconds, attributes, context)
+
+    def agent_calls(self, inferences: int, tools: int, attributes: MetricAttributes, context: Context) -> None:
+        """Record how many calls an agent's run made."""
+        for histogram, count in zip(self._agent_calls, (inferences, tools), strict=True):
+            histogram.record(count, attributes, context)
 
     def first_chunk(self, seconds: float, attributes: MetricAttributes, context: Context) -> None:
         for histogram in self._first_chunk:

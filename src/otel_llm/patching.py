@@ -5,6 +5,7 @@ A provider gives a table of :class:`Target`; :class:`Patcher` drives both ways f
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import threading
@@ -43,15 +44,17 @@ class _Patch:
         self._wrapper._self_otel_llm = True  # type: ignore[attr-defined]
         setattr(owner, name, self._wrapper)
 
-    def restore(self) -> None:
+    def restore(self) -> bool:
+        """Put the original back, if that can be."""
         # Somebody may have wrapped our wrapper since. Taking it out from below would cut theirs off, so it
         # stays, and stays quiet: handlers ask Patcher.active.
         if vars(self._owner).get(self._name) is not self._wrapper:
-            return
+            return False
         if self._inherited:
             delattr(self._owner, self._name)
         else:
             setattr(self._owner, self._name, self._original)
+        return True
 
 
 class Patcher:
@@ -73,33 +76,34 @@ class Patcher:
             self._targets.setdefault(target.module, []).append(target)
         self.active = True
         for name in self._targets:
-            if name not in self._hooked:  # wrapt keeps a hook for good, so one a module is enough
+            if name in sys.modules:
+                # Where another thread is still importing it, this waits for the whole of it.
+                self._on_import(importlib.import_module(name))
+            elif name not in self._hooked:  # a hook that has not run yet stays
                 self._hooked.add(name)
                 wrapt.register_post_import_hook(self._on_import, name)
-            elif (module := sys.modules.get(name)) is not None:
-                self._on_import(module)
 
     def restore(self) -> None:
         """Put every original back: the identical objects, as if they had never been wrapped."""
         self.active = False
         with self._lock:
-            while self._patches:
-                self._patches.pop().restore()
+            self._patches = [patch for patch in self._patches if not patch.restore()]
 
     @guard.never_raise
     def _on_import(self, module: ModuleType) -> None:
+        self._hooked.discard(module.__name__)  # wrapt runs a hook once
         if not self.active or not self._accept(module):
             return
-        with self._lock:
-            for target in self._targets.get(module.__name__, ()):
-                *path, name = target.qualname.split(".")
-                owner: Any = module
-                for part in path:
-                    owner = getattr(owner, part, None)
-                if owner is None or not hasattr(owner, name):
-                    _logger.debug("%s has no %s to instrument", module.__name__, target.qualname)
-                    continue
-                if not _is_wrapped(getattr(owner, name)):
+        for target in self._targets.get(module.__name__, ()):
+            *path, name = target.qualname.split(".")
+            owner: Any = module
+            for part in path:
+                owner = getattr(owner, part, None)  # may import, so not under the lock
+            if getattr(owner, name, None) is None:
+                _logger.debug("%s has no %s to instrument", module.__name__, target.qualname)
+                continue
+            with self._lock:
+                if self.active and not _is_wrapped(getattr(owner, name)):
                     self._patches.append(_Patch(owner, name, target.handler))
 
 

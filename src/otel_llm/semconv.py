@@ -9,6 +9,7 @@ What the conventions have no name for is under ``otel_llm.*``.
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
+AWS_REQUEST_ID = "aws.request_id"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
@@ -22,6 +23,14 @@ OUTPUT_TYPE = "gen_ai.output.type"
 PROMPT_NAME = "gen_ai.prompt.name"
 PROMPT_VERSION = "gen_ai.prompt.version"
 PROMPT_VARIABLE_PREFIX = "gen_ai.prompt.variable."
+
+AGENT_NAME = "gen_ai.agent.name"
+WORKFLOW_NAME = "gen_ai.workflow.name"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_TYPE = "gen_ai.tool.type"
+TOOL_DESCRIPTION = "gen_ai.tool.description"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
 
 REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
@@ -60,6 +69,10 @@ INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 TOOL_DEFINITIONS = "gen_ai.tool.definitions"
+TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT = "gen_ai.tool.call.result"
+RETRIEVAL_QUERY_TEXT = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 
 # --- OpenAI refinement -----------------------------------------------------------------------
 OPENAI_API_TYPE = "openai.api.type"
@@ -95,8 +108,33 @@ LLM_BATCH_ENDPOINT = "otel_llm.batch.endpoint"
 LLM_BATCH_REQUESTS_TOTAL = "otel_llm.batch.requests.total"
 LLM_BATCH_REQUESTS_COMPLETED = "otel_llm.batch.requests.completed"
 LLM_BATCH_REQUESTS_FAILED = "otel_llm.batch.requests.failed"
+#: Where a SageMaker call went: the endpoint, what of it was asked for, and the variant that answered.
+LLM_SAGEMAKER_ENDPOINT = "otel_llm.sagemaker.endpoint.name"
+LLM_SAGEMAKER_INFERENCE_COMPONENT = "otel_llm.sagemaker.inference_component.name"
+LLM_SAGEMAKER_TARGET_MODEL = "otel_llm.sagemaker.target_model"
+LLM_SAGEMAKER_TARGET_VARIANT = "otel_llm.sagemaker.target_variant"
+LLM_SAGEMAKER_INVOKED_VARIANT = "otel_llm.sagemaker.invoked_variant"
+#: Of an asynchronous invocation: its id, and where input and answer are.
+LLM_SAGEMAKER_INFERENCE_ID = "otel_llm.sagemaker.inference.id"
+LLM_SAGEMAKER_INPUT_LOCATION = "otel_llm.sagemaker.input_location"
+LLM_SAGEMAKER_OUTPUT_LOCATION = "otel_llm.sagemaker.output_location"
+LLM_SAGEMAKER_FAILURE_LOCATION = "otel_llm.sagemaker.failure_location"
+#: The HTTP status of the model container, where SageMaker's own only says that it failed.
+LLM_SAGEMAKER_ORIGINAL_STATUS_CODE = "otel_llm.sagemaker.error.original_status_code"
 LLM_MODERATION_FLAGGED = "otel_llm.moderation.flagged"
 LLM_MODERATION_CATEGORIES = "otel_llm.moderation.categories"
+#: The prompt template behind an inference: its text (content), the start of its SHA-256, how many variables it has.
+LLM_PROMPT_TEMPLATE = "otel_llm.prompt.template"
+LLM_PROMPT_TEMPLATE_HASH = "otel_llm.prompt.template.hash"
+LLM_PROMPT_VARIABLES_COUNT = "otel_llm.prompt.variables.count"
+#: LangChain's own words for a run. Of the metadata it is what the application put there, as JSON.
+LLM_LANGCHAIN_RUN_ID = "otel_llm.langchain.run_id"
+LLM_LANGCHAIN_RUN_NAME = "otel_llm.langchain.run_name"
+LLM_LANGCHAIN_TAGS = "otel_llm.langchain.tags"
+LLM_LANGCHAIN_METADATA = "otel_llm.langchain.metadata"
+LLM_LANGCHAIN_NODE = "otel_llm.langchain.node"
+#: The run waits for a person: a LangGraph interrupt, which is no error.
+LLM_LANGCHAIN_INTERRUPTED = "otel_llm.langchain.interrupted"
 
 # --- values --------------------------------------------------------------------------------
 CHAT = "chat"
@@ -104,6 +142,10 @@ TEXT_COMPLETION = "text_completion"
 GENERATE_CONTENT = "generate_content"
 EMBEDDINGS = "embeddings"
 FETCH_RESPONSE = "fetch_response"
+RETRIEVAL = "retrieval"
+EXECUTE_TOOL = "execute_tool"
+INVOKE_AGENT = "invoke_agent"
+INVOKE_WORKFLOW = "invoke_workflow"
 #: Operations that run a model on a prompt; the others have no place in the inference metrics.
 INFERENCE_OPERATIONS = frozenset({CHAT, TEXT_COMPLETION, GENERATE_CONTENT})
 
@@ -116,6 +158,7 @@ METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"
 METRIC_TOKEN_USAGE = "gen_ai.client.token.usage"
 METRIC_OPERATION_TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"
 METRIC_OPERATION_TIME_PER_OUTPUT_CHUNK = "gen_ai.client.operation.time_per_output_chunk"
+METRIC_WORKFLOW_DURATION = "gen_ai.workflow.duration"
 
 # --- metrics: the newest generation ------------------------------------------------------------
 METRIC_INFERENCE_DURATION = "gen_ai.client.inference.duration"
@@ -124,6 +167,13 @@ METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK = "gen_ai.client.inference.time_per_outpu
 METRIC_INFERENCE_OPERATION_INPUT_TOKENS = "gen_ai.client.inference.operation.input_tokens"
 METRIC_INFERENCE_OPERATION_OUTPUT_TOKENS = "gen_ai.client.inference.operation.output_tokens"
 METRIC_INFERENCE_USAGE_PREFIX = "gen_ai.client.inference.usage."
+METRIC_INVOKE_WORKFLOW_DURATION = "gen_ai.invoke_workflow.duration"
+
+# --- metrics: the same in both generations -------------------------------------------------------
+METRIC_INVOKE_AGENT_DURATION = "gen_ai.invoke_agent.duration"
+METRIC_INVOKE_AGENT_INFERENCE_CALLS = "gen_ai.invoke_agent.inference_calls"
+METRIC_INVOKE_AGENT_TOOL_CALLS = "gen_ai.invoke_agent.tool_calls"
+METRIC_EXECUTE_TOOL_DURATION = "gen_ai.execute_tool.duration"
 
 # --- metrics: our own ----------------------------------------------------------------------
 METRIC_LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.client.time_per_output_token"
@@ -132,6 +182,9 @@ METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
 # --- bucket boundaries the conventions advise ----------------------------------------------------
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKEN_BUCKETS = tuple(float(4**n) for n in range(14))
+AGENT_BUCKETS = tuple(0.1 * 2**n for n in range(13))
+WORKFLOW_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
+CALLS_BUCKETS = tuple(float(2**n) for n in range(8))
 #: ``gen_ai.server.time_per_output_token``'s, for the same quantity seen from the client.
 TIME_PER_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 TOKENS_PER_SECOND_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)

@@ -7,27 +7,56 @@ import re
 from typing import Any
 
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!$)")
+#: An event of more bytes is not read for telemetry.
+_MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 
 class SSEDecoder:
     """Gives the JSON payload of each event; what is no JSON (``[DONE]``, a broken payload) is passed over."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line: list[bytes] = []  # the pieces of a line whose end has not come
+        self._line_size = 0
         self._data: list[bytes] = []
+        self._data_size = 0
 
     def feed(self, data: bytes) -> list[Any]:
         """The payloads of the events that ``data`` completes."""
-        *lines, self._rest = _LINE_END.split(self._rest + data)
+        if self._line and self._line[-1] == b"\r":
+            data = b"\r" + data  # the end of a line, or the first half of one
+            self._line.pop()
+        *lines, rest = _LINE_END.split(data)
+        if lines and self._line:
+            lines[0] = b"".join(self._line) + lines[0]
+            self._line.clear()
+            self._line_size = 0
         payloads = []
         for line in lines:
             if line.startswith(b"data:"):
-                self._data.append(line[5:].lstrip(b" "))
-            elif not line and self._data:
-                joined = b"\n".join(self._data)
-                self._data.clear()
-                try:
-                    payloads.append(json.loads(joined))
-                except ValueError:
-                    continue
+                self._data_size += len(line)
+                if self._data_size <= _MAX_EVENT_BYTES:
+                    self._data.append(line[5:].lstrip(b" "))
+            elif not line:
+                payloads.extend(self._event())
+        self._keep(rest)
         return payloads
+
+    def _keep(self, rest: bytes) -> None:
+        """Keep the beginning of a line. A last ``\\r`` stands alone: only what follows tells whether it is the end."""
+        pieces = (rest[:-1], b"\r") if rest.endswith(b"\r") else (rest,)
+        for piece in pieces:
+            self._line_size += len(piece)
+            if piece and self._line_size <= _MAX_EVENT_BYTES:
+                self._line.append(piece)
+
+    def _event(self) -> list[Any]:
+        """The payload of the event that has ended, if it has one."""
+        joined = b"\n".join(self._data)
+        self._data.clear()
+        self._data_size = 0
+        if not joined:
+            return []
+        try:
+            return [json.loads(joined)]
+        except (ValueError, RecursionError):
+            return []

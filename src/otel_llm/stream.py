@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any, Protocol
 
-from . import guard
+from . import finalizer, guard
 from .call import Call, Response
 
 
@@ -33,7 +33,7 @@ class Observer:
     ``timed`` is false where the parts that come are pieces of one body, not chunks of the model's.
     """
 
-    __slots__ = ("_accumulator", "_attributes", "_call", "_gap_ns", "_last_ns", "_timed", "reading")
+    __slots__ = ("_accumulator", "_attributes", "_call", "_gap_ns", "_last_ns", "_timed", "reading", "source")
 
     def __init__(self, call: Call, accumulator: Accumulator, timed: bool = True) -> None:
         self._call = call
@@ -44,6 +44,8 @@ class Observer:
         self._last_ns = 0
         #: A chunk is being waited for: a close seen now comes from the SDK, at the end or for an error.
         self.reading = False
+        #: The iterator that chunks are read from.
+        self.source: Any = None
 
     @guard.never_raise
     def before_read(self) -> None:
@@ -70,8 +72,12 @@ class Observer:
         self._finish(None)
 
     def closed(self) -> None:
-        """The caller closed the stream, at its end or before."""
-        if not self.reading:
+        """The stream was closed, at its end or before: by the caller, or by the SDK's generator."""
+        if self.reading:
+            return
+        if getattr(self.source, "gi_running", False) or getattr(self.source, "ag_running", False):
+            self._dropped()  # the generator runs, and nobody reads from it: it is being finalized
+        else:
             self._finish("closed")
 
     def failed(self, error: BaseException) -> None:
@@ -81,7 +87,12 @@ class Observer:
             self._call.fail(error, self._response())
 
     def __del__(self) -> None:
-        self._finish("abandoned")
+        self._dropped()
+
+    def _dropped(self) -> None:
+        if not self._call.ended:
+            self._call.stop_clock()
+            finalizer.run(lambda: self._finish("abandoned"))
 
     def _finish(self, outcome: str | None) -> None:
         if self._call.ended:
@@ -119,9 +130,9 @@ class ChunkIterator:
     """Stands in for ``iterator``: gives the same chunks, less those that ``hide`` accepts, and the same errors."""
 
     def __init__(self, iterator: Iterator[Any], observer: Observer, hide: Callable[[Any], bool] | None = None) -> None:
-        self._iterator = iterator
+        self._iterator = observer.source = iterator
         self._observer = observer
-        self._hide = hide
+        self._hide = guard.never_raise(hide) if hide is not None else None
 
     def __iter__(self) -> ChunkIterator:
         return self
@@ -147,10 +158,12 @@ class ChunkIterator:
 
     def close(self) -> None:
         close = getattr(self._iterator, "close", None)
+        self._observer.reading = True
         try:
             if close is not None:
                 close()
         finally:
+            self._observer.reading = False
             self._observer.closed()
 
     def __getattr__(self, name: str) -> Any:
@@ -163,9 +176,9 @@ class AsyncChunkIterator:
     def __init__(
         self, iterator: AsyncIterator[Any], observer: Observer, hide: Callable[[Any], bool] | None = None
     ) -> None:
-        self._iterator = iterator
+        self._iterator = observer.source = iterator
         self._observer = observer
-        self._hide = hide
+        self._hide = guard.never_raise(hide) if hide is not None else None
 
     def __aiter__(self) -> AsyncChunkIterator:
         return self
@@ -191,10 +204,12 @@ class AsyncChunkIterator:
 
     async def aclose(self) -> None:
         close = getattr(self._iterator, "aclose", None)
+        self._observer.reading = True
         try:
             if close is not None:
                 await close()
         finally:
+            self._observer.reading = False
             self._observer.closed()
 
     def __getattr__(self, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from opentelemetry import _logs, metrics, trace
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-#: Where the API defines its own providers, the ones that do nothing; an SDK's come from elsewhere.
-_API_MODULES = frozenset(
-    provider.__module__ for provider in (trace.TracerProvider, metrics.MeterProvider, _logs.LoggerProvider)
-)
+#: Where the API keeps the global provider of each signal: the variables of a module, and the name among them.
+_TRACER = (trace.get_tracer_provider.__globals__, "_TRACER_PROVIDER")
+_METER = (metrics.get_meter_provider.__globals__, "_METER_PROVIDER")
+_LOGGER = (_logs.get_logger_provider.__globals__, "_LOGGER_PROVIDER")
+
+
+def _is_set(signal: tuple[Mapping[str, object], str]) -> bool:
+    """Whether a global provider is set. The public getters look into the environment first, which takes longer than
+    all else of a call that nobody listens to; a variable that an API of the future lacks counts as set."""
+    variables, name = signal
+    return variables.get(name, signal) is not None
 
 
 class Telemetry:
@@ -40,21 +48,26 @@ class Telemetry:
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         self.instruments = Instruments(metrics.get_meter(scope, __version__, meter_provider), self.settings.metrics)
         self.captures_content = self.settings.capture_content is not ContentCapture.NO_CONTENT
-        self._emit_event = self.settings.emit_event
+        self._emit_event = bool(self.settings.emit_event)
         self.traced = tracer_provider is not None
         self.measured = meter_provider is not None
-        self.logged = logger_provider is not None
+        self._logged = logger_provider is not None
 
     def enabled(self) -> bool:
         """Whether anything listens. Where no SDK is configured a call costs this check and nothing else."""
         # A provider set once stays; until then each call asks anew, as it may come any time.
         if not self.traced:
-            self.traced = type(trace.get_tracer_provider()).__module__ not in _API_MODULES
+            self.traced = _is_set(_TRACER)
         if not self.measured:
-            self.measured = type(metrics.get_meter_provider()).__module__ not in _API_MODULES
-        if not self.logged:
-            self.logged = type(_logs.get_logger_provider()).__module__ not in _API_MODULES
+            self.measured = _is_set(_METER)
         return self.traced or self.measured or self.logged
+
+    @property
+    def logged(self) -> bool:
+        """Whether anyone takes log records."""
+        if not self._logged:
+            self._logged = _is_set(_LOGGER)
+        return self._logged
 
     @property
     def emits_event(self) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import openai
 import pytest
+from either import Either
+
 from standin.openai import OpenAIServer
+
+API_KEY = "sk-test-0123456789"
 
 
 @pytest.fixture(scope="session")
@@ -18,17 +24,36 @@ def _server() -> Iterator[OpenAIServer]:
 @pytest.fixture
 def server(_server: OpenAIServer) -> Iterator[OpenAIServer]:
     """The stand-in; what it failed at fails the test."""
+    _server.clear()
     yield _server
     assert _server.failures == []
 
 
 @pytest.fixture
 def client(server: OpenAIServer) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=server.base_url, api_key="sk-test-0123456789", max_retries=0) as client:
+    with openai.OpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
         yield client
 
 
 @pytest.fixture
 async def async_client(server: OpenAIServer) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-test-0123456789", max_retries=0) as client:
+    async with openai.AsyncOpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
         yield client
+
+
+@pytest.fixture(params=["sync", "async"])
+async def api(request: pytest.FixtureRequest, server: OpenAIServer) -> AsyncIterator[Either]:
+    """Both kinds of client behind one face; each test that takes it runs twice."""
+    kind: Any = openai.OpenAI if request.param == "sync" else openai.AsyncOpenAI
+    api = Either(kind(base_url=server.base_url, api_key=API_KEY, max_retries=0))
+    yield api
+    await api(lambda client: client.close())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_ours_fails(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """An error of ours that was swallowed fails the test; one that means to provoke it ends with ``caplog.clear()``."""
+    caplog.set_level(logging.DEBUG, "otel_llm")
+    yield
+    logged = [record for record in caplog.get_records("call") if record.name == "otel_llm"]
+    assert [record.getMessage() for record in logged if "failed in" in record.getMessage()] == []

@@ -13,13 +13,14 @@ from typing import Any
 
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ... import guard
-from ...call import Call, run, run_async
+from ... import guard, layers
+from ...call import MAX_CHOICES, Call, run, run_async
 from ...instrumentor import Instrumentor
 from ...patching import Target
 from ...semconv import LLM_REQUEST_ID
 from . import chat, embeddings, media, platform, responses
 from .endpoint import Endpoint, Exchange
+from .fields import string
 from .foreign import ForeignInstrumentation
 from .raw import note_request_id, read_body, watch_response, watch_stream
 from .server import server_of
@@ -72,29 +73,29 @@ class _Completion:
         self._hide = chat.is_usage_only if hide else None
 
     def __call__(self, call: Call, result: Any) -> None:
+        fields = getattr(result, "__dict__", {})  # asking a model for an attribute it lacks is slow
         try:
-            self._complete(call, result)
+            if not call.wanted:
+                call.finish()
+            elif "_iterator" in fields:
+                watch_stream(call, self._endpoint, self._exchange, result, self._hide)
+            elif (response := fields.get("http_response")) is not None:
+                if response.is_closed:
+                    self._finish_raw(call, response)
+                else:
+                    watch_response(call, self._endpoint, self._exchange, response)
+            elif "is_closed" in fields:  # ``cast_to=httpx.Response``
+                self._finish_raw(call, result)
+            else:
+                response = self._endpoint.response(self._exchange, result)
+                if (request_id := fields.get("_request_id")) is not None:
+                    response.attributes[LLM_REQUEST_ID] = request_id
+                elif "response" in fields:  # of the SDK's binary content, speech
+                    note_request_id(call, fields["response"])
+                call.finish(response)
         except Exception as error:
             guard.report("openai: reading the answer", error)
             call.finish()
-
-    def _complete(self, call: Call, result: Any) -> None:
-        if not call.wanted:
-            call.finish()
-        elif hasattr(result, "_iterator"):
-            watch_stream(call, self._endpoint, self._exchange, result, self._hide)
-        elif (response := getattr(result, "http_response", None)) is not None:
-            if response.is_closed:
-                self._finish_raw(call, response)
-            else:
-                watch_response(call, self._endpoint, self._exchange, response)
-        elif hasattr(result, "is_closed"):  # ``cast_to=httpx.Response``
-            self._finish_raw(call, result)
-        else:
-            response = self._endpoint.response(self._exchange, result)
-            if (request_id := getattr(result, "_request_id", None)) is not None:
-                response.attributes[LLM_REQUEST_ID] = request_id
-            call.finish(response)
 
     def _finish_raw(self, call: Call, http_response: Any) -> None:
         note_request_id(call, http_response)
@@ -134,9 +135,9 @@ class OpenAIInstrumentor(Instrumentor):
     ) -> tuple[Call, _Completion, tuple[Any, ...]] | None:
         """Start the call that ``client.request(cast_to, options, ...)`` is, if it is one of ours to trace."""
         telemetry = self.telemetry
-        if not (telemetry.enabled() and self.active and len(args) > 1 and is_instrumentation_enabled()):
+        if not (telemetry.enabled() and self.active and is_instrumentation_enabled()):
             return None
-        options = args[1]
+        options = args[1] if len(args) > 1 else kwargs["options"]
         endpoint = _endpoint(options.method, options.url)
         if endpoint is None or self._foreign.watches(client):
             return None
@@ -148,6 +149,7 @@ class OpenAIInstrumentor(Instrumentor):
             server_of(client),
             options.url,
             body,
+            string(body.get("model")),
             bool(kwargs.get("stream")),
             telemetry.captures_content,
             settings.capture_media,
@@ -160,10 +162,14 @@ class OpenAIInstrumentor(Instrumentor):
                 **body,
                 "stream_options": {**(body.get("stream_options") or {}), "include_usage": True},
             }
-            args = (args[0], options, *args[2:])
+            options.extra_json = None  # it is in the body now, and would overwrite the options there
+            if len(args) > 1:
+                args = (args[0], options, *args[2:])
+            else:
+                kwargs["options"] = options
         request = endpoint.request(exchange)
-        exchange.choices = request.choices
-        return Call(telemetry, request), _Completion(endpoint, exchange, ask_usage), args
+        exchange.choices = min(request.choices, MAX_CHOICES)
+        return layers.start(telemetry, request), _Completion(endpoint, exchange, ask_usage), args
 
 
 def _is_raw(options: Any) -> bool:

@@ -9,7 +9,7 @@ from ...call import AttributeValue, Request, Response
 from ...messages import Content, Json, text
 from . import content
 from .endpoint import Exchange
-from .fields import Body, count, get, items, metric_attributes, sampling, service_tier, string, usage
+from .fields import Body, count, dimensions, get, items, mapping, sampling, served_by, service_tier, string, usage
 
 
 def request(exchange: Exchange) -> Request:
@@ -79,9 +79,10 @@ def _output_type(body: Body) -> str | None:
 
 def response(exchange: Exchange, answer: Any) -> Response:
     """A chat completion."""
-    choices = items(get(answer, "choices"))
+    fields = mapping(answer)
+    choices = items(fields.get("choices"))
     return _response(
-        answer,
+        fields,
         [string(get(choice, "finish_reason")) for choice in choices],
         lambda: [content.chat_choice(choice, exchange.capture_media) for choice in choices],
     )
@@ -89,19 +90,22 @@ def response(exchange: Exchange, answer: Any) -> Response:
 
 def completion_response(exchange: Exchange, answer: Any) -> Response:
     """A legacy completion."""
-    choices = items(get(answer, "choices"))
+    fields = mapping(answer)
+    choices = items(fields.get("choices"))
     reasons = [string(get(choice, "finish_reason")) for choice in choices]
     texts = [string(get(choice, "text")) or "" for choice in choices]
-    return _response(answer, reasons, lambda: _texts(texts, reasons))
+    return _response(fields, reasons, lambda: _texts(texts, reasons))
 
 
-def _response(answer: Any, reasons: list[str | None], output: Any) -> Response:
+def _response(fields: Body, reasons: list[str | None], output: Any) -> Response:
+    served = served_by(fields)
     return Response(
-        id=string(get(answer, "id")),
-        model=string(get(answer, "model")),
+        id=string(fields.get("id")),
+        model=string(fields.get("model")),
         finish_reasons=reasons or None,
-        usage=usage(get(answer, "usage")),
-        metric_attributes=metric_attributes(answer),
+        usage=usage(fields.get("usage")),
+        attributes=served,
+        metric_attributes=dimensions(served),
         output=output,
     )
 
@@ -127,20 +131,22 @@ class ChatAccumulator:
         self._reasons: dict[int, str | None] = {}
         self._pieces: dict[int, content.ChoicePieces] = {}
         self._usage: Any = None
-        self._tier: Any = None
+        self._served: dict[str, AttributeValue] = {}
 
     def add(self, chunk: Any) -> None:
+        fields = mapping(chunk)
         if self._id is None:
-            self._id = string(get(chunk, "id"))
+            self._id = string(fields.get("id")) or None  # empty in the first chunk of Azure's
         if self.model is None:
-            self.model = string(get(chunk, "model")) or None
-        if (tokens := get(chunk, "usage")) is not None:
+            self.model = string(fields.get("model")) or None
+        if (tokens := fields.get("usage")) is not None:
             self._usage = tokens
-        if self._tier is None and (attributes := metric_attributes(chunk)):
-            self._tier = attributes
-        for choice in items(get(chunk, "choices")):
-            index = count(get(choice, "index")) or 0
-            reason = get(choice, "finish_reason")
+        if not self._served:
+            self._served = served_by(fields)
+        for one in items(fields.get("choices")):
+            choice = mapping(one)
+            index = count(choice.get("index")) or 0
+            reason = choice.get("finish_reason")
             if reason is not None or index not in self._reasons:
                 self._reasons[index] = string(reason)
             if self._keep:
@@ -164,7 +170,8 @@ class ChatAccumulator:
             # Choices that were asked for and never began are missing too.
             finish_reasons=reasons + [None] * (self._exchange.choices - len(reasons)) if self._id or reasons else None,
             usage=usage(self._usage),
-            metric_attributes=self._tier or {},
+            attributes=dict(self._served),
+            metric_attributes=dimensions(self._served),
             output=output if self._keep else None,
         )
 

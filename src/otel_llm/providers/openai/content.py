@@ -19,21 +19,42 @@ def chat_message(message: Any, capture_media: bool) -> Json:
     """One message of a request."""
     role = string(get(message, "role")) or "unknown"
     if role == "tool":
-        parts = [tool_call_response(get(message, "tool_call_id"), _tool_result(get(message, "content")))]
+        result = tool_result(get(message, "content"), capture_media)
+        parts = [tool_call_response(get(message, "tool_call_id"), result)]
     elif role == "function":
         parts = [tool_call_response(None, get(message, "content"))]
     else:
         parts = _parts(message, capture_media)
-    result: Json = {"role": role, "parts": parts}
+    made: Json = {"role": role, "parts": parts}
     if (name := string(get(message, "name"))) is not None:
-        result["name"] = name
-    return result
+        made["name"] = name
+    return made
 
 
-def _tool_result(value: Any) -> Json:
-    """The text of a tool's result; several text parts are joined."""
-    texts = [get(part, "text") for part in items(value)]
-    return "".join(texts) if texts and all(isinstance(one, str) for one in texts) else value
+def tool_result(value: Any, capture_media: bool) -> Json:
+    """A tool's result: several text parts are joined, media is described like that of any message."""
+    texts = [get(one, "text") for one in items(value)]
+    if texts and all(isinstance(one, str) for one in texts):
+        return "".join(texts)
+    if isinstance(value, list):
+        return [_known_part(one, capture_media) or without_media(one, capture_media) for one in value]
+    return _known_part(value, capture_media) or without_media(value, capture_media)
+
+
+def without_media(value: Any, capture_media: bool) -> Json:
+    """``value``, of whatever shape, with the media that its ``data:`` URLs hold described."""
+    if capture_media:
+        return value
+    if isinstance(value, str):
+        kind = value[5:].partition("/")[0]
+        return media(kind, value, capture_media) if value.startswith("data:") and ";base64," in value[:200] else value
+    if isinstance(value, list):
+        return [without_media(one, capture_media) for one in value]
+    if hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, dict):
+        return {name: without_media(one, capture_media) for name, one in value.items()}
+    return value
 
 
 def chat_choice(choice: Any, capture_media: bool) -> Json:
@@ -55,7 +76,7 @@ def _parts(message: Any, capture_media: bool) -> list[Json]:
     value = get(message, "content")
     if isinstance(value, str):
         parts.append(text(value))
-    parts.extend(_part(part, capture_media) for part in items(value))
+    parts.extend(part(one, capture_media) for one in items(value))
     if refusal := string(get(message, "refusal")):
         parts.append({"type": "refusal", "content": refusal})
     if (audio := get(message, "audio")) is not None:
@@ -66,19 +87,33 @@ def _parts(message: Any, capture_media: bool) -> list[Json]:
     return parts
 
 
-def _part(part: Any, capture_media: bool) -> Json:
-    kind = get(part, "type")
-    if kind == "text":
-        return text(get(part, "text"))
+def part(value: Any, capture_media: bool) -> Json:
+    """One part of a message's content, of either API."""
+    if (known := _known_part(value, capture_media)) is not None:
+        return known
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return without_media(value, capture_media)
+    return {"type": string(get(value, "type")) or "unknown"}
+
+
+def _known_part(value: Any, capture_media: bool) -> Json | None:
+    kind = get(value, "type")
+    if kind in ("text", "input_text", "output_text"):
+        return text(get(value, "text"))
     if kind == "refusal":
-        return {"type": "refusal", "content": get(part, "refusal")}
-    if kind == "image_url" and (url := string(get(get(part, "image_url"), "url"))) is not None:
-        return media("image", url, capture_media)
-    if kind == "input_audio" and (data := string(get(get(part, "input_audio"), "data"))) is not None:
-        return blob("audio", f"audio/{get(get(part, 'input_audio'), 'format')}", data, capture_media)
-    if kind == "file":
-        return file(get(part, "file"), capture_media)
-    return part if isinstance(part, dict) and isinstance(kind, str) else {"type": "unknown"}
+        return {"type": "refusal", "content": get(value, "refusal")}
+    # vLLM and others take video and audio the way images are given.
+    if kind in ("image_url", "video_url", "audio_url") and (url := string(get(get(value, kind), "url"))) is not None:
+        return media(kind.removesuffix("_url"), url, capture_media)
+    if kind in ("input_image", "computer_screenshot"):
+        if (url := string(get(value, "image_url"))) is not None:
+            return media("image", url, capture_media)
+        return {"type": "file", "modality": "image", "file_id": string(get(value, "file_id")) or ""}
+    if kind == "input_audio" and (data := string(get(get(value, kind), "data"))) is not None:
+        return blob("audio", f"audio/{get(get(value, kind), 'format')}", data, capture_media)
+    if kind in ("file", "input_file"):
+        return file(get(value, "file") or value, capture_media)
+    return None
 
 
 def file(value: Any, capture_media: bool) -> Json:
@@ -129,7 +164,7 @@ class ChoicePieces:
     def __init__(self) -> None:
         self._role: str | None = None
         self._texts: dict[str, list[str]] = {}
-        self._calls: dict[int, dict[str, Any]] = {}
+        self._calls: list[dict[str, Any]] = []
 
     def add(self, choice: Any) -> None:
         if (piece := string(get(choice, "text"))) is not None:  # a legacy completion's
@@ -144,17 +179,23 @@ class ChoicePieces:
             if piece := string(get(audio, name)):
                 self._texts.setdefault(name, []).append(piece)
         for call in items(get(delta, "tool_calls")):
-            index = count(get(call, "index"))
-            self._add_call(len(self._calls) if index is None else index, call)
+            self._add_call(count(get(call, "index")), call)
         if (function := get(delta, "function_call")) is not None:
             self._add_call(-1, {"function": function})
 
-    def _add_call(self, index: int, call: Any) -> None:
-        known = self._calls.setdefault(index, {"id": None, "name": None, "arguments": []})
+    def _add_call(self, index: int | None, call: Any) -> None:
         function = get(call, "function")
         source = get(call, "custom") if function is None else function
-        known["id"] = known["id"] or string(get(call, "id"))
-        known["name"] = known["name"] or string(get(source, "name"))
+        identifier, name = string(get(call, "id")), string(get(source, "name"))
+        if index is None:  # some servers number no calls
+            index = len(self._calls) if name or not self._calls else self._calls[-1]["index"]
+        known = next((one for one in reversed(self._calls) if one["index"] == index), None)
+        # ... and some give all of them one number; a name with an id of its own tells where the next begins.
+        if known is None or (name and known["name"] and identifier != known["id"]):
+            known = {"index": index, "id": None, "name": None, "arguments": []}
+            self._calls.append(known)
+        known["id"] = known["id"] or identifier
+        known["name"] = known["name"] or name
         piece = string(get(source, "arguments")) or string(get(source, "input"))
         if piece:
             known["arguments"].append(piece)
@@ -166,7 +207,7 @@ class ChoicePieces:
             joined["audio"] = {"data": joined.pop("data", ""), "transcript": joined.pop("transcript", None)}
         joined["tool_calls"] = [
             {"id": call["id"], "function": {"name": call["name"], "arguments": "".join(call["arguments"])}}
-            for _, call in sorted(self._calls.items())
+            for call in sorted(self._calls, key=lambda call: call["index"])
         ]
         return {
             "role": self._role or "assistant",

@@ -9,16 +9,17 @@ from typing import Any
 from ... import semconv as s
 from ...call import AttributeValue, Request, Response
 from ...stream import Accumulator
-from .fields import Body, string
+from .fields import Body
 
 
 @dataclass(slots=True)
 class Server:
-    """Who answers: the provider's name in the conventions, and the host."""
+    """Who answers: the provider's name in the conventions, and the host; behind SageMaker's route, the endpoint."""
 
     provider: str
     address: str | None
     port: int | None
+    sagemaker_endpoint: str | None = None
 
 
 @dataclass(slots=True)
@@ -28,14 +29,11 @@ class Exchange:
     server: Server
     path: str
     body: Body
+    model: str | None
     stream: bool
     captures_content: bool
     capture_media: bool
     choices: int = 1
-
-    @property
-    def model(self) -> str | None:
-        return string(self.body.get("model"))
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
         """The attributes every request has. Without an operation of the conventions' there is nothing of GenAI."""
@@ -53,6 +51,8 @@ class Exchange:
             attributes[s.SERVER_ADDRESS] = server.address
             if server.port is not None:
                 attributes[s.SERVER_PORT] = server.port
+        if server.sagemaker_endpoint is not None:
+            attributes[s.LLM_SAGEMAKER_ENDPOINT] = server.sagemaker_endpoint
         if self.stream:
             attributes[s.REQUEST_STREAM] = True
         return attributes

@@ -15,9 +15,22 @@ from ...messages import utf8
 Body = Mapping[str, Any]
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The fields of a dict or a model, to be looked up one after the other; none of anything else."""
+    if isinstance(value, dict):
+        return value
+    # A model's fields are in its __dict__; its own lookup of one it lacks is slow, as it raises.
+    fields: Mapping[str, Any] = getattr(value, "__dict__", _NOTHING)
+    extra = getattr(value, "__pydantic_extra__", None) if fields else None
+    return {**fields, **extra} if extra else fields
+
+
+_NOTHING: Mapping[str, Any] = {}
+
+
 def get(value: Any, name: str) -> Any:
     """Field ``name`` of a dict or a model, ``None`` if it has none."""
-    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return mapping(value).get(name)
 
 
 def items(value: Any) -> list[Any]:
@@ -26,12 +39,14 @@ def items(value: Any) -> list[Any]:
 
 
 def string(value: Any) -> str | None:
-    return utf8(value) if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value if value.isascii() else utf8(value)
+    return None
 
 
 def count(value: Any) -> int | None:
-    """A count: a non-negative integer that is no bool."""
-    return value if type(value) is int and value >= 0 else None
+    """A count: a non-negative integer that is no bool, and that the exporters' 64 bits hold."""
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 #: Request fields that every kind of inference shares.
@@ -89,38 +104,54 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
     """
     if value is None:
         return {}
+    fields = mapping(value)
     tokens: dict[str, int] = {}
-    total = count(get(value, "prompt_tokens"))
-    if total is None:
-        total = count(get(value, "input_tokens"))
-    if total is not None:
-        tokens[s.USAGE_INPUT_TOKENS] = total
-    details = (
-        get(value, "prompt_tokens_details") or get(value, "input_tokens_details") or get(value, "input_token_details")
-    )
-    if details is not None:
-        for name, attribute in _INPUT_DETAILS:
-            if detail := count(get(details, name)):
-                tokens[attribute] = detail
+    _add_counts(fields, s.USAGE_INPUT_TOKENS, _INPUT, _INPUT_DETAILS, tokens)
     if has_output:
-        total = count(get(value, "completion_tokens"))
-        if total is None:
-            total = count(get(value, "output_tokens"))
-        if total is not None:
-            tokens[s.USAGE_OUTPUT_TOKENS] = total
-        details = get(value, "completion_tokens_details") or get(value, "output_tokens_details")
-        if details is not None:
-            for name, attribute in _OUTPUT_DETAILS:
-                if detail := count(get(details, name)):
-                    tokens[attribute] = detail
+        _add_counts(fields, s.USAGE_OUTPUT_TOKENS, _OUTPUT, _OUTPUT_DETAILS, tokens)
     return tokens
 
 
-def metric_attributes(answer: Any) -> dict[str, str]:
-    """Service tier and system fingerprint of an answer or a chunk: the refinement puts them on metrics too."""
-    attributes: dict[str, str] = {}
-    if (tier := string(get(answer, "service_tier"))) is not None:
+#: Names of a total, and of its details, in the order they are tried.
+_INPUT = (("prompt_tokens", "input_tokens"), ("prompt_tokens_details", "input_tokens_details", "input_token_details"))
+_OUTPUT = (("completion_tokens", "output_tokens"), ("completion_tokens_details", "output_tokens_details"))
+
+
+def _add_counts(
+    fields: Mapping[str, Any],
+    attribute: str,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    breakdown: tuple[tuple[str, str], ...],
+    tokens: dict[str, int],
+) -> None:
+    for name in names[0]:
+        if (total := count(fields.get(name))) is not None:
+            tokens[attribute] = total
+            break
+    for name in names[1]:
+        if (details := fields.get(name)) is not None:
+            known = mapping(details)
+            for field, detailed in breakdown:
+                if (part := known.get(field)) and count(part):
+                    tokens[detailed] = part
+            break
+
+
+def served_by(fields: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Service tier and system fingerprint among the fields of an answer or a chunk."""
+    attributes: dict[str, AttributeValue] = {}
+    if (tier := string(fields.get("service_tier"))) is not None:
         attributes[s.OPENAI_RESPONSE_SERVICE_TIER] = tier
-    if (fingerprint := string(get(answer, "system_fingerprint"))) is not None:
+    if (fingerprint := string(fields.get("system_fingerprint"))) is not None:
         attributes[s.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = fingerprint
     return attributes
+
+
+def dimensions(served: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """What of :func:`served_by` goes on metrics: a tier other than the default one, which is priced otherwise.
+
+    The refinement recommends both attributes there. The fingerprint changes with every deployment of OpenAI's, so as a
+    dimension it splits series for no one's use; it is on the span.
+    """
+    tier = served.get(s.OPENAI_RESPONSE_SERVICE_TIER, "default")
+    return {} if tier == "default" else {s.OPENAI_RESPONSE_SERVICE_TIER: tier}

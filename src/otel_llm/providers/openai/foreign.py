@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 _logger = logging.getLogger("otel_llm")
@@ -28,34 +29,45 @@ class ForeignInstrumentation:
     """Finds another instrumentation, whether it came before us or after; looks again only when something changed."""
 
     def __init__(self) -> None:
-        self._probe: tuple[Any, ...] = ()
+        # Live views of the classes that others wrap, and what was in them at the last look.
+        self._create: Mapping[str, Any] = {}
+        self._request: Mapping[str, Any] = {}
+        self._request_async: Mapping[str, Any] = {}
+        self._seen: tuple[Any, ...] = (None, None, None, None)
         self._found: str | None = None
         self._told: set[str] = set()
 
     def watches(self, client: Any) -> bool:
         """Whether one watches ``client``; the first time one is found, says so."""
-        resources, openai = sys.modules.get(_RESOURCES), sys.modules["openai"]
-        probe = (
-            vars(resources.Completions).get("create") if resources is not None else None,
-            vars(openai.OpenAI).get("request"),
-            vars(openai.AsyncOpenAI).get("request"),
-            vars(client).get("request"),
-        )
-        if not _same(probe, self._probe):
-            self._probe = probe
-            self._found = next((name for function in probe if (name := _wrapper_of(function)) is not None), None)
-            if self._found is not None and self._found not in self._told:
-                self._told.add(self._found)
-                _logger.warning(
-                    "%s already instruments openai: otel-llm leaves its calls to it, so that none is sent twice. "
-                    "Switch one of them off with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS or uninstrument()",
-                    self._found,
-                )
+        create, request, request_async = self._create, self._request, self._request_async
+        if (
+            create.get("create") is not self._seen[0]
+            or request.get("request") is not self._seen[1]
+            or request_async.get("request") is not self._seen[2]
+            or client.__dict__.get("request") is not self._seen[3]
+            or not create
+        ):
+            self._look(client)
         return self._found is not None
 
-
-def _same(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
-    return len(left) == len(right) and all(one is other for one, other in zip(left, right, strict=True))
+    def _look(self, client: Any) -> None:
+        openai, resources = sys.modules["openai"], sys.modules.get(_RESOURCES)
+        self._create = vars(resources.Completions) if resources is not None else {}
+        self._request, self._request_async = vars(openai.OpenAI), vars(openai.AsyncOpenAI)
+        self._seen = (
+            self._create.get("create"),
+            self._request.get("request"),
+            self._request_async.get("request"),
+            vars(client).get("request"),
+        )
+        self._found = next((name for function in self._seen if (name := _wrapper_of(function)) is not None), None)
+        if self._found is not None and self._found not in self._told:
+            self._told.add(self._found)
+            _logger.warning(
+                "%s already instruments openai: otel-llm leaves its calls to it, so that none is sent twice. "
+                "Switch one of them off with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS or uninstrument()",
+                self._found,
+            )
 
 
 def _wrapper_of(function: Any) -> str | None:

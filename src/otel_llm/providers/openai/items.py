@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...messages import Json, blob, media, reasoning, text, tool_call, tool_call_response
-from .content import file
+from ...messages import Json, blob, reasoning, text, tool_call, tool_call_response
+from .content import part, tool_result, without_media
 from .fields import get, string
 from .fields import items as as_list
 
@@ -14,7 +14,15 @@ CLIENT_CALLS = frozenset(
     {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
 )
 #: Where the result of a tool that OpenAI ran stands in its item.
-_SERVER_RESULTS = ("results", "outputs", "output", "result", "tools", "error")
+_SERVER_RESULTS = ("results", "outputs", "output", "result", "error")
+#: What is told of items that are neither messages nor calls (approvals, references, programs, ...).
+_OTHER_FIELDS = ("id", "name", "server_label", "arguments", "approval_request_id", "approve", "reason", "code", "error")
+#: Pieces of calls in a stream, and the field of the item they make up.
+_STREAMED_FIELDS = (
+    ("call_arguments", "arguments"),
+    ("custom_tool_call_input", "input"),
+    ("code_interpreter_call_code", "code"),
+)
 
 
 def input_messages(value: Any, capture_media: bool) -> list[Json]:
@@ -28,15 +36,8 @@ def _input_message(item: Any, capture_media: bool) -> Json:
     kind = string(get(item, "type")) or "message"
     if kind == "message":
         return {"role": string(get(item, "role")) or "unknown", "parts": _content(get(item, "content"), capture_media)}
-    if kind.endswith("_output"):
-        return {"role": "tool", "parts": [tool_call_response(get(item, "call_id"), _plain_output(item))]}
-    return {"role": "assistant", "parts": item_parts(item, capture_media)}
-
-
-def _plain_output(item: Any) -> Json:
-    output = get(item, "output")
-    texts = [get(part, "text") for part in as_list(output)]
-    return "".join(texts) if texts and all(isinstance(one, str) for one in texts) else output
+    role = "tool" if kind.endswith("_output") else "assistant"
+    return {"role": role, "parts": item_parts(item, capture_media)}
 
 
 def output_messages(output: list[Any], reason: str | None, capture_media: bool) -> list[Json]:
@@ -59,44 +60,42 @@ def item_parts(item: Any, capture_media: bool) -> list[Json]:
         return [_client_call(item, kind)]
     if kind.endswith("_call"):
         return _server_call(item, kind, capture_media)
-    return [{"type": kind, "id": string(get(item, "id"))}]
+    if kind.endswith("_output"):
+        given = next(
+            (value for field in ("output", "result", "tools") if (value := get(item, field)) is not None), None
+        )
+        return [tool_call_response(get(item, "call_id") or get(item, "id"), tool_result(given, capture_media))]
+    return [{"type": kind, **{field: value for field in _OTHER_FIELDS if (value := get(item, field)) is not None}}]
 
 
-def partial_item(kind: str, words: str) -> Json:
-    """The item whose streamed pieces, events of ``kind``, had come when the stream broke off."""
+def awaits_result(output: list[Any]) -> bool:
+    """Whether the application is to answer a call among the items ``output``, that OpenAI did not answer itself."""
+    answered = {get(item, "call_id") for item in output if str(get(item, "type")).endswith("_output")}
+    return any(get(item, "type") in CLIENT_CALLS and get(item, "call_id") not in answered for item in output)
+
+
+def partial_item(begun: Any, kind: str, words: str) -> Json:
+    """The item ``begun`` whose streamed pieces, events of ``kind``, had come when the stream broke off."""
     if "reasoning" in kind:
         return {"type": "reasoning", "summary": [{"text": words}]}
-    if "arguments" in kind:
-        return {"type": "function_call", "arguments": words}
+    for name, field in _STREAMED_FIELDS:
+        if name in kind:
+            known = {name: get(begun, name) for name in ("type", "id", "call_id", "name", "server_label")}
+            return {**known, "type": known["type"] or "function_call", field: words}
+    if "refusal" in kind:
+        return {"type": "message", "content": [{"type": "refusal", "refusal": words}]}
     return {"type": "message", "content": [{"type": "output_text", "text": words}]}
 
 
 def _content(value: Any, capture_media: bool) -> list[Json]:
     if isinstance(value, str):
         return [text(value)]
-    return [_part(part, capture_media) for part in as_list(value)]
-
-
-def _part(part: Any, capture_media: bool) -> Json:
-    kind = string(get(part, "type")) or "unknown"
-    if kind in ("input_text", "output_text", "text"):
-        return text(get(part, "text"))
-    if kind == "refusal":
-        return {"type": "refusal", "content": get(part, "refusal")}
-    if kind == "input_image":
-        if (url := string(get(part, "image_url"))) is not None:
-            return media("image", url, capture_media)
-        return {"type": "file", "modality": "image", "file_id": string(get(part, "file_id")) or ""}
-    if kind == "input_audio" and (data := string(get(get(part, "input_audio"), "data"))) is not None:
-        return blob("audio", f"audio/{get(get(part, 'input_audio'), 'format')}", data, capture_media)
-    if kind == "input_file":
-        return file(part, capture_media)
-    return {"type": kind}
+    return [part(one, capture_media) for one in as_list(value)]
 
 
 def _client_call(item: Any, kind: str) -> Json:
     name = string(get(item, "name")) or kind.removesuffix("_call")
-    for field in ("arguments", "input", "action", "operation"):
+    for field in ("arguments", "input", "action", "actions", "operation"):
         if (value := get(item, field)) is not None:
             return tool_call(get(item, "call_id") or get(item, "id"), name, value)
     return tool_call(get(item, "call_id") or get(item, "id"), name, None)
@@ -115,6 +114,6 @@ def _server_call(item: Any, kind: str, capture_media: bool) -> list[Json]:
         return [*parts, blob("image", f"image/{string(get(item, 'output_format')) or 'png'}", data, capture_media)]
     given = {field: value for field in _SERVER_RESULTS if (value := get(item, field)) is not None}
     if given:
-        answer = {"type": name, **given}
+        answer = {"type": name, **without_media(given, capture_media)}
         parts.append({"type": "server_tool_call_response", "id": identifier, "server_tool_call_response": answer})
     return parts

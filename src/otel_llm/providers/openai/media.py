@@ -21,6 +21,8 @@ def endpoint(operation: str, output_type: str) -> Endpoint:
         body, attributes = exchange.body, exchange.attributes(s.GENERATE_CONTENT)
         attributes[s.LLM_OPERATION_NAME] = operation
         attributes[s.OUTPUT_TYPE] = output_type
+        if body.get("stream_format") == "sse":  # speech
+            attributes[s.REQUEST_STREAM] = True
         number = count(body.get("n"))
         if number is not None and number != 1:
             attributes[s.REQUEST_CHOICE_COUNT] = number

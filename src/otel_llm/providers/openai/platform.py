@@ -43,8 +43,9 @@ def _moderation(exchange: Exchange, answer: Any) -> Response:
 
 
 def _categories(value: Any) -> list[str]:
-    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return [name for name, flagged in fields.items() if flagged is True]
+    # A model's own names are Python's: ``hate_threatening`` for ``hate/threatening``.
+    named = value.to_dict() if hasattr(value, "to_dict") else value
+    return [name for name, flagged in named.items() if flagged is True] if isinstance(named, dict) else []
 
 
 def _batch(exchange: Exchange, answer: Any) -> Response:

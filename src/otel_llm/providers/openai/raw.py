@@ -29,13 +29,15 @@ def watch_stream(
     kind = AsyncChunkIterator if hasattr(stream, "__anext__") else ChunkIterator
     stream._iterator = kind(stream._iterator, observer, hide)
     note_request_id(call, stream.response)
-    _watch_close(stream.response, observer)
+    _watch_close(stream.response, observer, {})
 
 
 def watch_response(call: Call, endpoint: Endpoint, exchange: Exchange, response: Any) -> None:
     """Watch an HTTP response whose body is still to be read, through the bytes the caller reads."""
     accumulator: Any
-    if exchange.stream and endpoint.accumulator is not None:
+    # Speech streams by a field of its body, which the SDK does not look at.
+    streamed = exchange.stream or "text/event-stream" in response.headers.get("content-type", "")
+    if streamed and endpoint.accumulator is not None:
         accumulator = endpoint.accumulator(exchange)
         observer = BytesObserver(call, accumulator, SSEDecoder().feed, timed=_timed(call))
     else:
@@ -50,9 +52,8 @@ def watch_response(call: Call, endpoint: Endpoint, exchange: Exchange, response:
         async for part in AsyncChunkIterator(aiter_bytes(*args, **kwargs), observer):
             yield part
 
-    response.iter_bytes, response.aiter_bytes = watched, watched_async
     note_request_id(call, response)
-    _watch_close(response, observer)
+    _watch_close(response, observer, {"iter_bytes": watched, "aiter_bytes": watched_async})
 
 
 def _timed(call: Call) -> bool:
@@ -65,22 +66,33 @@ def note_request_id(call: Call, response: Any) -> None:
         call.span.set_attribute(s.LLM_REQUEST_ID, request_id)
 
 
-def _watch_close(response: Any, observer: Observer) -> None:
+def _watch_close(response: Any, observer: Observer, hooks: dict[str, Callable[..., Any]]) -> None:
+    """Hook the methods of ``response`` by ``hooks`` and by its closing, which takes all of them out again."""
     close, aclose = response.close, response.aclose
 
     def closing() -> None:
+        unhook()
         try:
             close()
         finally:
             observer.closed()
 
     async def closing_async() -> None:
+        unhook()
         try:
             await aclose()
         finally:
             observer.closed()
 
-    response.close, response.aclose = closing, closing_async
+    def unhook() -> None:
+        # A response that has been read can be pickled, say: with our functions on it, it could not.
+        for name, hook in hooks.items():
+            if vars(response).get(name) is hook:
+                delattr(response, name)
+
+    hooks |= {"close": closing, "aclose": closing_async}
+    for name, hook in hooks.items():
+        setattr(response, name, hook)
 
 
 def read_body(response: Any) -> Any:
@@ -95,7 +107,7 @@ def _json(body: bytes) -> Any:
         return None
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

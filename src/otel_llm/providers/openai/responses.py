@@ -10,7 +10,7 @@ from ...call import AttributeValue, Request, Response
 from ...messages import Content, Json, text
 from . import content, items
 from .endpoint import Exchange
-from .fields import count, get, metric_attributes, sampling, service_tier, string, usage
+from .fields import count, dimensions, get, mapping, sampling, served_by, service_tier, string, usage
 from .fields import items as as_list
 
 _RESPONSE_PATH = re.compile(r"/responses/([^/?]+)")
@@ -95,7 +95,7 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
     """A response made by an earlier call, whose tokens that one counts."""
     output = as_list(get(answer, "output"))
     reason = finish_reason(answer, output)
-    attributes: dict[str, AttributeValue] = {}
+    attributes = served_by(mapping(answer))
     if (status := string(get(answer, "status"))) is not None:
         attributes[s.RESPONSE_STATUS] = status
     _conversation(get(answer, "conversation"), attributes)
@@ -106,7 +106,7 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
         model=string(get(answer, "model")),
         finish_reasons=[reason] if reason is not None else None,
         attributes=attributes,
-        metric_attributes=metric_attributes(answer),
+        metric_attributes=dimensions(attributes),
         output=lambda: items.output_messages(output, reason, exchange.capture_media),
         error=_error(answer),
     )
@@ -142,7 +142,7 @@ def finish_reason(answer: Any, output: list[Any]) -> str | None:
         return "error"
     if status != "completed":
         return None
-    return "tool_call" if any(get(item, "type") in items.CLIENT_CALLS for item in output) else "stop"
+    return "tool_call" if items.awaits_result(output) else "stop"
 
 
 class ResponseAccumulator:
@@ -157,12 +157,16 @@ class ResponseAccumulator:
         self.model: str | None = None
         self._answer: Any = None
         self._final = False
+        self._begun: dict[int, Any] = {}
         self._items: dict[int, Any] = {}
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._error: str | None = None
 
     def add(self, event: Any) -> None:
         kind = get(event, "type")
+        if kind is None:  # the first SDKs wrap the event of an error
+            event = get(event, "data")
+            kind = get(event, "type")
         if not isinstance(kind, str):
             return
         if kind.endswith(".delta"):
@@ -173,6 +177,8 @@ class ResponseAccumulator:
             self._final = kind in ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
             if self.model is None:
                 self.model = string(get(answer, "model"))
+        elif kind == "response.output_item.added":
+            self._begun[count(get(event, "output_index")) or 0] = get(event, "item")
         elif kind == "response.output_item.done":
             self._items[count(get(event, "output_index")) or 0] = get(event, "item")
         elif kind == "error":
@@ -193,7 +199,7 @@ class ResponseAccumulator:
         output = dict(self._items)
         for (index, kind), pieces in self._texts.items():
             if index not in output:
-                output[index] = items.partial_item(kind, "".join(pieces))
+                output[index] = items.partial_item(self._begun.get(index), kind, "".join(pieces))
         return items.output_messages([output[index] for index in sorted(output)], "error", self._exchange.capture_media)
 
 

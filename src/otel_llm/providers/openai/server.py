@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from .endpoint import Server
 
@@ -26,18 +26,35 @@ _PROVIDERS = (
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
 )
 _AZURE_CLIENTS = frozenset({"AzureOpenAI", "AsyncAzureOpenAI"})
+_MODULE_CLIENTS = frozenset({"_ModuleClient", "_AzureModuleClient"})
 _BEDROCK_CLIENTS = frozenset({"BedrockOpenAI", "AsyncBedrockOpenAI"})
-_known: WeakKeyDictionary[Any, tuple[Any, Server]] = WeakKeyDictionary()
+#: The route by which an endpoint of SageMaker speaks OpenAI's protocol.
+_SAGEMAKER_ROUTE = re.compile(r"/endpoints/([^/]+)/(?:[^/]+/){0,2}openai/v1(?:/|$)")
+#: By the id of a base URL object, which the entry keeps alive. Each client has its own.
+_known: dict[int, tuple[Any, Server]] = {}
+_MOST_KNOWN = 256
 
 
 def server_of(client: Any) -> Server:
     """The server of ``client``, worked out once for each base URL it has."""
-    url = client.base_url
-    known = _known.get(client)
-    if known is not None and known[0] is url:
+    # The property of openai 3 imports a module each time; only the module-level client has another one behind it.
+    url = None if type(client).__name__ in _MODULE_CLIENTS else client.__dict__.get("_base_url")
+    if url is None:
+        url = client.base_url
+    known = _known.get(id(url))
+    if known is not None:
         return known[1]
-    server = Server(_provider(client, url.host), url.host or None, url.port or _DEFAULT_PORTS.get(url.scheme))
-    _known[client] = (url, server)
+    # The host differs (VPC endpoints, private links), the path does not.
+    sagemaker = _SAGEMAKER_ROUTE.match(url.path)
+    server = Server(
+        _provider(client, url.host),
+        url.host or None,
+        url.port or _DEFAULT_PORTS.get(url.scheme),
+        sagemaker[1] if sagemaker else None,
+    )
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[id(url)] = (url, server)
     return server
 
 

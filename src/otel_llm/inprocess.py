@@ -1,0 +1,59 @@
+"""Operations that run in this process: agents, workflows and tools, with the metrics the conventions give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import semconv as s
+from .call import Call, Request, Response
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from .telemetry import Telemetry
+
+#: What goes on the metrics of an operation; the operation's name is in the metric's.
+_METRIC_KEYS = {
+    s.INVOKE_AGENT: (s.AGENT_NAME,),
+    s.INVOKE_WORKFLOW: (s.WORKFLOW_NAME,),
+    s.EXECUTE_TOOL: (s.TOOL_NAME, s.TOOL_TYPE, s.AGENT_NAME),
+}
+
+
+class InProcessCall(Call):
+    """An agent, a workflow or a tool at work. An agent counts the calls that are its own."""
+
+    __slots__ = ("_answers", "inference_calls", "tool_calls")
+
+    def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
+        self.inference_calls = 0
+        self.tool_calls = 0
+        self._answers: list[Response] = []
+        super().__init__(telemetry, request, parent)
+
+    def add(self, answer: Response) -> None:
+        """Count in what one of the agent's own inferences was answered."""
+        self._answers.append(answer)
+
+    def totals(self) -> Response:
+        """The tokens of the agent's own inferences, and how the last of them finished."""
+        total = Response()
+        for answer in list(self._answers):
+            total.finish_reasons = answer.finish_reasons or total.finish_reasons
+            for name in (s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS):
+                if (count := answer.usage.get(name)) is not None:
+                    total.usage[name] = total.usage.get(name, 0) + count
+        return total
+
+    def _record_metrics(
+        self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
+    ) -> None:
+        operation, known = self.request.operation, self.request.attributes
+        attributes: dict[str, Any] = {key: known[key] for key in _METRIC_KEYS.get(operation, ()) if key in known}
+        instruments = self._telemetry.instruments
+        if operation == s.INVOKE_AGENT:
+            instruments.agent_calls(self.inference_calls, self.tool_calls, attributes, self.context)
+        if error_type is not None:
+            attributes[s.ERROR_TYPE] = error_type
+        instruments.in_process(operation, seconds, attributes, self.context)

@@ -1,0 +1,53 @@
+"""The stand-in and its clients, and what every test of a promise must not see."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import openai
+import pytest
+from opentelemetry import context, trace
+from standin.openai import OpenAIServer
+
+from otel_llm import guard
+
+API_KEY = "sk-test-0123456789abcdef"
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server: OpenAIServer) -> Iterator[OpenAIServer]:
+    """The stand-in; what it failed at fails the test."""
+    _server.clear()
+    yield _server
+    assert _server.failures == []
+
+
+@pytest.fixture
+def client(server: OpenAIServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+async def async_client(server: OpenAIServer) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
+    """Neither we nor OpenTelemetry complain, and nothing stays current; who provokes it ends with ``caplog.clear()``."""
+    monkeypatch.setattr(guard, "_seen", set())
+    caplog.set_level(logging.WARNING)
+    yield caplog
+    said = [record for record in caplog.get_records("call") if record.name.startswith(("otel_llm", "opentelemetry"))]
+    assert [f"{record.name}: {record.getMessage()}" for record in said] == []
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    assert context.get_current() == {}

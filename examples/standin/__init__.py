@@ -7,6 +7,7 @@
 | `openai.py`   | `OpenAIServer`: the OpenAI (and Azure OpenAI) routes, errors, command line  |
 | `chat.py`     | chat completions and the older completions                                  |
 | `responses.py`| the Responses API: create, stream, background, retrieve, cancel             |
+| `sagemaker.py` | `SageMakerServer`: endpoints of the usual containers; `eventstream.py` frames streams |
 | `media.py`    | embeddings, images, audio, moderations, batches                             |
 | `text.py`     | deterministic answers, token counts, JSON that fits a schema                |
 

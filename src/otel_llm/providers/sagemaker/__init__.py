@@ -1,0 +1,243 @@
+"""Models behind SageMaker endpoints, however they are called.
+
+The SageMaker SDK (2.x and 3.x), langchain-aws, boto3 and aiobotocore all end in a client of ``sagemaker-runtime``, and
+that is where a call is seen: see :mod:`.clients`. An endpoint may hold anything; only calls of language models become
+spans, told by request and answer: see :mod:`.invocation` and :mod:`.answers`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from types import ModuleType
+from typing import Any
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from ... import guard, layers
+from ... import semconv as s
+from ...call import AttributeValue, Call, Request, Response, run, run_async
+from ...instrumentor import Instrumentor
+from ...patching import Target
+from ..openai.endpoint import Server
+from ..openai.fields import string
+from . import aio
+from .body import Answer, BodyObserver, watch_body
+from .clients import ClientClasses
+from .eventstream import watch_events
+from .failures import as_botocore
+from .invocation import PROVIDER, Invocation, is_json, narrowest, read_request, server_of, target_of
+
+_INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
+#: Answers that are no language model's, to requests that may be, after which there are taken to be no others.
+_ENOUGH_MISSES = 3
+#: They are counted for so many places.
+_MOST_KNOWN = 256
+
+Complete = Callable[[Call, Any], None]
+
+
+class SageMakerInstrumentor(Instrumentor):
+    """Instruments calls of SageMaker endpoints by botocore and aiobotocore."""
+
+    library = "sagemaker"
+    supported = ">=1.34"
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        return (f"botocore {self.supported}",)
+
+    def accept(self, module: ModuleType) -> bool:
+        botocore = sys.modules.get("botocore")
+        return super().accept(botocore) if botocore is not None else True
+
+    def targets(self) -> list[Target]:
+        self._classes = ClientClasses(self._call, self._call_async)
+        self._misses: dict[tuple[str | None, ...], int] = {}
+        # The local mode of the SDKs, 2.x and 3.x: a client of the same methods, over HTTP to a container.
+        local = "local.local_session", "LocalSagemakerRuntimeClient.invoke_endpoint"
+        return [
+            *self._classes.targets(),
+            *(Target(f"sagemaker.{place}{local[0]}", local[1], self._call_local) for place in ("", "core.")),
+        ]
+
+    def _instrument(self, **kwargs: Any) -> None:
+        super()._instrument(**kwargs)
+        self._classes.wrap_existing()
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        super()._uninstrument(**kwargs)
+        self._classes.restore()
+
+    # --- a call ----------------------------------------------------------------------------------
+
+    def _call_local(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        begun = self._begin_local(client, *args, **kwargs)
+        if begun is None:
+            return wrapped(*args, **kwargs)
+        call, complete = begun
+        return run(call, complete, wrapped, args, kwargs)
+
+    @guard.never_raise
+    def _begin_local(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
+        arguments = {**dict(zip(("Body", "EndpointName", "ContentType"), args, strict=False)), **kwargs}
+        if not (self.telemetry.enabled() and self.active and is_instrumentation_enabled()):
+            return None
+        return self._begin_invocation(Server(PROVIDER, "localhost", client.serving_port), arguments, False)
+
+    def _call(self, client: Any, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        begun = self._begin(client, *args, **kwargs)
+        if begun is None:
+            return wrapped(*args, **kwargs)
+        call, complete = begun
+
+        return run(call, complete, wrapped, args, kwargs, _quiet(call))
+
+    async def _call_async(self, client: Any, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        begun = self._begin(client, *args, **kwargs)
+        if begun is None:
+            return await wrapped(*args, **kwargs)
+        call, complete = begun
+
+        return await run_async(call, complete, wrapped, args, kwargs, _quiet(call))
+
+    @guard.never_raise
+    def _begin(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
+        telemetry = self.telemetry
+        if not (telemetry.enabled() and self.active and len(args) == 2 and is_instrumentation_enabled()):
+            return None
+        operation, arguments = args
+        meta = client.meta
+        if meta.service_model.service_name != "sagemaker-runtime" or not isinstance(arguments, dict):
+            return None
+        server = server_of(meta.endpoint_url)
+        if operation == _ASYNC:
+            return self._begin_async(server, arguments)
+        if operation not in (_INVOKE, _STREAM):
+            return None
+        return self._begin_invocation(server, arguments, operation == _STREAM)
+
+    def _begin_invocation(
+        self, server: Server, arguments: dict[str, Any], stream: bool
+    ) -> tuple[Call, Complete] | None:
+        telemetry = self.telemetry
+        asked = read_request(server, arguments, stream, telemetry.captures_content, telemetry.settings.capture_media)
+        if asked is None:
+            return None
+        made, request = asked
+        if not made.settled and self._misses.get(_place(made), 0) >= _ENOUGH_MISSES:
+            return None
+        return layers.start(telemetry, request), self._completion(made)
+
+    def _completion(self, made: Invocation) -> Complete:
+        def complete(call: Call, result: Any) -> None:
+            if not call.wanted:
+                call.finish()
+            elif made.stream:
+                made.told = told_beside(result)
+                watch_events(call, made, result["Body"])
+            else:
+                self._watch(call, made, result)
+
+        return _guarded(complete)
+
+    def _watch(self, call: Call, made: Invocation, result: dict[str, Any]) -> None:
+        """See the body being read, if it may be a language model's."""
+        if not made.settled and not is_json(result.get("ContentType")):
+            self._not_ours(made, True)
+            call.discard()
+            return
+        body = result["Body"]
+        made.told = told_beside(result)
+        answer = Answer(call, made, length_of(result), lambda certain: self._not_ours(made, certain))
+        observer = BodyObserver(call, answer)
+        if aio.is_body(body):
+            aio.watch_body(body, observer, answer)
+            return
+        watch_body(body, getattr(body, "_raw_stream", body), observer, answer, as_botocore)
+
+    def _not_ours(self, made: Invocation, certain: bool) -> None:
+        """``made`` seems to have called no language model: if it keeps to that, such requests are left alone."""
+        misses = self._misses
+        if len(misses) >= _MOST_KNOWN:
+            misses.clear()
+        misses[_place(made)] = _ENOUGH_MISSES if certain else misses.get(_place(made), 0) + 1
+
+    def _begin_async(self, server: Server, arguments: dict[str, Any]) -> tuple[Call, Complete] | None:
+        """Only a start: what the endpoint is asked is in S3, and so will be its answer."""
+        if not is_json(arguments.get("ContentType")):
+            return None
+        target = target_of(arguments)
+        attributes: dict[str, Any] = {s.LLM_OPERATION_NAME: "invoke_endpoint_async", **target}
+        for name, attribute in (
+            ("InferenceId", s.LLM_SAGEMAKER_INFERENCE_ID),
+            ("InputLocation", s.LLM_SAGEMAKER_INPUT_LOCATION),
+        ):
+            if value := string(arguments.get(name)):
+                attributes[attribute] = value
+        if server.address is not None:
+            attributes[s.SERVER_ADDRESS] = server.address
+            if server.port is not None:
+                attributes[s.SERVER_PORT] = server.port
+        request = Request("invoke_endpoint_async", narrowest(target), attributes, 0)
+        return Call(self.telemetry, request), _guarded(_started)
+
+
+def _guarded(complete: Complete) -> Complete:
+    """``complete``, and should it fail, the call ends without an answer."""
+
+    def guarded(call: Call, result: Any) -> None:
+        try:
+            complete(call, result)
+        except Exception as error:
+            guard.report("sagemaker: reading the answer", error)
+            call.finish()
+
+    return guarded
+
+
+def _started(call: Call, result: Any) -> None:
+    """End the call that started an asynchronous inference."""
+    response = Response(attributes=told_beside(result))
+    for name, attribute in (
+        ("InferenceId", s.LLM_SAGEMAKER_INFERENCE_ID),
+        ("OutputLocation", s.LLM_SAGEMAKER_OUTPUT_LOCATION),
+        ("FailureLocation", s.LLM_SAGEMAKER_FAILURE_LOCATION),
+    ):
+        if value := string(result.get(name)):
+            response.attributes[attribute] = value
+    call.finish(response)
+
+
+def _place(made: Invocation) -> tuple[str | None, ...]:
+    """What tells one model from another, as far as the caller can choose."""
+    target = made.target or {}
+    return tuple(
+        target.get(name)
+        for name in (s.LLM_SAGEMAKER_ENDPOINT, s.LLM_SAGEMAKER_INFERENCE_COMPONENT, s.LLM_SAGEMAKER_TARGET_MODEL)
+    )
+
+
+def _quiet(call: Call) -> Context:
+    """The context of ``call`` in which botocore's own instrumentation, which has nothing to add, makes no span."""
+    return Context({**call.context, _SUPPRESS_INSTRUMENTATION_KEY: True, "suppress_instrumentation": True})
+
+
+def told_beside(result: dict[str, Any]) -> dict[str, AttributeValue]:
+    """What AWS tells beside the answer."""
+    about = result.get("ResponseMetadata") or {}
+    attributes: dict[str, AttributeValue] = {}
+    if request_id := string(about.get("RequestId")):
+        attributes[s.AWS_REQUEST_ID] = request_id
+    if type(retries := about.get("RetryAttempts")) is int and retries > 0:
+        attributes[s.LLM_REQUEST_RETRIES] = retries
+    if variant := string(result.get("InvokedProductionVariant")):
+        attributes[s.LLM_SAGEMAKER_INVOKED_VARIANT] = variant
+    return attributes
+
+
+def length_of(result: dict[str, Any]) -> int | None:
+    """The length of the body, as its header has it."""
+    headers = (result.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
+    length = headers.get("content-length")
+    return int(length) if isinstance(length, str) and length.isdecimal() else None

@@ -1,0 +1,167 @@
+"""What model containers answer: which of the known shapes it is, and that shape as ours.
+
+TGI, LMI, vLLM, TEI and the containers of JumpStart each have a few, and one route of one container serves several. So
+the answer itself is asked, not the endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ... import semconv as s
+from ...call import Response
+from ...messages import Json, text
+from ..openai import chat, embeddings
+from ..openai.fields import count, items, string
+from .invocation import Invocation
+
+#: The finish reasons of TGI, and of LMI, in the vocabulary of messages.
+_REASONS = {"eos_token": "stop", "stop_sequence": "stop", None: "unknown"}
+
+
+def read(invocation: Invocation, answer: Any) -> tuple[str, Response] | None:
+    """The operation that ``answer`` is an answer to, and what it says; ``None`` if no language model gave it."""
+    if isinstance(answer, dict):
+        if isinstance(answer.get("choices"), list):
+            return _openai(invocation, answer)
+        data = items(answer.get("data"))
+        if data and isinstance(data[0], dict) and "embedding" in data[0]:
+            return s.EMBEDDINGS, plain(embeddings.response(invocation, answer))
+    if (length := _vector_length(answer)) is not None:
+        return s.EMBEDDINGS, Response(attributes={s.EMBEDDINGS_DIMENSION_COUNT: length})
+    generations = _generations(answer)
+    if not generations:
+        return None
+    return s.CHAT if invocation.operation == s.CHAT else s.TEXT_COMPLETION, generated(generations)
+
+
+def is_classification(answer: Any) -> bool:
+    """Whether ``answer`` is what pipelines that share a request with text generation give: labels and scores."""
+    while isinstance(answer, list) and answer:
+        answer = answer[0]
+    return isinstance(answer, dict) and "score" in answer
+
+
+def _openai(invocation: Invocation, answer: dict[str, Any]) -> tuple[str, Response]:
+    choices = answer["choices"]
+    if choices and isinstance(choices[0], dict) and "text" in choices[0]:
+        return s.TEXT_COMPLETION, plain(chat.completion_response(invocation, answer))
+    return s.CHAT, plain(chat.response(invocation, answer))
+
+
+def plain(response: Response) -> Response:
+    """``response`` without what is OpenAI's own: vLLM and TGI fill in those fields, but they are not OpenAI."""
+    for name in (s.OPENAI_RESPONSE_SERVICE_TIER, s.OPENAI_RESPONSE_SYSTEM_FINGERPRINT):
+        response.attributes.pop(name, None)
+    response.metric_attributes = {}
+    return response
+
+
+def error_code(answer: Any) -> str | None:
+    """The code of an error that a container answered with."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if error is None or error is False or error == "":
+        return None
+    named: tuple[Any, ...] = (error.get("code"), error.get("type")) if isinstance(error, dict) else ()
+    known = (*named, answer.get("error_type"), answer.get("code"))
+    return next((str(code) for code in known if isinstance(code, str | int) and code), "_OTHER")
+
+
+# --- text generation ---------------------------------------------------------------------------
+
+
+class Generation:
+    """One generated text and what its container tells about it."""
+
+    __slots__ = ("output_tokens", "prompt_tokens", "reason", "words")
+
+    def __init__(self, words: str, details: Any = None) -> None:
+        self.words = words
+        self.reason: str | None = None
+        self.output_tokens: int | None = None
+        self.prompt_tokens: int | None = None
+        self.add_details(details)
+
+    def add_details(self, details: Any) -> None:
+        if not isinstance(details, dict):
+            return
+        # LMI spells it with a space where it does not stream.
+        self.reason = string(details.get("finish_reason")) or string(details.get("finish reason"))
+        self.output_tokens = count(details.get("generated_tokens"))
+        self.prompt_tokens = count(details.get("input_length")) or len(items(details.get("prefill"))) or None
+
+
+def _generations(answer: Any) -> list[Generation]:
+    """The texts that ``answer`` holds, in the shape of any container; none if it is nothing of the kind."""
+    if isinstance(answer, list):
+        found = [generation for one in answer if (generation := _generation(one)) is not None]
+        return found if len(found) == len(answer) else []
+    if isinstance(answer, dict):
+        texts = answer.get("generated_texts") or answer.get("outputs")
+        if isinstance(texts, list) and all(isinstance(one, str) for one in texts):
+            return [Generation(one) for one in texts]
+        if isinstance(texts := answer.get("generated_text"), list) and all(isinstance(one, str) for one in texts):
+            return [Generation(one) for one in texts]
+    return [generation] if (generation := _generation(answer)) is not None else []
+
+
+def _generation(value: Any) -> Generation | None:
+    if isinstance(value, list) and len(value) == 1:  # a batch of pipelines: one list an input
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    words = value.get("generated_text", value.get("generation"))
+    if isinstance(words, dict):  # the first Llama 2 of JumpStart answers a chat with a message
+        words = words.get("content")
+    elif isinstance(words, list) and words and isinstance(words[-1], dict):
+        words = words[-1].get("content")  # a pipeline's conversation: the last turn is the answer
+    return Generation(words, value.get("details")) if isinstance(words, str) else None
+
+
+def generated(generations: Sequence[Generation]) -> Response:
+    """The answer that ``generations`` are."""
+    reasons = [one.reason for one in generations]
+    usage: dict[str, int] = {}
+    _add_total(usage, s.USAGE_INPUT_TOKENS, [one.prompt_tokens for one in generations])
+    _add_total(usage, s.USAGE_OUTPUT_TOKENS, [one.output_tokens for one in generations])
+
+    def output() -> list[Json]:
+        return [
+            {"role": "assistant", "parts": [text(one.words)], "finish_reason": _message_reason(one.reason)}
+            for one in generations
+        ]
+
+    failed = "error" if "error" in reasons else None  # LMI's, after the first token: all it says
+    return Response(finish_reasons=reasons if any(reasons) else None, usage=usage, output=output, error=failed)
+
+
+def _message_reason(reason: str | None) -> str:
+    return _REASONS.get(reason) or str(reason)
+
+
+def _add_total(usage: dict[str, int], attribute: str, counts: list[int | None]) -> None:
+    """The sum, if each part is known."""
+    known = [number for number in counts if number is not None]
+    if known and len(known) == len(counts):
+        usage[attribute] = sum(known)
+
+
+# --- embeddings --------------------------------------------------------------------------------
+
+
+def _vector_length(answer: Any) -> int | None:
+    """The length of the vectors that ``answer`` holds: TEI's lists, or a field of JumpStart's and others'."""
+    if isinstance(answer, dict):
+        answer = next((answer[field] for field in ("embedding", "embeddings", "vectors") if field in answer), None)
+        if answer is not None and isinstance(answer, list) and answer and isinstance(answer[0], dict):
+            answer = answer[0].get("embedding")
+    elif isinstance(answer, list) and answer and isinstance(answer[0], dict):
+        answer = answer[0].get("embedding")
+    for _ in range(4):  # a text, a batch of texts, the tokens of each
+        if not isinstance(answer, list) or not answer:
+            return None
+        if type(answer[0]) in (int, float):
+            return len(answer)
+        answer = answer[0]
+    return None

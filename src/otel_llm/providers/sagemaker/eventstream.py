@@ -1,0 +1,93 @@
+"""Watching an event stream, sync or async, on the object that botocore made.
+
+Its events come from a generator it holds, which is what we stand in for. An error that the endpoint sends becomes an
+exception one step later, where the event is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ... import guard
+from ...call import Call, Response
+from ...stream import AsyncChunkIterator, ChunkIterator, Observer
+from .invocation import Invocation
+from .lines import Decoder
+from .pieces import Pieces
+
+
+class _EventObserver(Observer):
+    """An observer of payload parts. A part may hold half an event of the model's or several."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self, call: Call, pieces: Pieces) -> None:
+        super().__init__(call, pieces)
+        self._decoder = Decoder()
+
+    @guard.never_raise
+    def chunk(self, chunk: Any) -> None:
+        if self._call.ended or chunk.headers.get(":event-type") != "PayloadPart":
+            return
+        # Timed is what the caller gets: the part, if it completes anything of the answer.
+        decoded = self._decoder.feed(chunk.payload)
+        if decoded:
+            super().chunk(decoded)
+
+    def _response(self) -> Response | None:
+        self._flush()
+        return super()._response()
+
+    @guard.never_raise
+    def _flush(self) -> None:
+        if rest := self._decoder.end():
+            if self._last_ns:
+                self._accumulator.add(rest)
+            else:
+                super().chunk(rest)
+
+
+def watch_events(call: Call, invocation: Invocation, stream: Any) -> None:
+    """See to it that ``call`` ends with ``stream``, however that ends."""
+    observer = _EventObserver(call, Pieces(invocation))
+    events = stream._event_generator
+    if hasattr(events, "__anext__"):
+        stream._event_generator = AsyncChunkIterator(events, observer)
+        stream._parse_event = _parsing_async(stream._parse_event, observer)
+    else:
+        stream._event_generator = ChunkIterator(events, observer)
+        stream._parse_event = _parsing(stream._parse_event, observer)
+    stream.close = _closing(stream.close, observer)
+
+
+def _parsing(parse: Callable[[Any], Any], observer: Observer) -> Callable[[Any], Any]:
+    def parsed(event: Any) -> Any:
+        try:
+            return parse(event)
+        except BaseException as error:
+            observer.failed(error)
+            raise
+
+    return parsed
+
+
+def _parsing_async(parse: Callable[[Any], Any], observer: Observer) -> Callable[[Any], Any]:
+    async def parsed(event: Any) -> Any:
+        try:
+            return await parse(event)
+        except BaseException as error:
+            observer.failed(error)
+            raise
+
+    return parsed
+
+
+def _closing(close: Callable[[], None], observer: Observer) -> Callable[[], None]:
+    def closing() -> None:
+        try:
+            close()
+        finally:
+            observer.closed()
+
+    return closing

@@ -1,0 +1,192 @@
+"""One invocation of an endpoint: where it goes, and what its body asks for.
+
+An endpoint may hold anything, so the body decides: JSON with ``messages``, ``prompt``, ``inputs``, ``input`` or
+``text_inputs``. Some of these bodies are also a classifier's, or an embedding model's; there the answer decides.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from ... import layers
+from ... import semconv as s
+from ...call import MAX_CHOICES, AttributeValue, Request
+from ...messages import Content
+from ..openai import chat, embeddings
+from ..openai.endpoint import Exchange, Server
+from ..openai.fields import string
+
+PROVIDER = "aws.sagemaker"
+
+#: A body that is for a language model has one of these; looking for them is cheaper than parsing a matrix, unless it is
+#: short.
+_SHORT = 4096
+_KEYS = re.compile(r'"(?:messages|prompt|inputs?|text_inputs)"')
+_KEYS_BYTES = re.compile(_KEYS.pattern.encode())
+#: Parameters that only text generation has, so that ``inputs`` needs no second look.
+_GENERATION = frozenset(
+    (
+        *("best_of", "decoder_input_details", "details", "do_sample", "max_completion_tokens", "max_new_tokens"),
+        *("max_tokens", "num_beams", "repetition_penalty", "return_full_text", "stop", "stop_sequences"),
+        *("temperature", "top_k", "top_p", "typical_p", "watermark"),
+    )
+)
+#: The names of servers of text generation -> OpenAI's, which the shared readers know.
+_SYNONYMS = (("max_new_tokens", "max_tokens"), ("stop_sequences", "stop"), ("num_return_sequences", "n"))
+#: Arguments of an invocation -> attributes.
+_TARGET = (
+    ("EndpointName", s.LLM_SAGEMAKER_ENDPOINT),
+    ("InferenceComponentName", s.LLM_SAGEMAKER_INFERENCE_COMPONENT),
+    ("TargetModel", s.LLM_SAGEMAKER_TARGET_MODEL),
+    ("TargetVariant", s.LLM_SAGEMAKER_TARGET_VARIANT),
+)
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(slots=True)
+class Invocation(Exchange):
+    """An :class:`Exchange` whose ``body`` is in OpenAI's names, by way of an endpoint that ``target`` describes.
+
+    ``settled`` says whether the request alone tells the operation: if not, the answer may, or may tell that it is no
+    language model at all.
+    """
+
+    target: dict[str, str] | None = None
+    operation: str = s.TEXT_COMPLETION
+    settled: bool = True
+    content: Callable[[], Content] | None = None
+    #: What AWS told beside the answer.
+    told: dict[str, AttributeValue] = field(default_factory=dict)
+
+    def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
+        # Without super(): a dataclass with slots is not the class its methods were compiled in.
+        return {**Exchange.attributes(self, operation), **(self.target or {})}
+
+
+def narrowest(target: dict[str, str]) -> str | None:
+    """What stands for the model where the body names none."""
+    for attribute in (s.LLM_SAGEMAKER_INFERENCE_COMPONENT, s.LLM_SAGEMAKER_TARGET_MODEL, s.LLM_SAGEMAKER_ENDPOINT):
+        if attribute in target:
+            return target[attribute]
+    return None
+
+
+@lru_cache(maxsize=64)
+def server_of(url: str) -> Server:
+    """Host and port of a client's endpoint URL."""
+    parts = urlsplit(url)
+    return Server(PROVIDER, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme))
+
+
+def target_of(arguments: dict[str, Any]) -> dict[str, str]:
+    """Attributes of what an invocation calls."""
+    return {
+        attribute: value
+        for name, attribute in _TARGET
+        if (given := arguments.get(name)) is not None and (value := string(given))
+    }
+
+
+def is_json(content_type: Any) -> bool:
+    """Whether a body of that type may be JSON: many callers, and some containers, leave the type out."""
+    return content_type is None or (isinstance(content_type, str) and (not content_type or "json" in content_type))
+
+
+def read_body(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON object that an invocation sends, if it can be one for a language model. Files are left alone."""
+    body = arguments.get("Body")
+    if isinstance(body, io.BytesIO):
+        body = body.getvalue()[body.tell() :]
+    if not is_json(arguments.get("ContentType")):
+        return None
+    if not isinstance(body, str | bytes | bytearray):
+        return None
+    if len(body) > _SHORT and (_KEYS.search(body) if isinstance(body, str) else _KEYS_BYTES.search(body)) is None:
+        return None
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def read_request(
+    server: Server, arguments: dict[str, Any], stream: bool, captures_content: bool, capture_media: bool
+) -> tuple[Invocation, Request] | None:
+    """What ``invoke_endpoint(**arguments)`` asks for; ``None`` if that is nothing for a language model."""
+    body = read_body(arguments)
+    if body is None:
+        return None
+    known, target = _in_openais_names(body), target_of(arguments)
+    # As asked for in the body, or the narrowest name of what is called.
+    model = string(body.get("model")) or narrowest(target)
+    made = Invocation(server, "", known, model, stream, captures_content, capture_media, target=target)
+    map_request = _recognise(made, body)
+    if map_request is None:
+        return None
+    request = map_request(made)
+    made.choices = min(request.choices, MAX_CHOICES)
+    if not made.settled and (outer := layers.enclosing()) is not None:
+        _settle(made, request, outer.request.operation)
+    # A model of the caller's own, behind OpenAI's protocol or not: nothing of it is OpenAI's.
+    for name in (s.OPENAI_API_TYPE, s.OPENAI_REQUEST_SERVICE_TIER):
+        request.attributes.pop(name, None)
+    if not made.settled:
+        made.content, request.content = request.content, None
+    return made, request
+
+
+def _settle(made: Invocation, request: Request, operation: str) -> None:
+    """A layer above, LangChain say, knows what it calls."""
+    made.settled = True
+    if operation == s.EMBEDDINGS:
+        made.operation = request.operation = request.attributes[s.OPERATION_NAME] = operation
+        request.content = None
+
+
+def _in_openais_names(body: dict[str, Any]) -> dict[str, Any]:
+    parameters = body.get("parameters")
+    known = {**body, **parameters} if isinstance(parameters, dict) else dict(body)
+    for theirs, openais in _SYNONYMS:
+        if theirs in known and known.get(openais) is None:
+            known[openais] = known[theirs]
+    return known
+
+
+def _recognise(made: Invocation, body: dict[str, Any]) -> Callable[[Exchange], Request] | None:
+    """How to read the request: by the field that holds what is asked."""
+    known: dict[str, Any] = made.body  # type: ignore[assignment]
+    if _are_messages(body.get("messages")):
+        made.operation = s.CHAT
+        return chat.request
+    inputs = body.get("inputs")
+    if isinstance(inputs, list) and len(inputs) == 1 and _are_messages(inputs[0]):
+        made.operation = s.CHAT  # the first Llama 2 of JumpStart
+        known["messages"] = inputs[0]
+        return chat.request
+    for name in ("prompt", "inputs", "text_inputs"):
+        if _is_text(asked := body.get(name)):
+            made.settled = made.stream or not _GENERATION.isdisjoint(known)
+            known["prompt"] = asked
+            return chat.completion_request
+    if _is_text(body.get("input")):
+        made.operation = s.EMBEDDINGS
+        made.settled = False
+        return embeddings.request
+    return None
+
+
+def _are_messages(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "role" in value[0]
+
+
+def _is_text(value: Any) -> bool:
+    """A text, or a batch of them."""
+    return isinstance(value, str) or (isinstance(value, list) and bool(value) and isinstance(value[0], str))

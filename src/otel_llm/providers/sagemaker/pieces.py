@@ -1,0 +1,90 @@
+"""Adding up what a container streams: chunks of OpenAI's shape, tokens of TGI's or LMI's, or mere text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...call import Response
+from ..openai.chat import ChatAccumulator
+from ..openai.fields import items, string
+from .answers import Generation, error_code, generated, plain
+from .invocation import Invocation
+
+
+class Pieces:
+    """An accumulator of events: see :class:`otel_llm.stream.Accumulator`."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._keep = invocation.captures_content
+        self._chat: ChatAccumulator | None = None
+        self._generation: Generation | None = None
+        self._words: list[str] = []
+        self._error: str | None = None
+        self.model: str | None = None
+
+    def add(self, event: Any) -> None:
+        if isinstance(event, list):
+            for one in event:
+                self.add(one)
+        elif isinstance(event, str):
+            self._add_words(event)
+        elif isinstance(event, dict):
+            self._add(event)
+
+    def _add(self, event: dict[str, Any]) -> None:
+        if isinstance(event.get("choices"), list):
+            if self._chat is None:
+                self._chat = ChatAccumulator(self._invocation)
+            self._chat.add(_as_chunk(event))
+            self.model = self._chat.model
+            return
+        self._error = self._error or error_code(event)
+        token = event.get("token")
+        if isinstance(token, dict) and token.get("special") is not True:
+            self._add_words(token.get("text"))
+        for words in items(event.get("outputs")):
+            self._add_words(words)
+        generated_text = string(event.get("generated_text"))
+        if generated_text is not None:
+            self._words.clear()  # all of it, again
+            self._add_words(generated_text)
+        if (details := event.get("details")) is not None:
+            self._begun().add_details(details)
+
+    def _begun(self) -> Generation:
+        if self._generation is None:
+            self._generation = Generation("")
+        return self._generation
+
+    def _add_words(self, words: Any) -> None:
+        self._begun()
+        if self._keep and isinstance(words, str):
+            self._words.append(words)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was a piece of an answer."""
+        return self._chat is None and self._generation is None and self._error is None
+
+    def response(self) -> Response:
+        if self._chat is not None:
+            response = plain(self._chat.response())
+        elif self._generation is not None:
+            self._generation.words = "".join(self._words)
+            response = generated([self._generation])
+            if not self._generation.words:
+                response.output = None
+        else:
+            response = Response()
+        response.error = self._error or response.error
+        response.attributes.update(self._invocation.told)
+        return response
+
+
+def _as_chunk(event: dict[str, Any]) -> dict[str, Any]:
+    """``event`` as a chunk, also where a container that does not stream answers with the whole message at once."""
+    if not any(isinstance(choice, dict) and "message" in choice for choice in event["choices"]):
+        return event
+    choices = [{"delta": choice.get("message"), **choice} for choice in event["choices"] if isinstance(choice, dict)]
+    return {**event, "choices": choices}

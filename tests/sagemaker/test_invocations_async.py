@@ -1,0 +1,52 @@
+"""An asynchronous invocation only starts something: the span says what, and counts nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from asking import CHAT, told
+from botocore.exceptions import ClientError
+
+
+def test_what_was_started(client: Any, recorder: Any) -> None:
+    answer = client.invoke_endpoint_async(
+        EndpointName="llama", InputLocation="s3://bucket/in.json", InferenceId="inf-7", ContentType="application/json"
+    )
+    assert recorder.span.name == "invoke_endpoint_async llama"
+    assert told(recorder.attributes) == {
+        "otel_llm.operation.name": "invoke_endpoint_async",
+        "otel_llm.sagemaker.endpoint.name": "llama",
+        "otel_llm.sagemaker.inference.id": "inf-7",
+        "otel_llm.sagemaker.input_location": "s3://bucket/in.json",
+        "otel_llm.sagemaker.output_location": answer["OutputLocation"],
+        "otel_llm.sagemaker.failure_location": answer["FailureLocation"],
+        "server.address": "127.0.0.1",
+    }
+    assert recorder.points("gen_ai.client.operation.duration") == []
+    assert recorder.points("gen_ai.client.token.usage") == []
+
+
+def test_the_id_that_sagemaker_gives(client: Any, recorder: Any) -> None:
+    answer = client.invoke_endpoint_async(EndpointName="llama", InputLocation="s3://bucket/in.json")
+    assert recorder.attributes["otel_llm.sagemaker.inference.id"] == answer["InferenceId"]
+
+
+def test_an_input_of_another_kind_is_left_alone(client: Any, recorder: Any) -> None:
+    client.invoke_endpoint_async(EndpointName="x", InputLocation="s3://bucket/in.csv", ContentType="text/csv")
+    assert recorder.spans == []
+
+
+def test_a_start_that_fails(client: Any, recorder: Any) -> None:
+    with pytest.raises(ClientError):
+        client.invoke_endpoint_async(EndpointName="error-400", InputLocation="s3://bucket/in.json")
+    assert recorder.attributes["error.type"] == "ValidationError"
+
+
+def test_an_input_that_is_sent_along(client: Any, recorder: Any) -> None:
+    members = client.meta.service_model.operation_model("InvokeEndpointAsync").input_shape.members
+    if "Body" not in members:
+        pytest.skip("this botocore sends no body along")
+    client.invoke_endpoint_async(EndpointName="llama", Body=json.dumps(CHAT), ContentType="application/json")
+    assert "hello" not in str(recorder.attributes)

@@ -345,9 +345,16 @@ _message = guard.never_raise(errors.message)
 Complete = Callable[[Call, Any], None]
 
 
-def run(call: Call, complete: Complete, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Run the caller's ``function`` inside ``call`` and return its very result."""
-    token = otel_context.attach(call.context)
+def run(
+    call: Call,
+    complete: Complete,
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    context: Context | None = None,
+) -> Any:
+    """Run the caller's ``function`` inside ``call``, in ``context`` (default: its own), and return its very result."""
+    token = otel_context.attach(call.context if context is None else context)
     try:
         result = function(*args, **kwargs)
     except BaseException as error:
@@ -360,16 +367,22 @@ def run(call: Call, complete: Complete, function: Callable[..., Any], args: Any,
 
 
 async def run_async(
-    call: Call, complete: Complete, function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+    call: Call,
+    complete: Complete,
+    function: Callable[..., Awaitable[Any]],
+    args: Any,
+    kwargs: Any,
+    context: Context | None = None,
 ) -> Any:
     """:func:`run` for coroutine functions."""
-    token = otel_context.attach(call.context)
+    inside = call.context if context is None else context
+    token = otel_context.attach(inside)
     try:
         result = await function(*args, **kwargs)
     except GeneratorExit as error:
         # A coroutine dropped half-way is closed wherever the garbage collector runs: there is nothing to detach there.
         call.fail(error)
-        if otel_context.get_current() is not call.context:
+        if otel_context.get_current() is not inside:
             token = None  # type: ignore[assignment]
         raise
     except BaseException as error:

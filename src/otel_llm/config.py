@@ -131,6 +131,7 @@ class Settings:
 
 
 _T = TypeVar("_T")
+_told: set[tuple[str, str]] = set()
 
 
 def _read(env: Mapping[str, str], name: str, parse: Callable[[str], _T], default: _T) -> _T:
@@ -140,6 +141,9 @@ def _read(env: Mapping[str, str], name: str, parse: Callable[[str], _T], default
     try:
         return parse(raw)
     except ValueError as error:
+        if (name, raw) in _told:
+            return default
+        _told.add((name, raw))  # each instrumentor reads the environment
         shown = default.name if isinstance(default, Enum) else str(default).lower()
         _logger.warning("%s=%r can't be used: %s; using the default, %s", name, raw, error, shown)
         return default

@@ -2,7 +2,7 @@
 
 Whoever delegates the call starts a :class:`LayeredCall` by :func:`start_outer`, and makes :func:`enclose`'s context
 current around what it delegates. A layer below that calls :func:`start` then gets an :class:`InnerCall`: the same
-interface, but what it learns goes into the enclosing call. The innermost layer knows best, as it speaks to the provider.
+interface, but what it learns goes into the enclosing call. The innermost layer knows best: it speaks to the provider.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _same_family(outer: str, inner: str) -> bool:
 class LayeredCall(Call):
     """A call that layers below may add to."""
 
-    __slots__ = ("__weakref__", "_errors", "_layers", "answer", "joined")
+    __slots__ = ("__weakref__", "_errors", "_layers", "_learned", "answer", "joined")
 
     def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
         self._prepare()
@@ -74,6 +74,8 @@ class LayeredCall(Call):
         self.joined = False
         self._layers: list[Response] = []
         self._errors: Mapping[str, AttributeValue] = {}
+        #: What the span was not begun with; set when it ends, with all the rest.
+        self._learned: dict[str, AttributeValue] = {}
         #: All that was answered, once the call has ended.
         self.answer = Response()
 
@@ -85,10 +87,7 @@ class LayeredCall(Call):
         if not new:
             return
         known.update(new)
-        if self.recording:
-            self.span.set_attributes(new)
-            if (model := new.get(s.REQUEST_MODEL)) is not None:
-                self.span.update_name(f"{self.request.operation} {model}")
+        self._learned.update(new)
 
     def learn(self, request: Request) -> None:
         """Take over what a layer below says of the request."""
@@ -100,6 +99,11 @@ class LayeredCall(Call):
         """Take over what a layer below was answered."""
         self._layers.append(response)
         self._errors = provider_errors
+
+    @property
+    def answered(self) -> bool:
+        """Whether a layer below has been given a whole answer."""
+        return any(layer.usage and layer.finish_reasons for layer in self._layers)
 
     def _merged(self, response: Response | None) -> Response:
         response = response or Response()
@@ -117,6 +121,10 @@ class LayeredCall(Call):
         self.answer = self._merged(response)
         if error_type is not None and self._errors:
             attributes = {**self._errors, **attributes}
+        if self._learned:
+            attributes = {**self._learned, **attributes}
+            if (model := self._learned.get(s.REQUEST_MODEL)) is not None and self.recording:
+                self.span.update_name(f"{self.request.operation} {model}")
         return super()._end(self.answer, error_type, attributes, error)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ Json = Any
 
 #: Strings shorter than this are never cut (types, roles, ids, names): whole messages go first.
 _SHORTEST_CUT = 64
+#: The SDK keeps 128 attributes a span, the newest ones.
+_MAX_VARIABLES = 32
 #: Nesting of content on an event. Protocol buffers, two messages a level, are read to a depth of 100.
 _MAX_DEPTH = 32
 #: Credentials, by how they begin. Providers echo them, prompts may hold them; no setting lets them out.
@@ -42,15 +45,29 @@ _SECRETS = tuple(
 
 @dataclass(slots=True)
 class Content:
-    """What went into a call: messages, instructions given beside them, and tools. ``None``: there were none."""
+    """What went into a call: messages, instructions given beside them, tools, and the variables of a prompt template
+    that the provider fills in. ``None``: there were none."""
 
     messages: list[Json] | None = None
     instructions: list[Json] | None = None
     tools: list[Json] | None = None
+    variables: Mapping[str, Json] | None = None
 
-    def by_attribute(self) -> dict[str, list[Json]]:
-        named = ((s.INPUT_MESSAGES, self.messages), (s.SYSTEM_INSTRUCTIONS, self.instructions))
-        return {name: value for name, value in (*named, (s.TOOL_DEFINITIONS, self.tools)) if value}
+    def by_attribute(self) -> dict[str, Json]:
+        named: dict[str, Json] = {
+            s.INPUT_MESSAGES: self.messages,
+            s.SYSTEM_INSTRUCTIONS: self.instructions,
+            s.TOOL_DEFINITIONS: self.tools,
+        }
+        return {name: value for name, value in named.items() if value} | variables(self.variables or {})
+
+
+def variables(values: Mapping[str, Json]) -> dict[str, str]:
+    """Variables of a prompt template by attribute, as text; so many as a span surely has room for."""
+    return {
+        s.PROMPT_VARIABLE_PREFIX + name: value if isinstance(value, str) else dumps(value)
+        for name, value in itertools.islice(values.items(), _MAX_VARIABLES)
+    }
 
 
 # --- parts -----------------------------------------------------------------------------------

@@ -10,10 +10,8 @@ from typing import Any
 
 from . import semconv as s
 from .call import AttributeValue
-from .messages import Json, dumps, utf8
+from .messages import Json, utf8, variables
 
-#: More variables than this are counted and not recorded: a span has room for 128 attributes.
-_MAX_VARIABLES = 32
 _MAX_NAME = 256
 _HASH_CHARACTERS = 16
 _order = count()
@@ -55,7 +53,4 @@ class PromptUse:
 
     def content(self) -> dict[str, Json]:
         """The template's text, and the variables as text."""
-        parts: dict[str, Json] = {s.LLM_PROMPT_TEMPLATE: self.template.text}
-        for name, value in list(self.variables.items())[:_MAX_VARIABLES]:
-            parts[s.PROMPT_VARIABLE_PREFIX + name] = value if isinstance(value, str) else dumps(value)
-        return parts
+        return {s.LLM_PROMPT_TEMPLATE: self.template.text, **variables(self.variables)}

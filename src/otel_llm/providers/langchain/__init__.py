@@ -1,0 +1,140 @@
+"""LangChain (langchain-core 1.x), with all that is built on it: langchain's agents, LangGraph, the integrations.
+
+LangChain tells of its runs by callbacks: one handler, added to every callback manager, maps them to calls. That is
+all it takes for a trace. The other targets make a run's context current where LangChain hands over to others' code
+(:mod:`.boundary`), link prompt templates to inferences (:mod:`.templates`), and cover what has no callbacks
+(:mod:`.embeddings`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from ... import guard, layers
+from ...instrumentor import Instrumentor
+from ...patching import Target
+from .boundary import Boundaries
+from .embeddings import Embeddings
+from .templates import Templates
+
+if TYPE_CHECKING:
+    from .handler import Handler
+
+_CORE = "langchain_core"
+_CHAT = f"{_CORE}.language_models.chat_models"
+_TEXT = f"{_CORE}.language_models.llms"
+
+
+class LangChainInstrumentor(Instrumentor):
+    """Instruments ``langchain-core`` and what builds on it."""
+
+    library = "langchain_core"
+    supported = ">=1.0,<2"
+
+    #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.
+    handler: Handler | None = None
+
+    # An instrumentor is a singleton whose ``__init__`` runs each time it is asked for.
+    @cached_property
+    def templates(self) -> Templates:
+        return Templates(lambda: self.active, lambda: self.telemetry.captures_content, _metadata)
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        return Embeddings(self)
+
+    def instrumentation_dependencies(self) -> tuple[str, ...]:
+        return (f"langchain-core {self.supported}",)
+
+    def targets(self) -> list[Target]:
+        templates, boundaries = self.templates, Boundaries(self)
+        return [
+            Target(f"{_CORE}.callbacks.manager", "CallbackManager.configure", self._configure),
+            Target(f"{_CORE}.callbacks.manager", "AsyncCallbackManager.configure", self._configure),
+            # User code: tools, functions, and the steps of chains and graphs.
+            Target(f"{_CORE}.runnables.config", "_set_config_context", boundaries.config_context),
+            Target("langgraph._internal._runnable", "_set_config_context", boundaries.config_context),
+            # Models, which call the provider's SDK; tools and retrievers.
+            Target(_CHAT, "BaseChatModel._generate_with_cache", boundaries.generate),
+            Target(_CHAT, "BaseChatModel._agenerate_with_cache", boundaries.agenerate),
+            Target(_CHAT, "BaseChatModel.stream", boundaries.stream),
+            Target(_CHAT, "BaseChatModel.astream", boundaries.astream),
+            Target(_CHAT, "BaseChatModel._iter_v2_events", boundaries.events),
+            Target(_CHAT, "BaseChatModel._aiter_v2_events", boundaries.aevents),
+            Target(_TEXT, "BaseLLM._generate_helper", boundaries.generate),
+            Target(_TEXT, "BaseLLM._agenerate_helper", boundaries.agenerate),
+            Target(_TEXT, "BaseLLM.stream", boundaries.stream),
+            Target(_TEXT, "BaseLLM.astream", boundaries.astream),
+            Target(f"{_CORE}.tools.base", "BaseTool.run", boundaries.invoke),
+            Target(f"{_CORE}.tools.base", "BaseTool.arun", boundaries.ainvoke),
+            Target(f"{_CORE}.retrievers", "BaseRetriever.invoke", boundaries.invoke),
+            Target(f"{_CORE}.retrievers", "BaseRetriever.ainvoke", boundaries.ainvoke),
+            # Prompt templates.
+            Target(f"{_CORE}.prompts.chat", "ChatPromptTemplate.format_messages", templates.format),
+            Target(f"{_CORE}.prompts.chat", "ChatPromptTemplate.aformat_messages", templates.aformat),
+            Target(f"{_CORE}.prompts.few_shot", "FewShotChatMessagePromptTemplate.format_messages", templates.format),
+            Target(f"{_CORE}.prompts.few_shot", "FewShotChatMessagePromptTemplate.aformat_messages", templates.aformat),
+            Target(f"{_CORE}.prompts.string", "StringPromptTemplate.format_prompt", templates.format),
+            Target(f"{_CORE}.prompts.string", "StringPromptTemplate.aformat_prompt", templates.aformat),
+            Target(f"{_CORE}.prompt_values", "StringPromptValue.to_messages", templates.to_messages),
+            # An SDK that makes a span by itself.
+            Target("anthropic._base_client", "start_api_call_span", _unless_enclosed),
+        ]
+
+    def accept(self, module: ModuleType) -> bool:
+        if not module.__name__.startswith(_CORE):
+            return True  # what builds on it, and is patched where it has what is looked for
+        about = ModuleType(_CORE)
+        about.__version__ = getattr(importlib.import_module(f"{_CORE}.version"), "VERSION", None)  # type: ignore[attr-defined]
+        return super().accept(about)
+
+    def _instrument(self, **kwargs: Any) -> None:
+        super()._instrument(**kwargs)
+        wrapt.register_post_import_hook(self.embeddings.apply, f"{_CORE}.embeddings.embeddings")
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        super()._uninstrument(**kwargs)
+        self.embeddings.restore()
+
+    # --- what the boundaries ask ---------------------------------------------------------------
+
+    def run_of(self, run_id: Any) -> Any:
+        return self.handler.run_of(run_id) if self.handler is not None else None
+
+    def left(self, run: Any, error: BaseException) -> None:
+        if self.handler is not None:
+            self.handler.left(run, error)
+
+    # --- the handler ---------------------------------------------------------------------------
+
+    def _configure(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        manager = wrapped(*args, **kwargs)
+        if self.active:
+            self._add_handler(manager)
+        return manager
+
+    @guard.never_raise
+    def _add_handler(self, manager: Any) -> None:
+        if self.handler is None:
+            from .handler import Handler
+
+            self.handler = Handler(self, self.templates)
+        manager.add_handler(self.handler, True)
+
+
+def _metadata() -> dict[str, Any]:
+    """The metadata of the run that is current to LangChain."""
+    config = sys.modules[f"{_CORE}.runnables.config"].var_child_runnable_config.get()
+    return (config or {}).get("metadata") or {}
+
+
+def _unless_enclosed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+    """The anthropic SDK's own span, unless the call has one already."""
+    return wrapped(*args, **kwargs) if layers.enclosing() is None else None

@@ -1,0 +1,246 @@
+"""Where LangChain hands over to others' code: there the run's context is made current, and only there.
+
+A callback must not do it, as nobody would take it back. Here it is either a copy of the context that LangChain makes
+for the code and then drops, or a frame of ours around LangChain's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from ... import guard
+from ... import semconv as s
+from ...layers import LayeredCall
+from . import models
+from .runs import Run, current_run
+
+_KEY = otel_context.create_key("otel_llm-langchain-opening")
+
+
+class Lookup(Protocol):
+    """What knows the runs: the callback handler."""
+
+    active: bool
+
+    def run_of(self, run_id: Any) -> Run | None: ...
+
+    def left(self, run: Run, error: BaseException) -> None: ...
+
+
+class Opening:
+    """A frame of ours, entered once or for each chunk: around ``run``, or waiting for the run that begins in it.
+
+    ``subject`` is the LangChain object that runs. Of frames that ``stream`` somebody says when they are :meth:`over`.
+    """
+
+    __slots__ = ("_stream", "_token", "_within", "run", "subject")
+
+    def __init__(self, subject: Any, run: Run | None = None, stream: bool = False) -> None:
+        self.subject = subject
+        self.run = run
+        self._stream = stream
+        if run is not None:
+            run.guarded = stream
+
+    def __enter__(self) -> None:
+        """Make current the context of the run, or one that its beginning will find this opening in."""
+        run = self.run
+        if run is None:
+            self._within = otel_context.set_value(_KEY, self)
+        elif run.ended:
+            self._within = otel_context.get_current()
+        else:
+            self._within = run.context
+        self._token = otel_context.attach(self._within)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is GeneratorExit:
+            # A coroutine dropped half-way is closed wherever the garbage collector runs: nothing to take back there.
+            current = otel_context.get_current()
+            if current is not self._within and current_run(current) is not self.run:
+                return
+        otel_context.detach(self._token)
+
+    def began(self, run: Run) -> None:
+        """The run has begun: all that follows in the frame is inside of it. The frame takes the context back."""
+        self.run = run
+        run.guarded = self._stream
+        otel_context.attach(run.context)
+
+    def over(self) -> None:
+        """The frame is left for good, and with it everything inside."""
+        run = self.run
+        if run is not None:
+            run.guarded = False
+            if run.deferred is not None:
+                run.deferred()
+
+
+def opening(context: Context) -> Opening | None:
+    """The frame that waits for the run beginning in ``context``."""
+    found = context.get(_KEY)
+    return found if isinstance(found, Opening) and found.run is None else None
+
+
+class Boundaries:
+    """Handlers for the functions of LangChain that others' code is called from."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+
+    # --- code that LangChain runs in a copy of the context -------------------------------------
+
+    def config_context(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        """``_set_config_context(config, ...)``, which prepares the copy: nothing has to be taken back."""
+        result = wrapped(*args, **kwargs)
+        if self._lookup.active:
+            config = args[0] if args else kwargs.get("config")
+            callbacks = config.get("callbacks") if isinstance(config, dict) else None
+            run = self._lookup.run_of(getattr(callbacks, "parent_run_id", None))
+            if run is not None and not run.ended and current_run(otel_context.get_current()) is not run:
+                otel_context.attach(run.context)
+        return result
+
+    # --- calls that know their run ---------------------------------------------------------------
+
+    def generate(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        run = self._run(instance, args, kwargs)
+        if run is None:
+            return wrapped(*args, **kwargs)
+        return self._inside(Opening(instance, run), wrapped, args, kwargs)
+
+    async def agenerate(self, wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any) -> Any:
+        run = self._run(instance, args, kwargs)
+        if run is None:
+            return await wrapped(*args, **kwargs)
+        return await self._inside_async(Opening(instance, run), wrapped, args, kwargs)
+
+    def events(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        run = self._run(instance, args, kwargs)
+        made = wrapped(*args, **kwargs)
+        return made if run is None else iterate(made, Opening(instance, run, stream=True))
+
+    def aevents(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        run = self._run(instance, args, kwargs)
+        made = wrapped(*args, **kwargs)
+        return made if run is None else aiterate(made, Opening(instance, run, stream=True))
+
+    @guard.never_raise
+    def _run(self, instance: Any, args: Any, kwargs: Any) -> Run | None:
+        """The run of a model call, by the run manager it is given; of several, which are one call, the first's."""
+        manager = kwargs.get("run_manager")
+        if manager is None:
+            managers = kwargs.get("run_managers") or next((one for one in args[1:] if _is_manager(one)), None)
+            manager = managers[0] if isinstance(managers, list) and managers else managers
+        run = self._lookup.run_of(getattr(manager, "run_id", None))
+        if run is None or run.ended:
+            return None
+        if isinstance(run.call, LayeredCall) and s.SERVER_ADDRESS not in run.call.request.attributes:
+            run.call.know(models.server(instance))
+        return run
+
+    # --- calls in which the run begins -----------------------------------------------------------
+
+    def invoke(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        if not self._lookup.active:
+            return wrapped(*args, **kwargs)
+        return self._inside(Opening(instance), wrapped, args, kwargs)
+
+    async def ainvoke(self, wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any) -> Any:
+        if not self._lookup.active:
+            return await wrapped(*args, **kwargs)
+        return await self._inside_async(Opening(instance), wrapped, args, kwargs)
+
+    def stream(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        made = wrapped(*args, **kwargs)
+        return iterate(made, Opening(instance, stream=True)) if self._lookup.active else made
+
+    def astream(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        made = wrapped(*args, **kwargs)
+        return aiterate(made, Opening(instance, stream=True)) if self._lookup.active else made
+
+    # --- around all of them ----------------------------------------------------------------------
+
+    def _inside(self, opened: Opening, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        try:
+            with opened:
+                return function(*args, **kwargs)
+        except BaseException as error:
+            self._left(opened.run, error)
+            raise
+
+    async def _inside_async(self, opened: Opening, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        try:
+            with opened:
+                return await function(*args, **kwargs)
+        except BaseException as error:
+            self._left(opened.run, error)
+            raise
+
+    def _left(self, run: Run | None, error: BaseException) -> None:
+        """Tell of the run's end by what is no ``Exception`` (a cancellation, ...), of which LangChain may not tell."""
+        if run is not None and not run.ended and not isinstance(error, Exception):
+            self._lookup.left(run, error)
+
+
+def _is_manager(value: Any) -> bool:
+    one = value[0] if isinstance(value, list) and value else value
+    return hasattr(one, "run_id")
+
+
+def iterate(source: Any, opened: Opening) -> Iterator[Any]:
+    """The generator ``source``, run inside of ``opened``."""
+    step: Callable[[], Any] = partial(next, source)
+    try:
+        while True:
+            with opened:
+                try:
+                    chunk = step()
+                except StopIteration:
+                    return
+            step = partial(next, source)
+            try:
+                yield chunk
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                step = partial(source.throw, error)
+    finally:
+        try:
+            with opened:
+                source.close()
+        finally:
+            opened.over()
+
+
+async def aiterate(source: Any, opened: Opening) -> AsyncIterator[Any]:
+    """:func:`iterate` for asynchronous generators."""
+    step: Callable[[], Any] = source.__anext__
+    try:
+        while True:
+            with opened:
+                try:
+                    chunk = await step()
+                except StopAsyncIteration:
+                    return
+            step = source.__anext__
+            try:
+                yield chunk
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                step = partial(source.athrow, error)
+    finally:
+        try:
+            with opened:
+                await source.aclose()
+        finally:
+            opened.over()

@@ -1,0 +1,168 @@
+"""LangChain's messages, tool calls and documents as the conventions' JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...messages import Json, blob, media, parsed, reasoning, text, tool_call, tool_call_response
+
+_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
+_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", "tool_use": "tool_call", "end_turn": "stop"}
+_MEDIA = ("image", "audio", "video", "file")
+
+
+def message_reason(reason: str | None) -> str:
+    """A finish reason in the messages' vocabulary."""
+    return "error" if reason is None else _REASONS.get(reason, reason)
+
+
+def messages(values: Iterable[Any], capture_media: bool) -> list[Json]:
+    return [message(value, capture_media) for value in values]
+
+
+def message(value: Any, capture_media: bool) -> Json:
+    """A message object, or one of the shapes LangChain takes for one: a text, a pair, a dict."""
+    if isinstance(value, str):
+        return {"role": "user", "parts": [text(value)]}
+    if isinstance(value, tuple | list) and len(value) == 2:
+        value = {"role": value[0], "content": value[1]}
+    if isinstance(value, Mapping):
+        given = str(value.get("role") or value.get("type") or "unknown")
+        return {"role": _ROLES.get(given, given), "parts": _parts(value.get("content"), capture_media)}
+    kind = str(getattr(value, "type", "unknown"))
+    role = getattr(value, "role", None) if kind == "chat" else None
+    if kind == "tool":
+        parts = [tool_call_response(getattr(value, "tool_call_id", None), _plain_content(value.content))]
+    else:
+        parts = _parts(getattr(value, "content", None), capture_media)
+        # Some providers' adapters keep the reasoning beside the content.
+        thought = (getattr(value, "additional_kwargs", None) or {}).get("reasoning_content")
+        if isinstance(thought, str) and thought:
+            parts.insert(0, reasoning(thought))
+        known = {part.get("id") for part in parts if part["type"] == "tool_call"}
+        parts += [
+            tool_call(call.get("id"), call.get("name"), call.get("args"))
+            for call in getattr(value, "tool_calls", None) or ()
+            if call.get("id") not in known
+        ]
+        parts += [
+            tool_call(call.get("id"), call.get("name"), call.get("args"))
+            for call in getattr(value, "invalid_tool_calls", None) or ()
+        ]
+    made: Json = {"role": role or _ROLES.get(kind, kind), "parts": parts}
+    if isinstance(name := getattr(value, "name", None), str):
+        made["name"] = name
+    return made
+
+
+def _plain_content(content: Any) -> Json:
+    """A tool's answer: text blocks joined, JSON text as what it says."""
+    if isinstance(content, list) and all(isinstance(one, dict) and one.get("type") == "text" for one in content):
+        content = "".join(str(one.get("text")) for one in content)
+    return parsed(content)
+
+
+def _parts(content: Any, capture_media: bool) -> list[Json]:
+    if isinstance(content, str):
+        return [text(content)] if content else []
+    return [_part(block, capture_media) for block in content] if isinstance(content, list) else []
+
+
+def _part(block: Any, capture_media: bool) -> Json:
+    if isinstance(block, str):
+        return text(block)
+    if not isinstance(block, dict):
+        return {"type": "unknown"}
+    kind = str(block.get("type") or "unknown")
+    if kind in ("text", "input_text", "output_text"):
+        return text(block.get("text"))
+    if kind in ("reasoning", "thinking"):
+        return reasoning(str(block.get("reasoning") or block.get("thinking") or ""))
+    if kind in ("tool_call", "tool_use", "function_call"):
+        arguments = next((block[key] for key in ("args", "input", "arguments") if key in block), None)
+        return tool_call(block.get("call_id") or block.get("id"), block.get("name"), arguments)
+    if kind in ("image_url", "audio_url", "video_url"):
+        inner = block.get(kind)
+        url = inner.get("url") if isinstance(inner, dict) else inner
+        return media(kind.removesuffix("_url"), str(url), capture_media)
+    if kind in _MEDIA:
+        return _media(kind, block, capture_media)
+    return {"type": kind} if not capture_media else block
+
+
+def _media(kind: str, block: dict[str, Any], capture_media: bool) -> Json:
+    """An image, audio, video or file block of LangChain's, of either of its versions, or of Anthropic's."""
+    modality = "document" if kind == "file" else kind
+    nested = block.get("source")
+    source: dict[str, Any] = nested if isinstance(nested, dict) else block
+    mime = source.get("mime_type") or source.get("media_type")
+    if isinstance(url := source.get("url"), str):
+        return media(modality, url, capture_media)
+    if isinstance(data := source.get("base64") or source.get("data"), str):
+        return blob(modality, mime if isinstance(mime, str) else None, data, capture_media)
+    return {"type": "file", "modality": modality, "file_id": str(source.get("file_id") or source.get("id") or "")}
+
+
+def state(value: Any, capture_media: bool) -> list[Json]:
+    """What goes into or comes out of a chain or graph: its messages, or the whole of it as one."""
+    if isinstance(value, Mapping) and isinstance(found := value.get("messages"), list | tuple):
+        return messages(found, capture_media)
+    if isinstance(value, list) and value and all(hasattr(one, "content") for one in value):
+        return messages(value, capture_media)
+    if hasattr(value, "content") and hasattr(value, "type"):
+        return [message(value, capture_media)]
+    return [] if value is None or value == {"input": ""} else [{"role": "user", "parts": [text(value)]}]
+
+
+def answer(value: Any, capture_media: bool) -> list[Json]:
+    """:func:`state` of what came out: what the model said last."""
+    said = state(value, capture_media)[-1:]
+    return [
+        {**one, "role": "assistant" if one["role"] == "user" else one["role"], "finish_reason": "stop"} for one in said
+    ]
+
+
+def arguments(value: Any) -> Json:
+    """A tool's arguments or result as an object."""
+    found = parsed(value)
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def tool_result(value: Any) -> Json:
+    return arguments(_plain_content(value.content) if hasattr(value, "content") else value)
+
+
+def documents(values: Iterable[Any]) -> list[Json]:
+    found = []
+    for document in values:
+        about = getattr(document, "metadata", None) or {}
+        one: dict[str, Json] = {"content": getattr(document, "page_content", None)}
+        if (identifier := getattr(document, "id", None) or about.get("id")) is not None:
+            one["id"] = str(identifier)
+        for key in ("score", "relevance_score", "_score"):
+            if isinstance(score := about.get(key), int | float) and not isinstance(score, bool):
+                one["score"] = float(score)
+                break
+        if about:
+            one["metadata"] = about
+        found.append(one)
+    return found
+
+
+def tools(definitions: Any) -> list[Json] | None:
+    """Tool definitions as they were bound to the model: OpenAI's nested ones, Anthropic's flat ones."""
+    result = []
+    for definition in definitions if isinstance(definitions, list) else ():
+        if not isinstance(definition, dict):
+            continue
+        kind = definition.get("type") if isinstance(definition.get("type"), str) else "function"
+        inner = definition.get(kind)
+        fields = inner if isinstance(inner, dict) else definition
+        flat: dict[str, Json] = {"type": kind, "name": str(fields.get("name") or kind)}
+        if (description := fields.get("description")) is not None:
+            flat["description"] = description
+        if (schema := fields.get("parameters") or fields.get("input_schema")) is not None:
+            flat["parameters"] = schema
+        result.append(flat)
+    return result or None

@@ -1,0 +1,175 @@
+"""What comes of a run on its way, and its end: the second half of the callback handler."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from time import perf_counter_ns
+from typing import Any
+from uuid import UUID
+
+from ... import finalizer, guard, layers
+from ... import semconv as s
+from ...call import Call, Response
+from ...inprocess import InProcessCall
+from ...instrumentor import Instrumentor
+from . import content, models
+from .runs import Run, Runs
+
+
+class Endings:
+    """Ends what the first half began, also where nothing is to begin any more."""
+
+    _instrumentor: Instrumentor
+    runs: Runs
+
+    # --- on the way ------------------------------------------------------------------------------
+
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.get(run_id)
+        call = run.call if run is not None else None
+        if run is not None and isinstance(call, layers.LayeredCall) and not call.joined:
+            self._chunk(run, call)
+
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        self.on_llm_new_token(event, run_id=run_id)
+
+    @guard.never_raise
+    def _chunk(self, run: Run, call: Call) -> None:
+        now = perf_counter_ns()
+        if not run.chunk_ns:
+            call.request.attributes[s.REQUEST_STREAM] = True
+            if call.recording:
+                call.span.set_attribute(s.REQUEST_STREAM, True)
+        elif call.measured:
+            call.chunk_gap((now - run.chunk_ns) / 1e9, call.metric_attributes(None))
+        run.chunk_ns = now
+        call.chunk(now)
+
+    # --- ends ------------------------------------------------------------------------------------
+
+    @guard.never_raise
+    def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.pop(run_id)
+        if run is not None:
+            self._end_model(run, response, lambda call, answer: call.finish(answer))
+
+    @guard.never_raise
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.pop(run_id)
+        if run is not None:
+            self._fail_model(run, error, kwargs.get("response"))
+
+    def _fail_model(self, run: Run, error: BaseException, response: Any) -> None:
+        call = run.call
+        if not isinstance(error, GeneratorExit):
+            self._end_model(run, response, lambda call, answer: call.fail(error, answer))
+            return
+
+        def closed() -> None:
+            run.deferred = None
+            self._end_model(run, response, lambda call, answer: call.finish(answer, "closed"))
+
+        # The generators below are closed after LangChain has told of it; what they know then is still wanted.
+        if run.guarded:
+            if call is not None:
+                call.stop_clock()
+            run.deferred = lambda: finalizer.run(closed)
+        else:
+            finalizer.run(closed)
+
+    @guard.never_raise
+    def _end_model(self, run: Run, result: Any, end: Callable[[Call, Response], None]) -> None:
+        call = run.call
+        wanted = call is None or call.wanted or run.agent is not None
+        if isinstance(call, layers.LayeredCall) and call.answered:
+            wanted = False  # the SDK has told all of it
+        answer = models.response(result, self._instrumentor.telemetry.settings.capture_media) if wanted else Response()
+        run.over()
+        if call is not None:
+            end(call, answer)
+        if run.agent is not None and not isinstance(call, layers.InnerCall):
+            run.agent.add(call.answer if isinstance(call, layers.LayeredCall) else answer)
+
+    @guard.never_raise
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.pop(run_id)
+        if run is None or not self._is_over(run, run_id):
+            return
+        call = run.call
+        if call is not None and s.OPERATION_NAME in call.request.attributes:
+            capture_media = self._instrumentor.telemetry.settings.capture_media
+            call.record_content(lambda: _came(outputs, capture_media))
+        self._finish(run)
+
+    @guard.never_raise
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.pop(run_id)
+        if run is not None and self._is_over(run, run_id):
+            self._fail(run, error)
+
+    @guard.never_raise
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.pop(run_id)
+        if run is None or run.call is None:
+            return
+        run.call.record_content(lambda: {s.TOOL_CALL_RESULT: content.tool_result(output)})
+        # A tool may give its failure to the model as a result.
+        failed = getattr(output, "status", None) == "error"
+        self._finish(run, Response(error="tool_error" if failed else None))
+
+    on_tool_error = on_retriever_error = on_chain_error
+
+    @guard.never_raise
+    def on_retriever_end(self, documents: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self.runs.pop(run_id)
+        if run is None or run.call is None:
+            return
+        run.call.record_content(lambda: {s.RETRIEVAL_DOCUMENTS: content.documents(documents)})
+        self._finish(run)
+
+    @guard.never_raise
+    def left(self, run: Run, error: BaseException) -> None:
+        """LangChain's frame around ``run`` was left by ``error``, and nobody has told of its end."""
+        self.runs.discard(run)
+        if isinstance(run.call, layers.LayeredCall):
+            self._fail_model(run, error, None)
+        else:
+            self._fail(run, error)
+
+    def _is_over(self, run: Run, run_id: UUID) -> bool:
+        """Whether what ended is the run itself, and not a step of it that is no run of its own to us."""
+        return run.id == run_id.int
+
+    def _finish(self, run: Run, answer: Response | None = None, outcome: str | None = None) -> None:
+        run.over()
+        if isinstance(run.call, InProcessCall) and run.call is run.agent:
+            answer = run.call.totals()
+        if run.call is not None:
+            run.call.finish(answer, outcome)
+
+    def _fail(self, run: Run, error: BaseException) -> None:
+        call = run.call
+        if isinstance(error, GeneratorExit):
+            if call is not None:
+                call.stop_clock()
+            finalizer.run(lambda: self._finish(run, None, "closed"))
+        elif _bubbles_up(error):
+            if call is not None and call.recording and type(error).__name__ in ("GraphInterrupt", "NodeInterrupt"):
+                call.span.set_attribute(s.LLM_LANGCHAIN_INTERRUPTED, True)
+            self._finish(run)
+        else:
+            run.over()
+            if call is not None:
+                call.fail(error, call.totals() if isinstance(call, InProcessCall) and call is run.agent else None)
+
+
+def _bubbles_up(error: BaseException) -> bool:
+    """Whether ``error`` is LangGraph's way to leave a node: an interrupt, a command to the graph above."""
+    module = sys.modules.get("langgraph.errors")
+    kind = getattr(module, "GraphBubbleUp", None)
+    return isinstance(kind, type) and isinstance(error, kind)
+
+
+def _came(outputs: Any, capture_media: bool) -> Mapping[str, Any]:
+    return {s.OUTPUT_MESSAGES: said} if (said := content.answer(outputs, capture_media)) else {}

@@ -1,0 +1,93 @@
+"""What a chain's run is: an agent, a workflow, or a step within one; and what LangChain says of any run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ... import semconv as s
+from ...call import AttributeValue
+from ...config import LangChainSteps
+from ...messages import dumps, utf8, without_secrets
+
+_MAX_ITEMS = 32
+_MAX_TEXT = 256
+_MAX_METADATA = 2048
+#: Metadata that LangChain and LangGraph put there themselves.
+_THEIRS = ("ls_", "lc_", "langgraph_", "langsmith", "__")
+_THEIR_KEYS = frozenset({"thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "run_id", "revision_id"})
+_THEIR_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
+_HIDDEN = "langsmith:hidden"
+#: A chain without a name goes by its class; so does a graph.
+_CLASSES = ("Runnable", "Channel", "Pregel", "LangGraph", "StateGraph", "CompiledStateGraph", "Branch", "_")
+_CLASS_ENDS = ("PromptTemplate", "OutputParser", "Parser")
+
+
+def agent_key(metadata: Mapping[str, Any]) -> str | None:
+    """The name of the agent that a run with ``metadata`` is part of, ``""`` for one without, ``None`` for none."""
+    name = metadata.get("lc_agent_name")
+    if isinstance(name, str):
+        return name
+    return "" if metadata.get("ls_integration") == "langchain_create_agent" else None
+
+
+def starts_agent(key: str | None, outer: str | None, name: str | None, tags: list[str]) -> bool:
+    """Whether the chain ``name`` is the agent ``key`` itself, and not a step of it; ``outer`` is the parent's agent."""
+    if key is None or any(tag.startswith("graph:step:") for tag in tags):
+        return False
+    return key != outer or name in (key, "LangGraph")
+
+
+def own_name(name: str | None) -> str | None:
+    """``name``, unless it is one that LangChain gives by class."""
+    return None if not name or name.startswith(_CLASSES) or name.endswith(_CLASS_ENDS) else name
+
+
+def is_step(steps: LangChainSteps, name: str | None, kind: str | None, tags: list[str], key: str | None) -> bool:
+    """Whether an inner run is worth a span, by the setting."""
+    if steps is LangChainSteps.OFF or _HIDDEN in tags:
+        return False
+    if steps is LangChainSteps.ALL:
+        return True
+    # The nodes of an agent (model, tools) are how it is made, and say no more than what they call.
+    return kind is None and key is None and own_name(name) is not None
+
+
+def described(
+    name: str | None, run_id: Any, tags: list[str] | None, metadata: Mapping[str, Any]
+) -> dict[str, AttributeValue]:
+    """Whatever is LangChain's about a run, bounded in size."""
+    attributes: dict[str, AttributeValue] = {s.LLM_LANGCHAIN_RUN_ID: str(run_id)}
+    if name:
+        attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name)
+    if tags and (
+        theirs := [_short(tag) for tag in tags if not tag.startswith(("seq:step:", "graph:step:", "map:key:"))]
+    ):
+        attributes[s.LLM_LANGCHAIN_TAGS] = theirs[:_MAX_ITEMS]
+    if isinstance(node := metadata.get("langgraph_node"), str):
+        attributes[s.LLM_LANGCHAIN_NODE] = _short(node)
+    given = {key: value for key, value in metadata.items() if not key.startswith(_THEIRS) and key not in _THEIR_KEYS}
+    if given and (told := _metadata(given)) is not None:
+        attributes[s.LLM_LANGCHAIN_METADATA] = told
+    return attributes
+
+
+def conversation(metadata: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    thread = metadata.get("thread_id")
+    return {s.CONVERSATION_ID: _short(str(thread))} if isinstance(thread, str | int) else {}
+
+
+def _metadata(put: Mapping[str, Any]) -> str | None:
+    kept: dict[str, Any] = {}
+    for key, value in list(put.items())[:_MAX_ITEMS]:
+        kept[_short(key)] = _short(value) if isinstance(value, str) else value
+    while kept:
+        told = without_secrets(dumps(kept))
+        if len(told.encode()) <= _MAX_METADATA:
+            return told
+        kept.pop(max(kept, key=lambda key: len(dumps(kept[key]))))
+    return None
+
+
+def _short(value: str) -> str:
+    return without_secrets(utf8(value))[:_MAX_TEXT]

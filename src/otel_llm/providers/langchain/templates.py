@@ -1,0 +1,192 @@
+"""Prompt templates: their use is noted with what they make, and found again by the inference that is given it.
+
+What a template makes (messages, a prompt value) is known by its identity, held weakly: wherever the application carries
+it, through a chain, a graph's state or its own variables, the link holds, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from ... import guard
+from ...messages import dumps
+from ...prompts import PromptUse, Template
+from . import content
+
+
+class IdentityMap:
+    """Objects, by identity and held weakly, to something known of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def put(self, key: Any, value: Any, name: int | None = None) -> None:
+        """Note ``value`` for ``key``, under its identity or under ``name``, as long as ``key`` lives."""
+        number = id(key) if name is None else name
+        self._known[number] = (weakref.ref(key, partial(self._dropped, number)), value)
+
+    def get(self, key: Any) -> Any:
+        entry = self._known.get(id(key))
+        return entry[1] if entry is not None and entry[0]() is key else None
+
+    def named(self, name: int) -> tuple[Any, Any]:
+        """The key noted under ``name``, and its value."""
+        entry = self._known.get(name)
+        return (None, None) if entry is None else (entry[0](), entry[1])
+
+    def _dropped(self, number: int, reference: Any) -> None:
+        entry = self._known.get(number)
+        if entry is not None and entry[0] is reference:
+            del self._known[number]
+
+
+class Templates:
+    """Handlers for the functions that fill in a template, and what they have made."""
+
+    def __init__(
+        self, active: Callable[[], bool], captures: Callable[[], bool], metadata: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._active = active
+        self._captures = captures
+        self._metadata = metadata
+        self._uses = IdentityMap()
+        self._templates = IdentityMap()
+
+    def __len__(self) -> int:
+        return len(self._uses) + len(self._templates)
+
+    # --- wrapped functions ---------------------------------------------------------------------
+
+    def format(self, wrapped: Callable[..., Any], template: Any, args: Any, kwargs: Any) -> Any:
+        """A template's ``format_messages`` or ``format_prompt``."""
+        made = wrapped(*args, **kwargs)
+        if self._active():
+            self._note(template, kwargs, made)
+        return made
+
+    async def aformat(self, wrapped: Callable[..., Any], template: Any, args: Any, kwargs: Any) -> Any:
+        made = await wrapped(*args, **kwargs)
+        if self._active():
+            self._note(template, kwargs, made)
+        return made
+
+    def to_messages(self, wrapped: Callable[..., Any], value: Any, args: Any, kwargs: Any) -> Any:
+        """A text prompt's ``to_messages``, which makes a new message of it."""
+        made = wrapped(*args, **kwargs)
+        if (use := self._uses.get(value)) is not None:
+            for message in made:
+                self._uses.put(message, use)
+        return made
+
+    # --- finding -----------------------------------------------------------------------------------
+
+    def behind_messages(self, messages: Iterable[Any]) -> PromptUse | None:
+        """The use that ``messages`` came of; of several, the latest: the others belong to earlier turns."""
+        uses = [use for message in messages if (use := self._uses.get(message)) is not None]
+        return max(uses, key=lambda use: use.order, default=None)
+
+    def behind_text(self, prompt: str) -> PromptUse | None:
+        value, use = self._uses.named(id(prompt))
+        return use if value is not None and getattr(value, "text", None) is prompt else None
+
+    # --- noting ------------------------------------------------------------------------------------
+
+    @guard.never_raise
+    def _note(self, template: Any, given: Mapping[str, Any], made: Any) -> None:
+        variables = _variables(template, given, self._captures())
+        use = PromptUse(self._template(template), variables, *self._identity(template))
+        if isinstance(made, list):
+            # What a placeholder passes on is the application's: a later call may have it without this template.
+            theirs = {id(one) for value in given.values() if isinstance(value, list | tuple) for one in value}
+            for message in made:
+                if id(message) not in theirs:
+                    self._uses.put(message, use)
+        else:
+            self._uses.put(made, use)
+            if isinstance(words := getattr(made, "text", None), str):
+                self._uses.put(made, use, name=id(words))
+
+    def _template(self, template: Any) -> Template:
+        known: Template | None = self._templates.get(template)
+        if known is None:
+            known = Template.of(text_of(template))
+            self._templates.put(template, known)
+        return known
+
+    def _identity(self, template: Any) -> tuple[str | None, str | None]:
+        name, version = identity(getattr(template, "metadata", None) or {})
+        if name is None:
+            name, version = identity(self._metadata())
+        return (name or getattr(template, "name", None), version)
+
+
+def identity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Name and version of a prompt by run or template metadata: given as such, or by a hub it was pulled from."""
+    name = metadata.get("prompt_name")
+    if isinstance(name, str) and name:
+        version = metadata.get("prompt_version")
+        return name, None if version is None else str(version)
+    repo, owner = metadata.get("lc_hub_repo"), metadata.get("lc_hub_owner")
+    if isinstance(repo, str) and repo:
+        full = f"{owner}/{repo}" if isinstance(owner, str) and owner not in ("", "-") else repo
+        commit = metadata.get("lc_hub_commit_hash")
+        return full, commit if isinstance(commit, str) else None
+    return None, None
+
+
+def text_of(template: Any) -> str:
+    """The template as it was written: a text, or the messages as JSON."""
+    written = _written(template)
+    return written if isinstance(written, str) else dumps(written)
+
+
+def _written(part: Any) -> Any:
+    """A template, a message's template, or a message, in plain types."""
+    if isinstance(part, list | tuple):
+        return [_written(one) for one in part]
+    if isinstance(part, dict | str):
+        return part
+    if isinstance(text := getattr(part, "template", None), str | dict):
+        return text
+    if (examples := getattr(part, "example_prompt", None)) is not None:
+        fields = {name: getattr(part, name, None) for name in ("prefix", "examples", "suffix")}
+        shown = {name: _written(value) for name, value in fields.items() if value}
+        return {**shown, "example_prompt": _written(examples)}
+    if (inner := getattr(part, "messages", None)) is not None:
+        return _written(inner)
+    if (inner := getattr(part, "prompt", None)) is not None:
+        return {"role": _role(part), "content": _written(inner)}
+    if (variable := getattr(part, "variable_name", None)) is not None:
+        return {"role": "placeholder", "content": f"{{{variable}}}"}
+    if hasattr(part, "content"):
+        return {"role": content.message(part, False)["role"], "content": part.content}
+    return type(part).__qualname__
+
+
+def _role(part: Any) -> str:
+    name = type(part).__name__.removesuffix("MessagePromptTemplate").lower()
+    return {"human": "user", "ai": "assistant", "chat": str(getattr(part, "role", "chat"))}.get(name, name)
+
+
+def _variables(template: Any, given: Mapping[str, Any], values: bool) -> dict[str, Any]:
+    """The template's variables: what it was given and what had been filled in; their names alone, unless ``values``."""
+    known = [*getattr(template, "input_variables", ()), *(getattr(template, "optional_variables", None) or ())]
+    # A function that fills in a variable has been called already; calling it again could change something.
+    before = {
+        name: "[computed]" if callable(value) else value
+        for name, value in (getattr(template, "partial_variables", None) or {}).items()
+        if name not in given
+    }
+    return {**before, **{name: _value(given[name]) if values else None for name in known if name in given}}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(hasattr(one, "content") for one in value):
+        return content.messages(value, False)
+    return value if isinstance(value, str) else str(value)

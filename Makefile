@@ -1,7 +1,7 @@
 # Everything here sets itself up: needed are make and a Python of at least 3.11, nothing else.
 #   make demo    a small application, traced without a change to it, shown as a tree
 #   make test    the tests            make lint    style and types        make check   both
-#   make matrix  the oldest and the newest supported openai               make bench   the overhead
+#   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
 #   make clean   removes what these made
 
 SHELL := /bin/sh
@@ -19,19 +19,33 @@ PIP := -m pip --disable-pip-version-check --no-input --quiet
 PYTEST_ARGS ?=
 
 # Marks of a finished installation; they go stale when the dependencies change.
-RUN_READY := $(VENV)/.ready-run
+DEMO_READY := $(VENV)-demo/.ready
 DEV_READY := $(VENV)/.ready-dev
 
 OPENAI_VERSIONS := 1.66.0 2 3
 MATRIX := $(OPENAI_VERSIONS:%=matrix-%)
 
-.PHONY: help demo test lint check matrix $(MATRIX) bench clean
+# The SageMaker SDKs and aiobotocore pin what the others need in other versions: each has an environment of its own.
+SAGEMAKER_JOBS := boto3 sdk2 sdk3 aio aioboto3
+SAGEMAKER_MATRIX := $(SAGEMAKER_JOBS:%=matrix-sagemaker-%)
+SAGEMAKER_boto3 := 'boto3==1.34.0'
+SAGEMAKER_sdk2 := 'sagemaker>=2.214,<3'
+SAGEMAKER_sdk3 := 'sagemaker-core>=2' langchain-aws
+SAGEMAKER_aio := 'aiobotocore>=3' httpx2
+SAGEMAKER_aioboto3 := aioboto3
+SAGEMAKER_TESTS_boto3 := tests/sagemaker
+SAGEMAKER_TESTS_sdk2 := tests/sagemaker/test_sdk2.py
+SAGEMAKER_TESTS_sdk3 := tests/sagemaker/test_sdk3.py tests/sagemaker/test_langchain_aws.py
+SAGEMAKER_TESTS_aio := tests/sagemaker/test_aio.py tests/sagemaker/test_aio_bodies.py
+SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
+
+.PHONY: help demo test lint check matrix $(MATRIX) matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
 
-demo: $(RUN_READY)
-	@$(BIN)/python examples/demo/run.py
+demo: $(DEMO_READY)
+	@$(VENV)-demo/bin/python examples/llm_twin/run.py
 
 test: $(DEV_READY)
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
@@ -43,16 +57,21 @@ lint: $(DEV_READY)
 
 check: lint test
 
-matrix: $(MATRIX)
+matrix: $(MATRIX) matrix-sagemaker
+
+matrix-sagemaker: $(SAGEMAKER_MATRIX)
 
 $(MATRIX): matrix-%: $(VENV)-openai-%/.ready
 	$(VENV)-openai-$*/bin/python -m pytest -q tests/openai $(PYTEST_ARGS)
+
+$(SAGEMAKER_MATRIX): matrix-sagemaker-%: $(VENV)-sagemaker-%/.ready
+	$(VENV)-sagemaker-$*/bin/python -m pytest -q $(SAGEMAKER_TESTS_$*) $(PYTEST_ARGS)
 
 bench: $(DEV_READY)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-openai-* out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-openai-* $(VENV)-sagemaker-* out build dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --clear: a half-made environment of an interrupted run starts afresh. pip 25.1 brought dependency groups.
@@ -67,12 +86,19 @@ endef
 $(BIN)/python:
 	$(call new_venv,$(VENV))
 
-$(RUN_READY): pyproject.toml $(BIN)/python
-	@$(BIN)/python $(PIP) install --editable '.[openai,otlp,cli]'
+$(DEMO_READY): pyproject.toml examples/llm_twin/requirements.txt
+	$(call new_venv,$(VENV)-demo)
+	@$(VENV)-demo/bin/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli]' \
+		--requirement examples/llm_twin/requirements.txt
 	@touch $@
 
-$(DEV_READY): $(RUN_READY)
-	@$(BIN)/python $(PIP) install --group test --group lint
+$(DEV_READY): pyproject.toml $(BIN)/python
+	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli]' --group test --group integrations --group lint
+	@touch $@
+
+$(VENV)-sagemaker-%/.ready: pyproject.toml
+	$(call new_venv,$(VENV)-sagemaker-$*)
+	@$(@D)/bin/python $(PIP) install --editable '.[otlp]' --group test $(SAGEMAKER_$*)
 	@touch $@
 
 # "2" is the newest 2.x; a full version is that version.

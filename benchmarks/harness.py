@@ -87,19 +87,28 @@ class Result:
 
 
 def compare(
-    name: str, bare: Work, traced: Work, floor: Work, limit: float | None = None, calls: int = 2000, units: int = 1
+    name: str,
+    bare: Work,
+    traced: Work,
+    floor: Work,
+    limit: float | None = None,
+    calls: int = 2000,
+    units: int = 1,
+    beside: Work | None = None,
 ) -> Result:
     """What ``traced`` adds to ``bare``, in floors, a unit (a chunk of a stream, say): median and quartiles of blocks.
 
-    The floor, too, is what it adds to ``bare``: in a loop of its own it would run from warm caches, which no telemetry of
-    a real call does. The three take turns, call by call and in changing order, so that whatever else the machine does,
-    and what the one before left behind, falls on all of them alike.
+    The floor, too, is what it adds to a call (``beside``, default ``bare``): in a loop of its own it would run from
+    warm caches, which no telemetry of a real call does. All take turns, call by call and in changing order, so that
+    whatever else the machine does, and what the one before left behind, falls on all of them alike.
     """
+    call = beside or bare
 
-    def bare_and_floor() -> None:
-        bare()
+    def with_floor() -> None:
+        call()
         floor()
 
+    works = (bare, traced, call, with_floor)
     blocks = 10
     ratios = []
     order = random.Random(0)
@@ -107,16 +116,16 @@ def compare(
     gc.disable()
     try:
         for number in range(blocks + 1):
-            times: tuple[list[int], ...] = ([], [], [])
-            turns = list(zip((bare, traced, bare_and_floor), times, strict=True))
+            turns: list[tuple[Work, list[int]]] = [(work, []) for work in works]
+            taken = [times for _, times in turns]
             for _ in range(max(calls // blocks, 5)):
                 order.shuffle(turns)
-                for work, taken in turns:
-                    taken.append(_time_ns(work))
+                for work, times in turns:
+                    times.append(_time_ns(work))
             gc.collect()
-            without, with_ours, least = (statistics.median(taken) for taken in times)
+            without, with_ours, without_floor, floored = (statistics.median(times) for times in taken)
             if number:  # the first block warms up
-                ratios.append((with_ours - without) / (least - without) / units)
+                ratios.append((with_ours - without) / (floored - without_floor) / units)
     finally:
         gc.enable()
     low, median, high = statistics.quantiles(ratios, n=4)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+import langchain_calls
 import openai_calls
+import sagemaker_calls
 import startup
 
 
@@ -15,7 +17,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="fail where a figure is over its limit")
     options = parser.parse_args()
     over = 0
-    for title, module in (("in floors", openai_calls), ("of `opentelemetry-instrument python -c pass`", startup)):
+    floors = "in floors"
+    for title, module in (
+        (floors, openai_calls),
+        (floors, langchain_calls),
+        (floors, sagemaker_calls),
+        ("of `opentelemetry-instrument python -c pass`", startup),
+    ):
         print(f"\n{title:<44} median [quartiles]")
         for result in module.run(options.quick):
             print(result, flush=True)

@@ -1,4 +1,4 @@
-"""What the tests share: a telemetry set-up in memory, and the check of the conventions that stands behind every test."""
+"""What the tests share: telemetry in memory, and the check of the conventions that stands behind every test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conformance.check import durations_match, violations
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -17,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import Sampler
 
 import otel_llm
+from conformance.check import durations_match, violations
 from otel_llm import ContentCapture, Settings
 
 CONTENT_ON_SPANS = Settings(capture_content=ContentCapture.SPAN_ONLY)

@@ -1,7 +1,8 @@
 """Runs the demo: the application under `opentelemetry-instrument`, its telemetry into a file, the file as a tree.
 
 Without OPENAI_API_KEY the application talks to a local stand-in for the API; with it, to the real one (or to what
-OPENAI_BASE_URL says). `make demo` sets up an environment and runs this in it. Standard library only.
+OPENAI_BASE_URL says). Its own model is always a stand-in: an endpoint costs by the hour. `make demo` sets up an
+environment and runs this in it. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-APPLICATION = EXAMPLES / "demo" / "app.py"
+APPLICATION = EXAMPLES / "llm_twin" / "app.py"
 TELEMETRY = ROOT / "out" / "demo.jsonl"
 SCRIPTS = Path(sys.executable).parent
 
@@ -26,7 +27,7 @@ START_SECONDS = 20
 RUN_SECONDS = 300
 
 INSTRUMENTATION = {
-    "OTEL_SERVICE_NAME": "demo",
+    "OTEL_SERVICE_NAME": "llm-twin",
     "OTEL_TRACES_EXPORTER": "otlp_json_file",
     "OTEL_METRICS_EXPORTER": "otlp_json_file",
     "OTEL_LOGS_EXPORTER": "otlp_json_file",
@@ -42,13 +43,15 @@ class DemoError(Exception):
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if os.environ.get("OPENAI_API_KEY"):
-            say(f"Using {os.environ.get('OPENAI_BASE_URL') or 'the OpenAI API'} with the key in OPENAI_API_KEY.")
-            run_application({})
-        else:
-            with stand_in() as base_url:
+        with ExitStack() as running:
+            settings = sagemaker_settings(running.enter_context(stand_in("sagemaker")))
+            if os.environ.get("OPENAI_API_KEY"):
+                say(f"Using {os.environ.get('OPENAI_BASE_URL') or 'the OpenAI API'} with the key in OPENAI_API_KEY.")
+            else:
+                base_url = running.enter_context(stand_in("openai"))
                 say(f"No OPENAI_API_KEY: using a local stand-in for the API at {base_url}")
-                run_application(stand_in_settings(base_url))
+                settings |= openai_settings(base_url)
+            run_application(settings)
         show()
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -63,10 +66,10 @@ def say(text: str = "") -> None:
 
 
 @contextmanager
-def stand_in() -> Iterator[str]:
-    """The local API on a free port, for as long as the block runs; its address."""
+def stand_in(protocol: str) -> Iterator[str]:
+    """A local API on a free port, for as long as the block runs; its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "standin.openai", "--port", "0"],
+        [sys.executable, "-m", f"standin.{protocol}", "--port", "0"],
         env=os.environ | {"PYTHONPATH": str(EXAMPLES)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -99,11 +102,18 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return address
 
 
-def stand_in_settings(base_url: str) -> dict[str, str]:
+def openai_settings(base_url: str) -> dict[str, str]:
+    return {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": base_url, "TWIN_RETIRED_MODEL": "error-404"}
+
+
+def sagemaker_settings(url: str) -> dict[str, str]:
     return {
-        "OPENAI_API_KEY": "stand-in",
-        "OPENAI_BASE_URL": base_url,
-        "DEMO_RETIRED_MODEL": "error-404",
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "stand-in",
+        "AWS_SECRET_ACCESS_KEY": "stand-in",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
         # A proxy of the environment has no business with a local address.
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",

@@ -1,7 +1,9 @@
-"""The caller never notices: whatever the server answers, the outcome is what it is without us, and there is one span."""
+"""The caller never notices: whatever the server answers, the outcome is that without us, and there is one span."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from typing import Any
 
 import openai
@@ -55,6 +57,10 @@ def compare(recorder: Any, server: Any, client: Any, async_client: Any) -> Any:
                 server.reply_with(reply)
                 given = await outcome(lambda ask=ask, kind=kind: ask(kind), read)
                 assert given == expected[kind, name], name
+                if len(recorder.spans) == before:  # the first SDKs do not close a stream that fails
+                    for _ in range(20):  # each of the generators that were dropped is closed in a turn of the loop
+                        await asyncio.sleep(0)
+                    gc.collect()
                 assert len(recorder.spans) == before + 1, name
             half = sent[: len(calls)] if kind is client else sent[len(calls) :]
             assert [(request.path, request.body) for request in server.requests] == half

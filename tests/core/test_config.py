@@ -66,6 +66,13 @@ def test_bad(variable: str, text: str, field: str, default: str, quiet: Any) -> 
     quiet.clear()
 
 
+def test_a_bad_value_is_told_once_whoever_reads_it(quiet: Any) -> None:
+    for _ in range(3):
+        Settings.from_environment({BYTES: "x"})
+    assert len(quiet.records) == 1
+    quiet.clear()
+
+
 def test_bad_values_do_not_spoil_good_ones(quiet: Any) -> None:
     settings = Settings.from_environment(
         {CAPTURE: "x", BYTES: "x", MEDIA: "true", OPT_IN: "gen_ai_latest_experimental"}

@@ -6,11 +6,11 @@ import gc
 import sys
 import weakref
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Any
 
 import openai
 import pytest
-from standin.server import Reply, sse
 
 import otel_llm
 from otel_llm import ContentCapture, MetricGeneration, Settings, finalizer, guard
@@ -18,6 +18,7 @@ from otel_llm.call import Call
 from otel_llm.providers.openai import OpenAIInstrumentor
 from otel_llm.providers.openai.endpoint import Exchange
 from otel_llm.stream import Observer
+from standin.server import Reply, sse
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -71,10 +72,10 @@ def test_no_file_no_socket_no_sleep(recorder: Any, client: Any, watch: Watch, co
         client.embeddings.create(model="e", input="x")
         with client.chat.completions.with_streaming_response.create(**CHAT) as response:
             response.read()
-        for call in (lambda: client.chat.completions.create(**{**CHAT, "model": "error-500"}),
-                     lambda: list(client.chat.completions.create(**{**CHAT, "model": "error-stream"}, stream=True))):  # fmt: skip
-            with pytest.raises(openai.APIError):
-                call()
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(**{**CHAT, "model": "error-500"})
+        with pytest.raises(openai.APIError):
+            list(client.chat.completions.create(**{**CHAT, "model": "error-stream"}, stream=True))
         watch.on = False
     assert watch.seen == []
 
@@ -91,8 +92,12 @@ def test_the_watch_sees(watch: Watch) -> None:
 # --- absent is not zero --------------------------------------------------------------------------------
 
 _USAGE = ("gen_ai.usage.", "otel_llm.usage.")
-_COUNTED = ("gen_ai.client.token.usage", "gen_ai.client.inference.operation.input_tokens",
-            "gen_ai.client.inference.operation.output_tokens", "gen_ai.client.inference.usage.input_tokens")  # fmt: skip
+_COUNTED = (
+    "gen_ai.client.token.usage",
+    "gen_ai.client.inference.operation.input_tokens",
+    "gen_ai.client.inference.operation.output_tokens",
+    "gen_ai.client.inference.usage.input_tokens",
+)
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None}, {"prompt_tokens": -1, "completion_tokens": True}])
@@ -127,10 +132,8 @@ def test_as_many_choices_as_the_caller_likes(recorder: Any, server: Any, client:
     recorder.missing |= {"gen_ai.response.id", "gen_ai.response.model", "openai.response.service_tier"}
     for reply in (Reply(status=400, body={"error": {"message": "no"}}), Reply(chunks=sse({"id": "a", "choices": []}))):
         server.reply_with(reply)
-        try:
+        with suppress(openai.BadRequestError):
             list(client.chat.completions.create(**CHAT, n=10**12, stream=True))
-        except openai.BadRequestError:
-            pass
     assert [len(span.attributes["gen_ai.response.finish_reasons"]) for span in recorder.spans] == [2048, 2048]
 
 
@@ -140,7 +143,7 @@ def test_as_many_choices_as_the_caller_likes(recorder: Any, server: Any, client:
 def alive() -> dict[str, int]:
     gc.collect()
     kinds = (Call, Observer, Exchange)
-    return {kind.__name__: sum(isinstance(one, kind) for one in gc.get_objects()) for kind in kinds}
+    return {kind.__name__: sum(issubclass(type(one), kind) for one in gc.get_objects()) for kind in kinds}
 
 
 def sizes() -> dict[str, int]:
@@ -155,7 +158,7 @@ def sizes() -> dict[str, int]:
     return found
 
 
-def test_2000_calls(recorder: Any, server: Any, client: Any) -> None:
+def test_thousands_of_calls(recorder: Any, server: Any, client: Any) -> None:
     recorder.instrument(Settings(capture_content=ContentCapture.SPAN_AND_EVENT))
 
     def calls(number: int) -> None:
@@ -170,14 +173,20 @@ def test_2000_calls(recorder: Any, server: Any, client: Any) -> None:
                 stream = client.chat.completions.create(**{**CHAT, "model": model}, stream=True)
                 next(stream)
                 del stream  # abandoned
-            if turn % 100 == 99:
-                gc.collect()  # an abandoned stream holds its connection until then, with or without us
+            if turn % 60 == 59:
+                gc.collect()
                 recorder.span_exporter.clear()
                 recorder.log_exporter.clear()
 
-    calls(60)
-    before = sizes()
-    calls(2000)
+    # httpcore closes the connection of an abandoned stream under a lock that a thread inside httpcore, where the
+    # collector may just as well run, holds already: without us as with us it would wait for ever.
+    gc.disable()
+    try:
+        calls(60)
+        before = sizes()
+        calls(1980)
+    finally:
+        gc.enable()
     assert sum(alive().values()) == 0
     assert sizes() == before
     assert not finalizer.postponed

@@ -8,9 +8,9 @@ import random
 from typing import Any
 
 import pytest
-from conformance import table
 from pydantic import BaseModel, ConfigDict
 
+from conformance import table
 from otel_llm import ContentCapture, Settings, messages
 from otel_llm.messages import encode
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import logging
+from contextlib import suppress
 from typing import Any
 
 import openai
 import pytest
-from standin.server import Reply, sse
 
 from otel_llm import ContentCapture, MetricGeneration, Settings
+from standin.server import Reply, sse
 
 MARK = "xylophone-73"
 KEY = "sk-proj-0123456789abcdefXYZ"
@@ -42,7 +43,7 @@ RESPONSE: dict[str, Any] = {
     "tools": [{"type": "function", "strict": False, **_TOOL}],
     "metadata": {"key": MARK},
     "user": MARK,
-    "prompt": {"id": "pmpt_1", "version": "2", "variables": {"name": MARK}},
+    "extra_body": {"prompt": {"id": "pmpt_1", "version": "2", "variables": {"name": MARK}}},
 }
 _MESSAGE = {
     "role": "assistant",
@@ -132,10 +133,8 @@ def test_no_content(recorder: Any, server: Any, client: Any, caplog: Any, case: 
     caplog.set_level(logging.DEBUG, "otel_llm")
     call, reply = CASES[case]
     server.reply_with(reply)
-    try:
+    with suppress(openai.APIError, ValueError):  # the server says no, or no JSON
         call(client)
-    except Exception as error:  # as the server has it; a cause of the application's own may be under it
-        assert "Error" in type(error).__name__
     assert recorder.span
     left = emitted(recorder, caplog)
     assert MARK not in left
@@ -149,10 +148,8 @@ def test_the_mark_is_there_with_content_on(recorder: Any, server: Any, client: A
     recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
     call, reply = CASES[case]
     server.reply_with(reply)
-    try:
+    with suppress(openai.APIError, ValueError):
         call(client)
-    except Exception as error:
-        assert "Error" in type(error).__name__
     assert MARK in emitted(recorder, caplog)
     assert ENCODED not in emitted(recorder, caplog)  # media is described, not carried
 

@@ -132,6 +132,19 @@ def test_a_prompt_template(recorder, client, server, version):
     assert part_of(recorder.attributes, "gen_ai.prompt.") == expected
 
 
+def test_the_variables_of_a_prompt_template_are_content(recorder, client, server):
+    recorder.instrument(CONTENT)
+    recorder.missing.add("gen_ai.request.model")
+    server.reply_with(Reply(body=response(message())))
+    variables = {"city": "Paris", "days": 3, "photo": {"type": "input_image", "file_id": "file_1"}}
+    client.post("/responses", cast_to=object, body={"prompt": {"id": "pmpt_1", "variables": variables}})
+    assert part_of(recorder.attributes, "gen_ai.prompt.variable.") == {
+        "gen_ai.prompt.variable.city": "Paris",
+        "gen_ai.prompt.variable.days": "3",
+        "gen_ai.prompt.variable.photo": '{"type":"input_image","file_id":"file_1"}',
+    }
+
+
 def test_a_call_of_a_tool_is_the_reason_to_stop(recorder, client):
     client.responses.create(**ASKED, tools=[TOOL])
     assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_call",)

@@ -46,6 +46,7 @@ def request(exchange: Exchange) -> Request:
             messages=items.input_messages(body.get("input"), exchange.capture_media),
             instructions=[text(instructions)] if instructions else None,
             tools=content.tools(as_list(body.get("tools"))),
+            variables=mapping(get(body.get("prompt"), "variables")),
         )
 
     return Request(s.CHAT, exchange.model, attributes, 1, parts)

@@ -1,0 +1,36 @@
+"""What the tests of the ways out share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+INPUT: dict[str, Any] = {"model": "gpt-4o-mini", "input": "hi"}
+REASONS = "gen_ai.response.finish_reasons"
+OUTCOME = "otel_llm.stream.outcome"
+
+
+def chunk(words: str | None, reason: str | None = None) -> dict[str, Any]:
+    delta = {} if words is None else {"content": words}
+    return {
+        "id": "c-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "gpt-4o-mini-2024-07-18",
+        "service_tier": "default",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+    }
+
+
+def ended(recorder: Any, error: str | None = None, outcome: str | None = None, reasons: Any = ("error",)) -> None:
+    attributes = recorder.attributes  # of the one span
+    given = (attributes.get("error.type"), attributes.get(OUTCOME), attributes.get(REASONS))
+    assert given == (error, outcome, reasons)
+    assert len(recorder.points("gen_ai.client.operation.duration")) == 1
+
+
+class Interrupt(BaseException):
+    """As KeyboardInterrupt is one, which would stop the test run."""
+
+
+INTERRUPT = f"{__name__}.Interrupt"

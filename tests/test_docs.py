@@ -1,0 +1,83 @@
+"""The documentation holds: its examples run, its tables name what exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import otel_llm
+from otel_llm import config, semconv
+from standin.openai import OpenAIServer
+from standin.sagemaker import SageMakerServer
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXAMPLES = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(_BLOCK.findall(page.read_text()), 1)
+]
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """That of a program which talks to the stand-ins."""
+    with OpenAIServer() as openai, SageMakerServer() as sagemaker:
+        yield os.environ | {
+            "OPENAI_BASE_URL": openai.base_url,
+            "OPENAI_API_KEY": "stand-in",
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "stand-in",
+            "AWS_SECRET_ACCESS_KEY": "stand-in",
+        }
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs(example: str, environment: dict[str, str]) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", example],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_the_readme_has_every_knob() -> None:
+    readme = (ROOT / "README.md").read_text()
+    knobs = {
+        value for value in vars(config).values() if isinstance(value, str) and re.fullmatch(r"OTEL_[A-Z_]+", value)
+    }
+    assert knobs
+    assert {knob for knob in knobs if f"`{knob}`" not in readme} == set()
+    assert {knob for knob in knobs if f"``{knob}``" not in (config.__doc__ or "")} == set()
+
+
+def test_the_readme_names_only_metrics_and_own_attributes_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    names = {value for value in vars(semconv).values() if isinstance(value, str)}
+    named = set(re.findall(r"`((?:otel_llm|gen_ai\.client)\.[a-z_.]+[a-z])`", readme))
+    assert named
+    assert named - names == set()
+
+
+def test_the_readme_has_every_own_attribute_and_metric() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    own = {value for name, value in vars(semconv).items() if name.isupper() and str(value).startswith("otel_llm.")}
+    assert {name for name in own if name not in text and f"`.{name.rpartition('.')[2]}`" not in text} == set()
+
+
+def test_the_changelog_knows_the_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog or f"## [{otel_llm.__version__}]" in changelog

@@ -6,7 +6,7 @@ telemetry is here. Times are seconds of one monotonic clock, so that the duratio
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
@@ -340,56 +340,3 @@ class Call:
 # Errors of other libraries, whose attributes and text may themselves fail: that must not keep the call open.
 _provider_attributes = guard.never_raise(errors.provider_attributes)
 _message = guard.never_raise(errors.message)
-
-#: What to do with the SDK's answer: end the call, or see to it that its stream does.
-Complete = Callable[[Call, Any], None]
-
-
-def run(
-    call: Call,
-    complete: Complete,
-    function: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
-    context: Context | None = None,
-) -> Any:
-    """Run the caller's ``function`` inside ``call``, in ``context`` (default: its own), and return its very result."""
-    token = otel_context.attach(call.context if context is None else context)
-    try:
-        result = function(*args, **kwargs)
-    except BaseException as error:
-        call.fail(error)
-        raise
-    finally:
-        otel_context.detach(token)
-    complete(call, result)
-    return result
-
-
-async def run_async(
-    call: Call,
-    complete: Complete,
-    function: Callable[..., Awaitable[Any]],
-    args: Any,
-    kwargs: Any,
-    context: Context | None = None,
-) -> Any:
-    """:func:`run` for coroutine functions."""
-    inside = call.context if context is None else context
-    token = otel_context.attach(inside)
-    try:
-        result = await function(*args, **kwargs)
-    except GeneratorExit as error:
-        # A coroutine dropped half-way is closed wherever the garbage collector runs: there is nothing to detach there.
-        call.fail(error)
-        if otel_context.get_current() is not inside:
-            token = None  # type: ignore[assignment]
-        raise
-    except BaseException as error:
-        call.fail(error)
-        raise
-    finally:
-        if token is not None:
-            otel_context.detach(token)
-    complete(call, result)
-    return result

@@ -25,6 +25,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     #: The library's import name, also its distribution's.
     library: str
+    #: What the instrumentation scope says after ``otel_llm.``, if not the library.
+    name: str | None = None
     #: Versions of the library that are supported, as a specifier.
     supported: str
 
@@ -54,7 +56,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         self.telemetry = Telemetry(
-            f"otel_llm.{self.library}",
+            f"otel_llm.{self.name or self.library}",
             kwargs.get("settings"),
             kwargs.get("tracer_provider"),
             kwargs.get("meter_provider"),

@@ -36,6 +36,7 @@ class LangChainInstrumentor(Instrumentor):
     """Instruments ``langchain-core`` and what builds on it."""
 
     library = "langchain_core"
+    name = "langchain"
     supported = ">=1.0,<2"
 
     #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.

@@ -11,8 +11,9 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
 from ... import semconv as s
-from ...call import AttributeValue, Call, Request, Response, run, run_async
+from ...call import AttributeValue, Call, Request, Response
 from ...instrumentor import Instrumentor
+from ...running import run, run_async
 from . import models
 
 _METHODS = ("embed_documents", "embed_query")

@@ -14,9 +14,10 @@ from typing import Any
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
-from ...call import MAX_CHOICES, Call, run, run_async
+from ...call import MAX_CHOICES, Call
 from ...instrumentor import Instrumentor
 from ...patching import Target
+from ...running import run, run_async
 from ...semconv import LLM_REQUEST_ID
 from . import chat, embeddings, media, platform, responses
 from .endpoint import Endpoint, Exchange

@@ -17,9 +17,10 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
 from ... import semconv as s
-from ...call import AttributeValue, Call, Request, Response, run, run_async
+from ...call import AttributeValue, Call, Request, Response
 from ...instrumentor import Instrumentor
 from ...patching import Target
+from ...running import run, run_async
 from ..openai.endpoint import Server
 from ..openai.fields import string
 from . import aio

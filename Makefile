@@ -39,7 +39,11 @@ SAGEMAKER_TESTS_sdk3 := tests/sagemaker/test_sdk3.py tests/sagemaker/test_langch
 SAGEMAKER_TESTS_aio := tests/sagemaker/test_aio.py tests/sagemaker/test_aio_bodies.py
 SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 
-.PHONY: help demo test lint check matrix $(MATRIX) matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
+# The oldest LangChain that is supported, with what was current beside it.
+LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
+	langgraph==1.2.4 numpy
+
+.PHONY: help demo test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -57,7 +61,10 @@ lint: $(DEV_READY)
 
 check: lint test
 
-matrix: $(MATRIX) matrix-sagemaker
+matrix: $(MATRIX) matrix-langchain matrix-sagemaker
+
+matrix-langchain: $(VENV)-langchain/.ready
+	$(VENV)-langchain/bin/python -m pytest -q tests/langchain $(PYTEST_ARGS)
 
 matrix-sagemaker: $(SAGEMAKER_MATRIX)
 
@@ -71,7 +78,7 @@ bench: $(DEV_READY)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-openai-* $(VENV)-sagemaker-* out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* out build dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --clear: a half-made environment of an interrupted run starts afresh. pip 25.1 brought dependency groups.
@@ -94,6 +101,11 @@ $(DEMO_READY): pyproject.toml examples/llm_twin/requirements.txt
 
 $(DEV_READY): pyproject.toml $(BIN)/python
 	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli]' --group test --group integrations --group lint
+	@touch $@
+
+$(VENV)-langchain/.ready: pyproject.toml Makefile
+	$(call new_venv,$(VENV)-langchain)
+	@$(@D)/bin/python $(PIP) install --editable '.[otlp]' --group test $(LANGCHAIN_OLDEST)
 	@touch $@
 
 $(VENV)-sagemaker-%/.ready: pyproject.toml

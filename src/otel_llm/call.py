@@ -228,7 +228,7 @@ class Call:
     ) -> None:
         telemetry = self._telemetry
         seconds = duration_ns / 1e9
-        speed = self._stream_speed(response, seconds)
+        speed = self._stream_speed(response, seconds) if self._first_chunk_ns else {}
         if telemetry.captures_content and response.output is not None:
             self._record_output(response.output)
         ending: dict[str, AttributeValue] = {}
@@ -273,7 +273,7 @@ class Call:
 
     def _stream_speed(self, response: Response, seconds: float) -> dict[str, float]:
         tokens = response.usage.get(s.USAGE_OUTPUT_TOKENS, 0)
-        if not self._first_chunk_ns or not tokens:
+        if not tokens:
             return {}
         speed = {s.LLM_OUTPUT_TOKENS_PER_SECOND: tokens / seconds}
         if tokens > 1:

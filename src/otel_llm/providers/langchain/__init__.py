@@ -37,7 +37,7 @@ class LangChainInstrumentor(Instrumentor):
 
     library = "langchain_core"
     name = "langchain"
-    supported = ">=1.0,<2"
+    supported = ">=1.4,<2"
 
     #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.
     handler: Handler | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
+from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
@@ -117,26 +118,36 @@ class OpenAIInstrumentor(Instrumentor):
         ]
 
     def _request(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        begun = self._begin(client, args, kwargs)
+        try:
+            begun = self._begin(client, args, kwargs)
+        except Exception as error:
+            guard.report("openai: reading the request", error)
+            begun = None
         if begun is None:
             return wrapped(*args, **kwargs)
         call, completion, args = begun
         return run(call, completion, wrapped, args, kwargs)
 
     async def _request_async(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        begun = self._begin(client, args, kwargs)
+        try:
+            begun = self._begin(client, args, kwargs)
+        except Exception as error:
+            guard.report("openai: reading the request", error)
+            begun = None
         if begun is None:
             return await wrapped(*args, **kwargs)
         call, completion, args = begun
         return await run_async(call, completion, wrapped, args, kwargs)
 
-    @guard.never_raise
     def _begin(
         self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Call, _Completion, tuple[Any, ...]] | None:
         """Start the call that ``client.request(cast_to, options, ...)`` is, if it is one of ours to trace."""
         telemetry = self.telemetry
-        if not (telemetry.enabled() and self.active and is_instrumentation_enabled()):
+        if not (telemetry.enabled() and self.active):
+            return None
+        current = get_current()
+        if current and not is_instrumentation_enabled():
             return None
         options = args[1] if len(args) > 1 else kwargs["options"]
         endpoint = _endpoint(options.method, options.url)
@@ -170,7 +181,9 @@ class OpenAIInstrumentor(Instrumentor):
                 kwargs["options"] = options
         request = endpoint.request(exchange)
         exchange.choices = min(request.choices, MAX_CHOICES)
-        return layers.start(telemetry, request), _Completion(endpoint, exchange, ask_usage), args
+        # Outside of everything, as in a script, there is no layer to look for.
+        call = layers.start(telemetry, request, current) if current else Call(telemetry, request, current)
+        return call, _Completion(endpoint, exchange, ask_usage), args
 
 
 def _is_raw(options: Any) -> bool:

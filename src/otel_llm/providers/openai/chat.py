@@ -9,24 +9,33 @@ from ...call import AttributeValue, Request, Response
 from ...messages import Content, Json, text
 from . import content
 from .endpoint import Exchange
-from .fields import Body, count, dimensions, get, items, mapping, sampling, served_by, service_tier, string, usage
+from .fields import INFERENCE, Body, Readers, count, dimensions, get, items, mapping, read, served_by, string, usage
+
+
+def _format(value: Any) -> str | None:
+    """The modality that a response format asks for: ``json`` for both JSON modes."""
+    kind = get(value, "type")
+    return {"json_object": "json", "json_schema": "json", "text": "text"}.get(kind) if isinstance(kind, str) else None
+
+
+def _speech(value: Any) -> str | None:
+    return "speech" if "audio" in items(value) else None
+
+
+_READERS: Readers = {
+    **INFERENCE,
+    "max_completion_tokens": (s.REQUEST_MAX_TOKENS, count, False),
+    "response_format": (s.OUTPUT_TYPE, _format, True),
+    "modalities": (s.OUTPUT_TYPE, _speech, False),
+    "reasoning_effort": (s.REQUEST_REASONING_LEVEL, string, False),
+}
 
 
 def request(exchange: Exchange) -> Request:
     """A chat completion's request."""
     body, attributes = exchange.body, exchange.attributes(s.CHAT)
     attributes[s.OPENAI_API_TYPE] = "chat_completions"
-    choices = _common(body, attributes)
-    limit = count(body.get("max_completion_tokens"))
-    if limit is None:
-        limit = count(body.get("max_tokens"))
-    if limit is not None:
-        attributes[s.REQUEST_MAX_TOKENS] = limit
-    if (kind := _output_type(body)) is not None:
-        attributes[s.OUTPUT_TYPE] = kind
-    if (level := string(body.get("reasoning_effort"))) is not None:
-        attributes[s.REQUEST_REASONING_LEVEL] = level
-    service_tier(body, attributes)
+    read(body, _READERS, attributes)
 
     def messages() -> Content:
         return Content(
@@ -34,47 +43,23 @@ def request(exchange: Exchange) -> Request:
             tools=content.tools([*items(body.get("tools")), *items(body.get("functions"))]),
         )
 
-    return Request(s.CHAT, exchange.model, attributes, choices, messages)
+    return Request(s.CHAT, exchange.model, attributes, count(body.get("n")) or 1, messages)
 
 
 def completion_request(exchange: Exchange) -> Request:
     """A legacy completion's request."""
     body, attributes = exchange.body, exchange.attributes(s.TEXT_COMPLETION)
-    choices = _common(body, attributes)
-    if (limit := count(body.get("max_tokens"))) is not None:
-        attributes[s.REQUEST_MAX_TOKENS] = limit
+    read(body, INFERENCE, attributes)
 
     def prompts() -> Content:
         prompt = body.get("prompt")
         several = prompt if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else [prompt]
         return Content(messages=[{"role": "user", "parts": [text(one)]} for one in several if one is not None])
 
-    prompt = body.get("prompt")
+    choices, prompt = count(body.get("n")) or 1, body.get("prompt")
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
         choices *= len(prompt)
     return Request(s.TEXT_COMPLETION, exchange.model, attributes, choices, prompts)
-
-
-def _common(body: Body, attributes: dict[str, AttributeValue]) -> int:
-    """What both kinds of request share; returns how many choices are asked for."""
-    sampling(body, attributes)
-    stop = body.get("stop")
-    if isinstance(stop, str):
-        attributes[s.REQUEST_STOP_SEQUENCES] = [stop]
-    elif stop and all(isinstance(one, str) for one in items(stop)):
-        attributes[s.REQUEST_STOP_SEQUENCES] = list(stop)
-    choices = count(body.get("n")) or 1
-    if choices != 1:
-        attributes[s.REQUEST_CHOICE_COUNT] = choices
-    return choices
-
-
-def _output_type(body: Body) -> str | None:
-    """The modality asked for: ``json`` for both JSON modes, ``speech`` for audio."""
-    if "audio" in items(body.get("modalities")):
-        return "speech"
-    kind = get(body.get("response_format"), "type")
-    return {"json_object": "json", "json_schema": "json", "text": "text"}.get(kind) if isinstance(kind, str) else None
 
 
 def response(exchange: Exchange, answer: Any) -> Response:

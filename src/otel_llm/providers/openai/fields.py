@@ -5,7 +5,7 @@ Every reader takes the wrong type for absent: a malformed body must leave out at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import semconv as s
@@ -49,33 +49,56 @@ def count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
 
 
-#: Request fields that every kind of inference shares.
-_NUMBERS = (
-    ("temperature", s.REQUEST_TEMPERATURE),
-    ("top_p", s.REQUEST_TOP_P),
-    ("frequency_penalty", s.REQUEST_FREQUENCY_PENALTY),
-    ("presence_penalty", s.REQUEST_PRESENCE_PENALTY),
-)
-#: ``top_k`` is what OpenAI-compatible servers (vLLM) take by ``extra_body``.
-_INTEGERS = (("seed", s.REQUEST_SEED), ("top_k", s.REQUEST_TOP_K))
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) else None
 
 
-def sampling(body: Body, attributes: dict[str, AttributeValue]) -> None:
-    """Add the sampling parameters of ``body`` to ``attributes``, in the conventions' types."""
-    for name, attribute in _NUMBERS:
-        value = body.get(name)
-        if value is not None and type(value) in (int, float):
-            attributes[attribute] = float(value)
-    for name, attribute in _INTEGERS:
-        value = body.get(name)
-        if type(value) is int:
-            attributes[attribute] = value
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
-def service_tier(body: Body, attributes: dict[str, AttributeValue]) -> None:
-    tier = string(body.get("service_tier"))
-    if tier is not None and tier != "auto":
-        attributes[s.OPENAI_REQUEST_SERVICE_TIER] = tier
+def _several(value: Any) -> int | None:
+    """How many choices, if several."""
+    return (count(value) or None) if value != 1 else None
+
+
+def _stop_sequences(value: Any) -> list[str] | None:
+    if isinstance(value, str):
+        return [value]
+    return list(value) if value and all(isinstance(one, str) for one in items(value)) and items(value) else None
+
+
+def _tier(value: Any) -> str | None:
+    return None if value == "auto" else string(value)
+
+
+#: How a field of a request is read: its attribute, the reader, and whether it gives way to another field's.
+Readers = Mapping[str, tuple[str, Callable[[Any], AttributeValue | None], bool]]
+
+#: Fields that every kind of inference shares; ``top_k`` is what compatible servers (vLLM) take by ``extra_body``.
+INFERENCE: Readers = {
+    "temperature": (s.REQUEST_TEMPERATURE, _number, False),
+    "top_p": (s.REQUEST_TOP_P, _number, False),
+    "frequency_penalty": (s.REQUEST_FREQUENCY_PENALTY, _number, False),
+    "presence_penalty": (s.REQUEST_PRESENCE_PENALTY, _number, False),
+    "seed": (s.REQUEST_SEED, _integer, False),
+    "top_k": (s.REQUEST_TOP_K, _integer, False),
+    "n": (s.REQUEST_CHOICE_COUNT, _several, False),
+    "stop": (s.REQUEST_STOP_SEQUENCES, _stop_sequences, False),
+    "service_tier": (s.OPENAI_REQUEST_SERVICE_TIER, _tier, False),
+    "max_tokens": (s.REQUEST_MAX_TOKENS, count, True),
+}
+
+
+def read(body: Body, readers: Readers, attributes: dict[str, AttributeValue]) -> None:
+    """Add to ``attributes`` what the fields of ``body`` say; a request has few of those there are."""
+    for name, value in body.items():
+        reader = readers.get(name)
+        if reader is not None:
+            attribute, reads, gives_way = reader
+            found = reads(value)
+            if found is not None and not (gives_way and attribute in attributes):
+                attributes[attribute] = found
 
 
 #: Details of a usage object -> our attributes. Chat Completions says ``prompt``/``completion``, Responses and the
@@ -129,7 +152,7 @@ def _add_counts(
             tokens[attribute] = total
             break
     for name in names[1]:
-        if (details := fields.get(name)) is not None:
+        if details := fields.get(name):
             known = mapping(details)
             for field, detailed in breakdown:
                 if (part := known.get(field)) and count(part):

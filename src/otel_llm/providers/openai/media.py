@@ -11,7 +11,9 @@ from ... import semconv as s
 from ...call import Request, Response
 from ...messages import Content, Json, blob, text
 from .endpoint import Endpoint, Exchange
-from .fields import count, get, items, sampling, string, usage
+from .fields import INFERENCE, get, items, read, string, usage
+
+_READERS = {name: INFERENCE[name] for name in ("n", "temperature")}
 
 
 def endpoint(operation: str, output_type: str) -> Endpoint:
@@ -23,10 +25,7 @@ def endpoint(operation: str, output_type: str) -> Endpoint:
         attributes[s.OUTPUT_TYPE] = output_type
         if body.get("stream_format") == "sse":  # speech
             attributes[s.REQUEST_STREAM] = True
-        number = count(body.get("n"))
-        if number is not None and number != 1:
-            attributes[s.REQUEST_CHOICE_COUNT] = number
-        sampling(body, attributes)
+        read(body, _READERS, attributes)
 
         def content() -> Content:
             prompt = string(body.get("prompt")) or string(body.get("input"))

@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from ... import semconv as s
-from ...call import AttributeValue, Request, Response
+from ...call import Request, Response
 from ...messages import Content, Json, text
 from . import content, items
 from .endpoint import Exchange
-from .fields import count, dimensions, get, mapping, sampling, served_by, service_tier, string, usage
+from .fields import INFERENCE, Readers, count, dimensions, get, mapping, read, served_by, string, usage
 from .fields import items as as_list
 
 _RESPONSE_PATH = re.compile(r"/responses/([^/?]+)")
@@ -18,24 +18,33 @@ _RESPONSE_PATH = re.compile(r"/responses/([^/?]+)")
 _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
+def _format(value: Any) -> str | None:
+    """The modality that the text's format asks for."""
+    kind = get(get(value, "format"), "type")
+    return {"text": "text", "json_object": "json", "json_schema": "json"}.get(kind) if isinstance(kind, str) else None
+
+
+def _conversation(value: Any) -> str | None:
+    return string(value) or string(get(value, "id"))
+
+
+_READERS: Readers = {
+    **{name: INFERENCE[name] for name in ("temperature", "top_p", "seed", "top_k", "service_tier")},
+    "max_output_tokens": (s.REQUEST_MAX_TOKENS, count, False),
+    "text": (s.OUTPUT_TYPE, _format, False),
+    "reasoning": (s.REQUEST_REASONING_LEVEL, lambda value: string(get(value, "effort")), False),
+    "previous_response_id": (s.REQUEST_PREVIOUS_RESPONSE_ID, string, False),
+    "conversation": (s.CONVERSATION_ID, _conversation, False),
+}
+
+
 def request(exchange: Exchange) -> Request:
     """A response's request."""
     body, attributes = exchange.body, exchange.attributes(s.CHAT)
     attributes[s.OPENAI_API_TYPE] = "responses"
-    sampling(body, attributes)
-    if (limit := count(body.get("max_output_tokens"))) is not None:
-        attributes[s.REQUEST_MAX_TOKENS] = limit
-    kind = get(get(body.get("text"), "format"), "type")
-    if isinstance(kind, str) and kind in {"text", "json_object", "json_schema"}:
-        attributes[s.OUTPUT_TYPE] = "text" if kind == "text" else "json"
-    if (level := string(get(body.get("reasoning"), "effort"))) is not None:
-        attributes[s.REQUEST_REASONING_LEVEL] = level
-    if (previous := string(body.get("previous_response_id"))) is not None:
-        attributes[s.REQUEST_PREVIOUS_RESPONSE_ID] = previous
-    _conversation(body.get("conversation"), attributes)
-    service_tier(body, attributes)
+    read(body, _READERS, attributes)
     prompt = body.get("prompt")  # a prompt template kept by OpenAI
-    if (name := string(get(prompt, "id"))) is not None:
+    if prompt is not None and (name := string(get(prompt, "id"))) is not None:
         attributes[s.PROMPT_NAME] = name
         if (version := string(get(prompt, "version"))) is not None:
             attributes[s.PROMPT_VERSION] = version
@@ -78,12 +87,6 @@ def cancel_request(exchange: Exchange) -> Request:
     return made
 
 
-def _conversation(value: Any, attributes: dict[str, AttributeValue]) -> None:
-    identifier = string(value) or string(get(value, "id"))
-    if identifier is not None:
-        attributes[s.CONVERSATION_ID] = identifier
-
-
 def response(exchange: Exchange, answer: Any) -> Response:
     """A response that was made by this call."""
     made = fetched(exchange, answer)
@@ -99,7 +102,8 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
     attributes = served_by(mapping(answer))
     if (status := string(get(answer, "status"))) is not None:
         attributes[s.RESPONSE_STATUS] = status
-    _conversation(get(answer, "conversation"), attributes)
+    if (conversation := _conversation(get(answer, "conversation"))) is not None:
+        attributes[s.CONVERSATION_ID] = conversation
     if any(get(item, "type") == "compaction" for item in output):
         attributes[s.CONVERSATION_COMPACTED] = True
     return Response(

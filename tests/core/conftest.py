@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import openai
 import pytest
 from exits import chunk
 from opentelemetry import context, trace
 
+from openai_clients import async_client, client, server, session_server
 from otel_llm import config, guard
-from standin.openai import OpenAIServer
 from standin.server import Reply, sse
 
-API_KEY = "sk-test-0123456789abcdef"
-
-
-@pytest.fixture(scope="session")
-def _server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: OpenAIServer) -> Iterator[OpenAIServer]:
-    """The stand-in; what it failed at fails the test."""
-    _server.clear()
-    yield _server
-    assert _server.failures == []
-
-
-@pytest.fixture
-def client(server: OpenAIServer) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-async def async_client(server: OpenAIServer) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
-        yield client
+__all__ = ["async_client", "client", "server", "session_server"]
 
 
 @pytest.fixture(autouse=True)

@@ -10,35 +10,10 @@ import openai
 import pytest
 from either import Either
 
+from openai_clients import API_KEY, async_client, client, server, session_server
 from standin.openai import OpenAIServer
 
-API_KEY = "sk-test-0123456789"
-
-
-@pytest.fixture(scope="session")
-def _server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: OpenAIServer) -> Iterator[OpenAIServer]:
-    """The stand-in; what it failed at fails the test."""
-    _server.clear()
-    yield _server
-    assert _server.failures == []
-
-
-@pytest.fixture
-def client(server: OpenAIServer) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-async def async_client(server: OpenAIServer) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=server.base_url, api_key=API_KEY, max_retries=0) as client:
-        yield client
+__all__ = ["async_client", "client", "server", "session_server"]
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -94,21 +94,15 @@ def compare(
     limit: float | None = None,
     calls: int = 2000,
     units: int = 1,
-    beside: Work | None = None,
+    between: Work | None = None,
 ) -> Result:
     """What ``traced`` adds to ``bare``, in floors, a unit (a chunk of a stream, say): median and quartiles of blocks.
 
-    The floor, too, is what it adds to a call (``beside``, default ``bare``): in a loop of its own it would run from
-    warm caches, which no telemetry of a real call does. All take turns, call by call and in changing order, so that
-    whatever else the machine does, and what the one before left behind, falls on all of them alike.
+    The three take turns, call by call and in changing order, so that whatever else the machine does falls on all of
+    them alike. Before each, ``between`` (default: ``bare``) stands for the application's other work: telemetry of a
+    real call, and so the floor, finds the processor's caches filled by others.
     """
-    call = beside or bare
-
-    def with_floor() -> None:
-        call()
-        floor()
-
-    works = (bare, traced, call, with_floor)
+    other = between or bare
     blocks = 10
     ratios = []
     order = random.Random(0)
@@ -116,16 +110,17 @@ def compare(
     gc.disable()
     try:
         for number in range(blocks + 1):
-            turns: list[tuple[Work, list[int]]] = [(work, []) for work in works]
+            turns: list[tuple[Work, list[int]]] = [(work, []) for work in (bare, traced, floor)]
             taken = [times for _, times in turns]
             for _ in range(max(calls // blocks, 5)):
                 order.shuffle(turns)
                 for work, times in turns:
+                    other()
                     times.append(_time_ns(work))
             gc.collect()
-            without, with_ours, without_floor, floored = (statistics.median(times) for times in taken)
+            without, with_ours, least = (statistics.median(times) for times in taken)
             if number:  # the first block warms up
-                ratios.append((with_ours - without) / (floored - without_floor) / units)
+                ratios.append((with_ours - without) / least / units)
     finally:
         gc.enable()
     low, median, high = statistics.quantiles(ratios, n=4)

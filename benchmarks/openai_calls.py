@@ -155,7 +155,7 @@ def run(quick: bool = False) -> list[Result]:
     tracers, meters = harness.tracer_provider(), harness.meter_provider()
     both = {"tracer_provider": tracers, "meter_provider": meters}
     floor = harness.floor_work(tracers.get_tracer("floor"), meters.get_meter("floor"))
-    calls = 50 if quick else 2000
+    calls = 50 if quick else 1500
     results = []
 
     def measure(
@@ -169,9 +169,9 @@ def run(quick: bool = False) -> list[Result]:
     ) -> None:
         otel_llm.instrument("openai", settings=settings or Settings(), **providers)
         pair = [functools.partial(work, client) for client in clients]
-        beside = functools.partial(_small, bare) if units > 1 else None
+        between = functools.partial(_small, bare) if units > 1 else None
         count = calls if units == 1 else calls // 10
-        results.append(compare(name, *pair, floor, limit, count, units, beside))
+        results.append(compare(name, *pair, floor, limit, count, units, between))
         otel_llm.uninstrument("openai")
 
     measure("chat, small", 1.6, _small)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from .instrumentor import Instrumentor
+    from .entry import _OnImport
 
 _PREFIX = "otel_llm_"
 
 
-def _instrumentors(libraries: Iterable[str] | None) -> list[Instrumentor]:
+def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
     found = {
         point.name.removeprefix(_PREFIX): point
         for point in entry_points(group="opentelemetry_instrumentor")

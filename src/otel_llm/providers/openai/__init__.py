@@ -181,9 +181,7 @@ class OpenAIInstrumentor(Instrumentor):
                 kwargs["options"] = options
         request = endpoint.request(exchange)
         exchange.choices = min(request.choices, MAX_CHOICES)
-        # Outside of everything, as in a script, there is no layer to look for.
-        call = layers.start(telemetry, request, current) if current else Call(telemetry, request, current)
-        return call, _Completion(endpoint, exchange, ask_usage), args
+        return layers.start(telemetry, request, current), _Completion(endpoint, exchange, ask_usage), args
 
 
 def _is_raw(options: Any) -> bool:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
+
+from . import ambient, startup
 from .config import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +48,10 @@ def instrument(
 
     :raises ValueError: for a library that otel-llm does not know.
     """
-    for instrumentor in _instrumentors(libraries or None):
+    instrumentors = _instrumentors(libraries or None)
+    ambient.share(settings.baggage if settings is not None else None)
+    startup.watch(trace.get_tracer_provider() if tracer_provider is None else tracer_provider)
+    for instrumentor in instrumentors:
         if not instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.instrument(
                 skip_dep_check=True,

@@ -21,6 +21,20 @@ variable                                                    meaning
                                                             application named; default), ``all``
 ``OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK``                         providers, comma-separated, whose SDK traces itself and
                                                             shall make the spans also under LangChain (none)
+``OTEL_LLM_BAGGAGE``                                        what of ``otel_llm.context(...)`` goes to other processes
+                                                            as baggage, and is read from theirs: of ``session_id``,
+                                                            ``user_id``, ``conversation_id``, comma-separated (none)
+``OTEL_LLM_EVAL_SAMPLE_RATE``                               share of all traces to sample for evaluation, 0 to 1;
+                                                            this or rules switch the evaluation sampler on
+``OTEL_LLM_EVAL_RULES``                                     rules beside the rate, inline as JSON or YAML
+``OTEL_LLM_EVAL_RULES_FILE``                                a JSON or YAML file of them
+``OTEL_LLM_EVAL_DATASET``                                   where items go: a SQLite file, or with the suffix
+                                                            ``.jsonl`` JSON lines (``otel-llm-evaluation.db``)
+``OTEL_LLM_EVAL_CAPTURE_CONTENT``                           capture the content of sampled traces (``false``)
+``OTEL_LLM_EVAL_MAX_PER_MINUTE``                            most items a minute and process (no limit)
+``OTEL_LLM_EVAL_GRACE``                                     seconds to wait for spans that end after their root (1)
+``OTEL_LLM_EVAL_ALGORITHM``                                 how traces are chosen: ``auto``, ``trace_id_ratio``,
+                                                            ``consistent`` (``auto``: as the head sampler does)
 ==========================================================  ==================================================
 
 A value that can't be used gets one warning that names variable, value and default; the application runs on.
@@ -45,10 +59,21 @@ CAPTURE_MEDIA = "OTEL_LLM_CAPTURE_MEDIA"
 STREAM_USAGE = "OTEL_LLM_STREAM_USAGE"
 LANGCHAIN_STEPS = "OTEL_LLM_LANGCHAIN_STEPS"
 LANGCHAIN_LEAVE_TO_SDK = "OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK"
+BAGGAGE = "OTEL_LLM_BAGGAGE"
+EVAL_SAMPLE_RATE = "OTEL_LLM_EVAL_SAMPLE_RATE"
+EVAL_RULES = "OTEL_LLM_EVAL_RULES"
+EVAL_RULES_FILE = "OTEL_LLM_EVAL_RULES_FILE"
+EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
+EVAL_CAPTURE_CONTENT = "OTEL_LLM_EVAL_CAPTURE_CONTENT"
+EVAL_MAX_PER_MINUTE = "OTEL_LLM_EVAL_MAX_PER_MINUTE"
+EVAL_GRACE = "OTEL_LLM_EVAL_GRACE"
+EVAL_ALGORITHM = "OTEL_LLM_EVAL_ALGORITHM"
 
 DEFAULT_CONTENT_MAX_BYTES = 65536
 #: Room for the shortest valid JSON of a message with its truncation mark.
 MIN_CONTENT_BYTES = 256
+#: What ``baggage`` may name.
+BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id"})
 
 
 class ContentCapture(Enum):
@@ -104,6 +129,7 @@ class Settings:
     stream_usage: bool = False
     langchain_steps: LangChainSteps = LangChainSteps.NAMED
     langchain_leave_to_sdk: frozenset[str] = frozenset()
+    baggage: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.emit_event is None:
@@ -112,6 +138,8 @@ class Settings:
             raise ValueError(
                 f"content_max_bytes must be at least {MIN_CONTENT_BYTES} bytes, not {self.content_max_bytes}"
             )
+        if unknown := self.baggage - BAGGAGE_NAMES:
+            raise ValueError(_unknown_baggage(unknown))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -127,6 +155,7 @@ class Settings:
             stream_usage=_read(env, STREAM_USAGE, _boolean, False),
             langchain_steps=_read(env, LANGCHAIN_STEPS, _langchain_steps, LangChainSteps.NAMED),
             langchain_leave_to_sdk=_read(env, LANGCHAIN_LEAVE_TO_SDK, _names, frozenset()),
+            baggage=_read(env, BAGGAGE, _baggage, frozenset()),
         )
 
 
@@ -178,6 +207,17 @@ def _langchain_steps(raw: str) -> LangChainSteps:
 
 def _names(raw: str) -> frozenset[str]:
     return frozenset(name for part in raw.split(",") if (name := part.strip().lower()))
+
+
+def _baggage(raw: str) -> frozenset[str]:
+    names = _names(raw)
+    if unknown := names - BAGGAGE_NAMES:
+        raise ValueError(_unknown_baggage(unknown))
+    return names
+
+
+def _unknown_baggage(unknown: frozenset[str]) -> str:
+    return f"baggage can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}"
 
 
 def _content_bytes(raw: str) -> int:

@@ -13,6 +13,8 @@ AWS_REQUEST_ID = "aws.request_id"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
+SESSION_ID = "session.id"
+USER_ID = "user.id"
 
 # --- GenAI attributes ----------------------------------------------------------------------
 OPERATION_NAME = "gen_ai.operation.name"
@@ -127,6 +129,8 @@ LLM_MODERATION_CATEGORIES = "otel_llm.moderation.categories"
 LLM_PROMPT_TEMPLATE = "otel_llm.prompt.template"
 LLM_PROMPT_TEMPLATE_HASH = "otel_llm.prompt.template.hash"
 LLM_PROMPT_VARIABLES_COUNT = "otel_llm.prompt.variables.count"
+#: The label, such as ``production``, that the prompt was asked for by.
+LLM_PROMPT_LABEL = "otel_llm.prompt.label"
 #: LangChain's own words for a run. Of the metadata it is what the application put there, as JSON.
 LLM_LANGCHAIN_RUN_ID = "otel_llm.langchain.run_id"
 LLM_LANGCHAIN_RUN_NAME = "otel_llm.langchain.run_name"
@@ -135,6 +139,21 @@ LLM_LANGCHAIN_METADATA = "otel_llm.langchain.metadata"
 LLM_LANGCHAIN_NODE = "otel_llm.langchain.node"
 #: The run waits for a person: a LangGraph interrupt, which is no error.
 LLM_LANGCHAIN_INTERRUPTED = "otel_llm.langchain.interrupted"
+#: What the application says of whom and what its calls are for.
+LLM_TAGS = "otel_llm.tags"
+LLM_METADATA_PREFIX = "otel_llm.metadata."
+#: The experiment an inference is part of, and the variant it was assigned.
+LLM_EXPERIMENT_ID = "otel_llm.experiment.id"
+LLM_EXPERIMENT_VARIANT = "otel_llm.experiment.variant"
+#: What went into and came out of a step of the application's own (content).
+LLM_STEP_INPUT = "otel_llm.step.input"
+LLM_STEP_OUTPUT = "otel_llm.step.output"
+#: On every span of a trace that is sampled for evaluation, and the share of traces that are.
+LLM_EVAL_SAMPLED = "otel_llm.eval.sampled"
+LLM_EVAL_RATE = "otel_llm.eval.rate"
+#: On the sampler's metrics: what became of a trace or an item, and by which rule or why.
+LLM_EVAL_OUTCOME = "otel_llm.eval.outcome"
+LLM_EVAL_REASON = "otel_llm.eval.reason"
 
 # --- values --------------------------------------------------------------------------------
 CHAT = "chat"
@@ -178,6 +197,10 @@ METRIC_EXECUTE_TOOL_DURATION = "gen_ai.execute_tool.duration"
 # --- metrics: our own ----------------------------------------------------------------------
 METRIC_LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.client.time_per_output_token"
 METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
+METRIC_LLM_EVAL_TRACES = "otel_llm.eval.traces"
+METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"
+METRIC_LLM_EVAL_PENDING = "otel_llm.eval.pending"
+METRIC_LLM_EVAL_EFFECTIVE_RATE = "otel_llm.eval.effective_rate"
 
 # --- bucket boundaries the conventions advise ----------------------------------------------------
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

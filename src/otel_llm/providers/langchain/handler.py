@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanKind
 
-from ... import guard, layers
+from ... import guard, layers, prompts
 from ... import semconv as s
 from ...call import AttributeValue, Call, Request
 from ...config import LangChainSteps
@@ -111,6 +111,8 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             attributes[s.AGENT_NAME] = name
         known = self._templates
         use = known.behind_messages(words) if operation == s.CHAT else known.behind_text(words[0])
+        if prompts.known:
+            use = prompts.latest(use, prompts.behind(words))
         if use is not None:
             name, version = (use.name, use.version) if use.name else identity(told)
             use.name, use.version = name, version

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ... import layers
+from ... import layers, prompts
 from ... import semconv as s
 from ...call import MAX_CHOICES, AttributeValue, Request
 from ...messages import Content
@@ -132,6 +132,8 @@ def read_request(
     if map_request is None:
         return None
     request = map_request(made)
+    if prompts.known:
+        prompts.link(request, known)
     made.choices = min(request.choices, MAX_CHOICES)
     if not made.settled and (outer := layers.enclosing()) is not None:
         _settle(made, request, outer.request.operation)

@@ -1,0 +1,159 @@
+"""A prompt: a template with a name and a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .. import semconv as s
+from ..messages import dumps
+from .linking import PromptText
+from .notation import NOTATIONS, Compiled, PromptError, compile_template
+from .steps import note
+from .use import Assignment, PromptUse, Template, named
+
+if TYPE_CHECKING:
+    from ..call import AttributeValue
+
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt template that is known by ``name`` and ``version``.
+
+    ``template`` is a text, or chat messages: a list of ``{"role": ..., "content": ...}``. Its variables are written as
+    for ``str.format``: ``{question}``, with a format (``{price:.2f}``) if need be; with ``notation="jinja2"`` as Jinja2
+    has them, in a sandbox (needs the extra ``jinja``). ``label`` says what it was asked for as, such as
+    ``production``. ``hash`` is the start of the SHA-256 of the template.
+
+    :raises TypeError: for arguments of other types.
+    :raises PromptError: (a ``ValueError``) for a template that is not well-formed.
+    """
+
+    name: str
+    version: str
+    template: str | Iterable[Message] = field(hash=False)
+    label: str | None = None
+    notation: str = field(default="format", kw_only=True)
+    #: The variant this prompt is of an experiment; set by :meth:`Experiment.assign`.
+    assignment: Assignment | None = field(default=None, kw_only=True)
+    hash: str = field(init=False)
+    _written: Template = field(init=False, repr=False, compare=False)
+    _contents: tuple[Compiled, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for what in ("name", "version"):
+            _check_name(what, getattr(self, what))
+        if self.label is not None:
+            _check_name("label", self.label)
+        if self.notation not in NOTATIONS:
+            raise PromptError(f"{self}: notation {self.notation!r} is not known; use one of {_listed(NOTATIONS)}")
+        template = self.template if isinstance(self.template, str) else self._messages(self.template)
+        contents = [template] if isinstance(template, str) else [message["content"] for message in template]
+        try:
+            compiled = tuple(compile_template(self.notation, content) for content in contents)
+        except PromptError as error:
+            raise PromptError(f"{self}: {error}") from error
+        written = Template.of(template if isinstance(template, str) else dumps(template))
+        for name, value in (
+            ("template", template),
+            ("hash", written.hash),
+            ("_written", written),
+            ("_contents", compiled),
+        ):
+            object.__setattr__(self, name, value)
+
+    def _messages(self, template: Any) -> tuple[dict[str, str], ...]:
+        if not isinstance(template, list | tuple):
+            kind = type(template).__name__
+            raise TypeError(f"{self}: template must be a string or a list of messages, not {kind}")
+        if not template:
+            raise PromptError(f"{self}: template has no message")
+        for number, message in enumerate(template, 1):
+            if not (
+                isinstance(message, Mapping)
+                and message.keys() == {"role", "content"}
+                and all(isinstance(value, str) for value in message.values())
+            ):
+                raise TypeError(f'{self}: message {number} must be {{"role": ..., "content": ...}}, both strings')
+        return tuple(dict(message) for message in template)
+
+    def __str__(self) -> str:
+        return f"prompt {self.name!r} version {self.version!r}"
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of the variables that :meth:`format` takes."""
+        return frozenset().union(*(content.variables for content in self._contents))
+
+    def format(self, /, **variables: Any) -> Any:
+        """Fill in the template: a text, or a list of messages ``{"role": ..., "content": ...}``.
+
+        Every text is a ``str`` that knows what it was made of. The inference that it is given to says so, and the step
+        it is made in.
+
+        :raises PromptError: (a ``ValueError``) for a variable that is missing, and for one the template does not know.
+        :raises TypeError: for a value that has no text to put in, or not in the format that the template gives.
+        """
+        required = frozenset().union(*(content.required for content in self._contents))
+        if missing := required - variables.keys():
+            raise PromptError(f"{self}: {_counted('variable', missing)} missing: .format({_call(missing)})")
+        if unknown := variables.keys() - self.variables:
+            known = f"it knows {_listed(self.variables)}" if self.variables else "it has none"
+            raise PromptError(f"{self}: {_counted('variable', unknown)} not in the template; {known}")
+        try:
+            texts = [content.render(variables) for content in self._contents]
+        except (PromptError, TypeError) as error:
+            raise type(error)(f"{self}: {error}") from error
+        use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, len(set(texts)))
+        note(use)
+        if isinstance(self.template, str):
+            return PromptText(texts[0], use)
+        return [
+            {"role": message["role"], "content": PromptText(text, use)}
+            for message, text in zip(self.template, texts, strict=True)
+        ]
+
+    def attributes(self) -> dict[str, AttributeValue]:
+        """What an inference says of the prompt: for ``otel_llm.context(prompt=...)``."""
+        return {
+            **named(self.name, self.version, self.label, self.assignment),
+            s.LLM_PROMPT_TEMPLATE_HASH: self.hash,
+        }
+
+    def assigned(self, assignment: Assignment) -> Prompt:
+        """This prompt as a variant of an experiment."""
+        return replace(self, assignment=assignment)
+
+    def __reduce__(self) -> Any:
+        # What is compiled can't be pickled.
+        return _remade, (self.name, self.version, self.template, self.label, self.notation, self.assignment)
+
+
+def _remade(
+    name: str, version: str, template: Any, label: str | None, notation: str, assignment: Assignment | None
+) -> Prompt:
+    return Prompt(name, version, template, label, notation=notation, assignment=assignment)
+
+
+def _check_name(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        hint = f': write "{value}"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
+        raise TypeError(f"a prompt's {what} must be a string, not {type(value).__name__}{hint}")
+    if not value.strip():
+        raise PromptError(f"a prompt's {what} must not be empty")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _counted(what: str, names: Iterable[str]) -> str:
+    names = sorted(names)
+    return f"{what} {names[0]!r} is" if len(names) == 1 else f"{what}s {', '.join(map(repr, names))} are"
+
+
+def _call(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}=..." for name in sorted(names))

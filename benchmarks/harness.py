@@ -86,6 +86,11 @@ class Result:
         return f"{self.name:<44} {self.median:6.2f}  [{self.low:5.2f} .. {self.high:5.2f}]{limit}"
 
 
+#: So many calls of a kind follow one another, after one that is not counted: an application's calls are all traced, so
+#: what traces them is as warm, or as cold, as what makes them. More would let the machine's moods come between.
+_RUN = 5
+
+
 def compare(
     name: str,
     bare: Work,
@@ -94,15 +99,19 @@ def compare(
     limit: float | None = None,
     calls: int = 2000,
     units: int = 1,
-    between: Work | None = None,
+    call: Work | None = None,
 ) -> Result:
     """What ``traced`` adds to ``bare``, in floors, a unit (a chunk of a stream, say): median and quartiles of blocks.
 
-    The three take turns, call by call and in changing order, so that whatever else the machine does falls on all of
-    them alike. Before each, ``between`` (default: ``bare``) stands for the application's other work: telemetry of a
-    real call, and so the floor, finds the processor's caches filled by others.
+    The floor is measured alike: what it adds to ``call`` (default: ``bare``) when it is done after it. All take turns,
+    in short runs of changing order, so that whatever else the machine does falls on all of them alike.
     """
-    other = between or bare
+    one_call = call or bare
+
+    def with_floor() -> None:
+        one_call()
+        floor()
+
     blocks = 10
     ratios = []
     order = random.Random(0)
@@ -110,18 +119,19 @@ def compare(
     gc.disable()
     try:
         for number in range(blocks + 1):
-            turns: list[tuple[Work, list[int]]] = [(work, []) for work in (bare, traced, floor)]
-            taken = [times for _, times in turns]
-            for _ in range(max(calls // blocks, 5)):
+            taken: dict[Work, list[int]] = {work: [] for work in (bare, traced, one_call, with_floor)}
+            turns = list(taken)
+            for _ in range(max(calls // blocks // _RUN, 2)):
                 order.shuffle(turns)
-                for work, times in turns:
-                    other()
-                    times.append(_time_ns(work))
+                for work in turns:
+                    work()
+                    taken[work].extend(_time_ns(work) for _ in range(_RUN))
             gc.collect()
-            without, with_ours, least = (statistics.median(times) for times in taken)
+            median = {work: statistics.median(times) for work, times in taken.items()}
             if number:  # the first block warms up
-                ratios.append((with_ours - without) / least / units)
+                least = median[with_floor] - median[one_call]
+                ratios.append((median[traced] - median[bare]) / least / units)
     finally:
         gc.enable()
-    low, median, high = statistics.quantiles(ratios, n=4)
-    return Result(name, median, low, high, limit)
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return Result(name, middle, low, high, limit)

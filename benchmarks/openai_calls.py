@@ -169,9 +169,9 @@ def run(quick: bool = False) -> list[Result]:
     ) -> None:
         otel_llm.instrument("openai", settings=settings or Settings(), **providers)
         pair = [functools.partial(work, client) for client in clients]
-        between = functools.partial(_small, bare) if units > 1 else None
+        call = functools.partial(_small, bare) if units > 1 else None
         count = calls if units == 1 else calls // 10
-        results.append(compare(name, *pair, floor, limit, count, units, between))
+        results.append(compare(name, *pair, floor, limit, count, units, call))
         otel_llm.uninstrument("openai")
 
     measure("chat, small", 1.6, _small)

@@ -122,11 +122,11 @@ def run(quick: bool = False) -> list[Result]:
     ) -> None:
         otel_llm.instrument("sagemaker", settings=settings or Settings(), **(providers or both))
         del type(bare)._make_api_call  # each client has a class of its own, which is what is wrapped
-        between = functools.partial(_chat, bare) if units > 1 else None
+        call = functools.partial(_chat, bare) if units > 1 else None
         pair = functools.partial(work, bare), functools.partial(work, traced)
         calls = 50 if quick else 1000
         results.append(
-            compare(_TITLE + name, *pair, floor, limit, calls if units == 1 else calls // 10, units, between)
+            compare(_TITLE + name, *pair, floor, limit, calls if units == 1 else calls // 10, units, call)
         )
         otel_llm.uninstrument("sagemaker")
 

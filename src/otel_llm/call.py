@@ -29,6 +29,9 @@ AttributeValue = str | bool | int | float | Sequence[str]
 #: More finish reasons than this are not listed; the number asked for is the caller's, unchecked.
 MAX_CHOICES = 2048
 
+#: Called at the end of every call with it, what was answered, its duration in seconds and the type of its error.
+on_end: list[Callable[[Call, Response, float, str | None], None]] = []
+
 _METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
 
 
@@ -181,12 +184,9 @@ class Call:
 
     # --- the end -------------------------------------------------------------------------------
 
-    @guard.never_raise
     def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
         """End the call with the provider's answer. ``outcome`` says how a stream ended, other than by its end."""
-        code = response.error if response is not None else None
-        error_type = errors.answered_type(code) if code is not None else None
-        self._end(response, error_type, {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
+        self._end(response or Response(), {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
 
     def stop_clock(self) -> None:
         """The operation is over now, though its end is told later."""
@@ -195,68 +195,70 @@ class Call:
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
         """End the call with ``error``; ``response`` is what had come of the answer before."""
-        ended = self._end(response, errors.error_type(error), _provider_attributes(error) or {}, error)
+        ended = self._end(response or Response(), _provider_attributes(error) or {}, error)
         if ended and self._telemetry.logged:
             with_message = self._telemetry.captures_content
             self._emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, errors.event_attributes(error, with_message))
 
     def _end(
-        self,
-        response: Response | None,
-        error_type: str | None,
-        attributes: Mapping[str, AttributeValue],
-        error: BaseException | None = None,
-    ) -> bool:
+        self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
+    ) -> bool | None:
+        """Whether it ended now; never raises. ``attributes`` is added to."""
         try:
             self._open.pop()
         except IndexError:
             return False
         duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
         try:
-            self._record_end(response or Response(), duration_ns, error_type, attributes, error)
-        finally:
-            self.span.end(self._started_at + duration_ns)
+            try:
+                self._record_end(response, duration_ns / 1e9, attributes, error)
+            finally:
+                self.span.end(self._started_at + duration_ns)
+        except Exception as failure:
+            guard.report("Call._end", failure)
         return True
 
     def _record_end(
-        self,
-        response: Response,
-        duration_ns: int,
-        error_type: str | None,
-        attributes: Mapping[str, AttributeValue],
-        error: BaseException | None,
+        self, response: Response, seconds: float, attributes: dict[str, AttributeValue], error: BaseException | None
     ) -> None:
         telemetry = self._telemetry
-        seconds = duration_ns / 1e9
+        error_type = None
+        if error is not None:
+            error_type = errors.error_type(error)
+        elif response.error is not None:
+            error_type = errors.answered_type(response.error)
         speed = self._stream_speed(response, seconds) if self._first_chunk_ns else {}
         if telemetry.captures_content and response.output is not None:
             self._record_output(response.output)
-        ending: dict[str, AttributeValue] = {}
-        if self.recording or telemetry.emits_event:
-            broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
-            ending = {**attributes, **self._response_attributes(response, broken_off), **speed}
-            if error_type is not None:
-                ending[s.ERROR_TYPE] = error_type
+        emits_event = telemetry.emits_event
+        if self.recording or emits_event:
+            self._describe_end(response, error_type, attributes)
+            attributes.update(speed)
         if self.recording:
-            self.span.set_attributes(ending)
+            self.span.set_attributes(attributes)
             if error_type is not None:
                 text = _message(error) if error is not None and telemetry.captures_content else None
                 self.span.set_status(Status(StatusCode.ERROR, text))
         if telemetry.measured and s.OPERATION_NAME in self.request.attributes:
             self._record_metrics(response, seconds, error_type, speed)
-        if telemetry.emits_event and self.request.operation in s.INFERENCE_OPERATIONS:
+        if emits_event and self.request.operation in s.INFERENCE_OPERATIONS:
+            content = self._content if telemetry.settings.capture_content.on_event else {}
             self._emit(
                 s.EVENT_OPERATION_DETAILS,
                 SeverityNumber.DEBUG,
-                {
-                    **self.request.attributes,
-                    **ending,
-                    **(self._content if telemetry.settings.capture_content.on_event else {}),
-                },
+                {**self.request.attributes, **attributes, **content},
             )
+        if on_end:
+            for listener in on_end:
+                guard.never_raise(listener)(self, response, seconds, error_type)
 
-    def _response_attributes(self, response: Response, broken_off: bool) -> dict[str, AttributeValue]:
-        attributes: dict[str, AttributeValue] = {**response.attributes, **response.usage}
+    def _describe_end(
+        self, response: Response, error_type: str | None, attributes: dict[str, AttributeValue]
+    ) -> None:
+        """Add what the answer says; ``attributes`` has a stream's outcome, which is nearer."""
+        broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
+        attributes.update(response.attributes)
+        attributes.update(response.usage)
         if response.id is not None:
             attributes[s.RESPONSE_ID] = response.id
         if response.model is not None:
@@ -269,7 +271,8 @@ class Call:
             attributes[s.RESPONSE_FINISH_REASONS] = [reason or "error" for reason in reasons]
         if self._first_chunk_ns:
             attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_chunk_ns - self._start_ns) / 1e9
-        return attributes
+        if error_type is not None:
+            attributes[s.ERROR_TYPE] = error_type
 
     def _stream_speed(self, response: Response, seconds: float) -> dict[str, float]:
         tokens = response.usage.get(s.USAGE_OUTPUT_TOKENS, 0)
@@ -285,7 +288,10 @@ class Call:
     def metric_attributes(self, response_model: str | None) -> dict[str, Any]:
         """The attributes that every metric of this call has."""
         known = self.request.attributes
-        attributes: dict[str, Any] = {key: known[key] for key in _METRIC_REQUEST_KEYS if key in known}
+        attributes: dict[str, Any] = {}
+        for key in _METRIC_REQUEST_KEYS:
+            if key in known:
+                attributes[key] = known[key]
         if response_model is not None:
             attributes[s.RESPONSE_MODEL] = response_model
         return attributes
@@ -318,7 +324,8 @@ class Call:
                 attributes,
                 context,
             )
-        attributes.update(response.metric_attributes)
+        if response.metric_attributes:
+            attributes = {**attributes, **response.metric_attributes}
         if response.usage:
             instruments.usage(response.usage, inference, attributes, context)
         if error_type is not None:

@@ -41,7 +41,7 @@ def enclose(call: LayeredCall | None, context: Context, others: Mapping[str, obj
 
 def start(telemetry: Telemetry, request: Request, parent: Context | None = None) -> Call:
     """Start a call below which there is no layer, or a layer of the call that it is already part of."""
-    if enclosing(parent) is None:
+    if _KEY not in (otel_context.get_current() if parent is None else parent) or enclosing(parent) is None:
         return Call(telemetry, request, parent)
     return start_outer(telemetry, request, parent)
 
@@ -109,23 +109,20 @@ class LayeredCall(Call):
         response = response or Response()
         return merge(response, self._layers) if self._layers else response
 
+    @guard.never_raise
     def _end(
-        self,
-        response: Response | None,
-        error_type: str | None,
-        attributes: Mapping[str, AttributeValue],
-        error: BaseException | None = None,
-    ) -> bool:
+        self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
+    ) -> bool | None:
         if self.ended:
             return False
         self.answer = self._merged(response)
-        if error_type is not None and self._errors:
+        if self._errors and (error is not None or response.error is not None):
             attributes = {**self._errors, **attributes}
         if self._learned:
             attributes = {**self._learned, **attributes}
             if (model := self._learned.get(s.REQUEST_MODEL)) is not None and self.recording:
                 self.span.update_name(f"{self.request.operation} {model}")
-        return super()._end(self.answer, error_type, attributes, error)
+        return super()._end(self.answer, attributes, error)
 
 
 class InnerCall(LayeredCall):

@@ -51,7 +51,7 @@ PLACES: list[tuple[Any, str]] = [
     (embeddings, "_dimensions"),
     (call, "encode"),
     (call.Call, "_record_metrics"),
-    (call.Call, "_response_attributes"),
+    (call.Call, "_describe_end"),
     (call.Call, "_emit"),
     (call.Call, "chunk"),
     (call.Call, "metric_attributes"),

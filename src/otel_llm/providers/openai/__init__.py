@@ -9,16 +9,17 @@ as it will be sent.
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 from typing import Any
 
 from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ... import guard, layers
+from ... import guard, layers, prompts
 from ...call import MAX_CHOICES, Call
 from ...instrumentor import Instrumentor
 from ...patching import Target
-from ...running import run, run_async
+from ...running import Complete, run, run_async
 from ...semconv import LLM_REQUEST_ID
 from . import chat, embeddings, media, platform, responses
 from .endpoint import Endpoint, Exchange
@@ -64,44 +65,36 @@ def _endpoint(method: str, path: str) -> Endpoint | None:
     return _BY_ID.get((method, parts[0], "/".join(parts[2:]))) if len(parts) > 1 else None
 
 
-class _Completion:
-    """Ends a call with what the SDK returned, or sees to it that its stream does."""
-
-    __slots__ = ("_endpoint", "_exchange", "_hide")
-
-    def __init__(self, endpoint: Endpoint, exchange: Exchange, hide: bool) -> None:
-        self._endpoint = endpoint
-        self._exchange = exchange
-        self._hide = chat.is_usage_only if hide else None
-
-    def __call__(self, call: Call, result: Any) -> None:
-        fields = getattr(result, "__dict__", {})  # asking a model for an attribute it lacks is slow
-        try:
-            if not call.wanted:
-                call.finish()
-            elif "_iterator" in fields:
-                watch_stream(call, self._endpoint, self._exchange, result, self._hide)
-            elif (response := fields.get("http_response")) is not None:
-                if response.is_closed:
-                    self._finish_raw(call, response)
-                else:
-                    watch_response(call, self._endpoint, self._exchange, response)
-            elif "is_closed" in fields:  # ``cast_to=httpx.Response``
-                self._finish_raw(call, result)
-            else:
-                response = self._endpoint.response(self._exchange, result)
-                if (request_id := fields.get("_request_id")) is not None:
-                    response.attributes[LLM_REQUEST_ID] = request_id
-                elif "response" in fields:  # of the SDK's binary content, speech
-                    note_request_id(call, fields["response"])
-                call.finish(response)
-        except Exception as error:
-            guard.report("openai: reading the answer", error)
+def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, result: Any) -> None:
+    """End ``call`` with what the SDK returned, or see to it that its stream does."""
+    fields = getattr(result, "__dict__", {})  # asking a model for an attribute it lacks is slow
+    try:
+        if not call.wanted:
             call.finish()
+        elif "_iterator" in fields:
+            watch_stream(call, endpoint, exchange, result, chat.is_usage_only if hide else None)
+        elif (response := fields.get("http_response")) is not None:
+            if response.is_closed:
+                _finish_raw(call, endpoint, exchange, response)
+            else:
+                watch_response(call, endpoint, exchange, response)
+        elif "is_closed" in fields:  # ``cast_to=httpx.Response``
+            _finish_raw(call, endpoint, exchange, result)
+        else:
+            response = endpoint.response(exchange, result)
+            if (request_id := fields.get("_request_id")) is not None:
+                response.attributes[LLM_REQUEST_ID] = request_id
+            elif "response" in fields:  # of the SDK's binary content, speech
+                note_request_id(call, fields["response"])
+            call.finish(response)
+    except Exception as error:
+        guard.report("openai: reading the answer", error)
+        call.finish()
 
-    def _finish_raw(self, call: Call, http_response: Any) -> None:
-        note_request_id(call, http_response)
-        call.finish(self._endpoint.response(self._exchange, read_body(http_response)))
+
+def _finish_raw(call: Call, endpoint: Endpoint, exchange: Exchange, http_response: Any) -> None:
+    note_request_id(call, http_response)
+    call.finish(endpoint.response(exchange, read_body(http_response)))
 
 
 class OpenAIInstrumentor(Instrumentor):
@@ -141,7 +134,7 @@ class OpenAIInstrumentor(Instrumentor):
 
     def _begin(
         self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Call, _Completion, tuple[Any, ...]] | None:
+    ) -> tuple[Call, Complete, tuple[Any, ...]] | None:
         """Start the call that ``client.request(cast_to, options, ...)`` is, if it is one of ours to trace."""
         telemetry = self.telemetry
         if not (telemetry.enabled() and self.active):
@@ -180,8 +173,10 @@ class OpenAIInstrumentor(Instrumentor):
             else:
                 kwargs["options"] = options
         request = endpoint.request(exchange)
+        if prompts.known:
+            prompts.link(request, body)
         exchange.choices = min(request.choices, MAX_CHOICES)
-        return layers.start(telemetry, request, current), _Completion(endpoint, exchange, ask_usage), args
+        return layers.start(telemetry, request, current), partial(_complete, exchange, endpoint, ask_usage), args
 
 
 def _is_raw(options: Any) -> bool:

@@ -101,23 +101,36 @@ def read(body: Body, readers: Readers, attributes: dict[str, AttributeValue]) ->
                 attributes[attribute] = found
 
 
-#: Details of a usage object -> our attributes. Chat Completions says ``prompt``/``completion``, Responses and the
-#: Images API ``input``/``output``; all of them are subsets of the totals.
-_INPUT_DETAILS = (
-    ("cached_tokens", s.USAGE_CACHE_READ_INPUT_TOKENS),
-    ("cache_write_tokens", s.USAGE_CACHE_WRITE_INPUT_TOKENS),
-    ("text_tokens", "gen_ai.usage.text.input_tokens"),
-    ("image_tokens", "gen_ai.usage.image.input_tokens"),
-    ("audio_tokens", "gen_ai.usage.audio.input_tokens"),
-)
-_OUTPUT_DETAILS = (
-    ("reasoning_tokens", s.USAGE_REASONING_OUTPUT_TOKENS),
-    ("text_tokens", "gen_ai.usage.text.output_tokens"),
-    ("image_tokens", "gen_ai.usage.image.output_tokens"),
-    ("audio_tokens", "gen_ai.usage.audio.output_tokens"),
-    ("accepted_prediction_tokens", s.LLM_USAGE_ACCEPTED_PREDICTION_TOKENS),
-    ("rejected_prediction_tokens", s.LLM_USAGE_REJECTED_PREDICTION_TOKENS),
-)
+#: Details of a usage object -> our attributes; all of them are subsets of the totals.
+_INPUT_DETAILS = {
+    "cached_tokens": s.USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_write_tokens": s.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "text_tokens": "gen_ai.usage.text.input_tokens",
+    "image_tokens": "gen_ai.usage.image.input_tokens",
+    "audio_tokens": "gen_ai.usage.audio.input_tokens",
+}
+_OUTPUT_DETAILS = {
+    "reasoning_tokens": s.USAGE_REASONING_OUTPUT_TOKENS,
+    "text_tokens": "gen_ai.usage.text.output_tokens",
+    "image_tokens": "gen_ai.usage.image.output_tokens",
+    "audio_tokens": "gen_ai.usage.audio.output_tokens",
+    "accepted_prediction_tokens": s.LLM_USAGE_ACCEPTED_PREDICTION_TOKENS,
+    "rejected_prediction_tokens": s.LLM_USAGE_REJECTED_PREDICTION_TOKENS,
+}
+#: Totals, as Chat Completions and as Responses and the Images API name them, and what their details are in.
+_TOTALS = {
+    "prompt_tokens": s.USAGE_INPUT_TOKENS,
+    "input_tokens": s.USAGE_INPUT_TOKENS,
+    "completion_tokens": s.USAGE_OUTPUT_TOKENS,
+    "output_tokens": s.USAGE_OUTPUT_TOKENS,
+}
+_DETAILS = {
+    "prompt_tokens_details": _INPUT_DETAILS,
+    "input_tokens_details": _INPUT_DETAILS,
+    "input_token_details": _INPUT_DETAILS,
+    "completion_tokens_details": _OUTPUT_DETAILS,
+    "output_tokens_details": _OUTPUT_DETAILS,
+}
 
 
 def usage(value: Any, has_output: bool = True) -> dict[str, int]:
@@ -125,39 +138,20 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
 
     A breakdown is left out where it is zero, which is what it is for most calls.
     """
-    if value is None:
-        return {}
-    fields = mapping(value)
     tokens: dict[str, int] = {}
-    _add_counts(fields, s.USAGE_INPUT_TOKENS, _INPUT, _INPUT_DETAILS, tokens)
-    if has_output:
-        _add_counts(fields, s.USAGE_OUTPUT_TOKENS, _OUTPUT, _OUTPUT_DETAILS, tokens)
+    if value is None:
+        return tokens
+    for name, found in mapping(value).items():
+        if (total := _TOTALS.get(name)) is not None:
+            if total not in tokens and count(found) is not None:
+                tokens[total] = found
+        elif found and (parts := _DETAILS.get(name)) is not None:
+            for detail, part in mapping(found).items():
+                if part and (attribute := parts.get(detail)) is not None and count(part):
+                    tokens[attribute] = part
+    if not has_output:
+        return {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
     return tokens
-
-
-#: Names of a total, and of its details, in the order they are tried.
-_INPUT = (("prompt_tokens", "input_tokens"), ("prompt_tokens_details", "input_tokens_details", "input_token_details"))
-_OUTPUT = (("completion_tokens", "output_tokens"), ("completion_tokens_details", "output_tokens_details"))
-
-
-def _add_counts(
-    fields: Mapping[str, Any],
-    attribute: str,
-    names: tuple[tuple[str, ...], tuple[str, ...]],
-    breakdown: tuple[tuple[str, str], ...],
-    tokens: dict[str, int],
-) -> None:
-    for name in names[0]:
-        if (total := count(fields.get(name))) is not None:
-            tokens[attribute] = total
-            break
-    for name in names[1]:
-        if details := fields.get(name):
-            known = mapping(details)
-            for field, detailed in breakdown:
-                if (part := known.get(field)) and count(part):
-                    tokens[detailed] = part
-            break
 
 
 def served_by(fields: Mapping[str, Any]) -> dict[str, AttributeValue]:

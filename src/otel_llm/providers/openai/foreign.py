@@ -45,7 +45,8 @@ class ForeignInstrumentation:
             or request.get("request") is not self._seen[1]
             or request_async.get("request") is not self._seen[2]
             or client.__dict__.get("request") is not self._seen[3]
-            or not create
+            or (not create and _RESOURCES in sys.modules)
+            or not request
         ):
             self._look(client)
         return self._found is not None

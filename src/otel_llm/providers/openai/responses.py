@@ -10,7 +10,7 @@ from ...call import Request, Response
 from ...messages import Content, Json, text
 from . import content, items
 from .endpoint import Exchange
-from .fields import INFERENCE, Readers, count, dimensions, get, mapping, read, served_by, string, usage
+from .fields import INFERENCE, Body, Readers, count, dimensions, get, mapping, read, served_by, string, usage
 from .fields import items as as_list
 
 _RESPONSE_PATH = re.compile(r"/responses/([^/?]+)")
@@ -97,23 +97,24 @@ def response(exchange: Exchange, answer: Any) -> Response:
 
 def fetched(exchange: Exchange, answer: Any) -> Response:
     """A response made by an earlier call, whose tokens that one counts."""
-    output = as_list(get(answer, "output"))
-    reason = finish_reason(answer, output)
-    attributes = served_by(mapping(answer))
-    if (status := string(get(answer, "status"))) is not None:
+    fields = mapping(answer)
+    output = as_list(fields.get("output"))
+    reason = finish_reason(fields, output)
+    attributes = served_by(fields)
+    if (status := string(fields.get("status"))) is not None:
         attributes[s.RESPONSE_STATUS] = status
-    if (conversation := _conversation(get(answer, "conversation"))) is not None:
+    if (conversation := _conversation(fields.get("conversation"))) is not None:
         attributes[s.CONVERSATION_ID] = conversation
     if any(get(item, "type") == "compaction" for item in output):
         attributes[s.CONVERSATION_COMPACTED] = True
     return Response(
-        id=string(get(answer, "id")),
-        model=string(get(answer, "model")),
+        id=string(fields.get("id")),
+        model=string(fields.get("model")),
         finish_reasons=[reason] if reason is not None else None,
         attributes=attributes,
         metric_attributes=dimensions(attributes),
         output=lambda: items.output_messages(output, reason, exchange.capture_media),
-        error=_error(answer),
+        error=_error(fields),
     )
 
 
@@ -124,11 +125,11 @@ def compacted(exchange: Exchange, answer: Any) -> Response:
     return made
 
 
-def _error(answer: Any) -> str | None:
+def _error(fields: Body) -> str | None:
     """The code of a response that failed. A retrieval of it went well: only the call that made it fails."""
-    if get(answer, "status") != "failed":
+    if fields.get("status") != "failed":
         return None
-    return string(get(get(answer, "error"), "code")) or "_OTHER"
+    return string(get(fields.get("error"), "code")) or "_OTHER"
 
 
 def fetched_response(exchange: Exchange, answer: Any) -> Response:
@@ -137,11 +138,11 @@ def fetched_response(exchange: Exchange, answer: Any) -> Response:
     return made
 
 
-def finish_reason(answer: Any, output: list[Any]) -> str | None:
+def finish_reason(fields: Body, output: list[Any]) -> str | None:
     """The Responses API has a status instead of a reason; ``None`` while it is not final."""
-    status = get(answer, "status")
+    status = fields.get("status")
     if status == "incomplete":
-        reason = string(get(get(answer, "incomplete_details"), "reason"))
+        reason = string(get(fields.get("incomplete_details"), "reason"))
         return _INCOMPLETE.get(reason or "", reason) or "error"
     if status in ("failed", "cancelled"):
         return "error"

@@ -252,9 +252,7 @@ class Call:
             for listener in on_end:
                 guard.never_raise(listener)(self, response, seconds, error_type)
 
-    def _describe_end(
-        self, response: Response, error_type: str | None, attributes: dict[str, AttributeValue]
-    ) -> None:
+    def _describe_end(self, response: Response, error_type: str | None, attributes: dict[str, AttributeValue]) -> None:
         """Add what the answer says; ``attributes`` has a stream's outcome, which is nearer."""
         broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
         attributes.update(response.attributes)

@@ -87,7 +87,8 @@ class Observer:
             self._call.fail(error, self._response())
 
     def __del__(self) -> None:
-        self._dropped()
+        if not self._call.ended:
+            self._dropped()
 
     def _dropped(self) -> None:
         if not self._call.ended:
@@ -97,7 +98,8 @@ class Observer:
     def _finish(self, outcome: str | None) -> None:
         if self._call.ended:
             return
-        self.before_read()
+        if self._gap_ns:
+            self.before_read()
         response = self._response()
         if response is not None and response.finish_reasons and None not in response.finish_reasons:
             outcome = None  # the answer was whole, only the stream's end was not read

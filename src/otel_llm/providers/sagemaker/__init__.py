@@ -8,11 +8,12 @@ spans, told by request and answer: see :mod:`.invocation` and :mod:`.answers`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
@@ -20,7 +21,7 @@ from ... import semconv as s
 from ...call import AttributeValue, Call, Request, Response
 from ...instrumentor import Instrumentor
 from ...patching import Target
-from ...running import run, run_async
+from ...running import Complete, run, run_async
 from ..openai.endpoint import Server
 from ..openai.fields import string
 from . import aio
@@ -35,8 +36,6 @@ _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream",
 _ENOUGH_MISSES = 3
 #: They are counted for so many places.
 _MOST_KNOWN = 256
-
-Complete = Callable[[Call, Any], None]
 
 
 class SageMakerInstrumentor(Instrumentor):
@@ -82,7 +81,7 @@ class SageMakerInstrumentor(Instrumentor):
     @guard.never_raise
     def _begin_local(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
         arguments = {**dict(zip(("Body", "EndpointName", "ContentType"), args, strict=False)), **kwargs}
-        if not (self.telemetry.enabled() and self.active and is_instrumentation_enabled()):
+        if not self._wanted():
             return None
         return self._begin_invocation(Server(PROVIDER, "localhost", client.serving_port), arguments, False)
 
@@ -102,21 +101,24 @@ class SageMakerInstrumentor(Instrumentor):
 
         return await run_async(call, complete, wrapped, args, kwargs, _quiet(call))
 
+    def _wanted(self) -> bool:
+        if not (self.telemetry.enabled() and self.active):
+            return False
+        return not get_current() or is_instrumentation_enabled()
+
     @guard.never_raise
     def _begin(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
-        telemetry = self.telemetry
-        if not (telemetry.enabled() and self.active and len(args) == 2 and is_instrumentation_enabled()):
+        if not self._wanted() or len(args) != 2:
             return None
         operation, arguments = args
         meta = client.meta
         if meta.service_model.service_name != "sagemaker-runtime" or not isinstance(arguments, dict):
             return None
-        server = server_of(meta.endpoint_url)
+        if operation in (_INVOKE, _STREAM):
+            return self._begin_invocation(server_of(meta.endpoint_url), arguments, operation == _STREAM)
         if operation == _ASYNC:
-            return self._begin_async(server, arguments)
-        if operation not in (_INVOKE, _STREAM):
-            return None
-        return self._begin_invocation(server, arguments, operation == _STREAM)
+            return self._begin_async(server_of(meta.endpoint_url), arguments)
+        return None
 
     def _begin_invocation(
         self, server: Server, arguments: dict[str, Any], stream: bool
@@ -128,10 +130,10 @@ class SageMakerInstrumentor(Instrumentor):
         made, request = asked
         if not made.settled and self._misses.get(_place(made), 0) >= _ENOUGH_MISSES:
             return None
-        return layers.start(telemetry, request), self._completion(made)
+        return layers.start(telemetry, request), partial(self._complete, made)
 
-    def _completion(self, made: Invocation) -> Complete:
-        def complete(call: Call, result: Any) -> None:
+    def _complete(self, made: Invocation, call: Call, result: Any) -> None:
+        try:
             if not call.wanted:
                 call.finish()
             elif made.stream:
@@ -139,8 +141,8 @@ class SageMakerInstrumentor(Instrumentor):
                 watch_events(call, made, result["Body"])
             else:
                 self._watch(call, made, result)
-
-        return _guarded(complete)
+        except Exception as error:
+            _unread(call, error)
 
     def _watch(self, call: Call, made: Invocation, result: dict[str, Any]) -> None:
         """See the body being read, if it may be a language model's."""
@@ -150,7 +152,7 @@ class SageMakerInstrumentor(Instrumentor):
             return
         body = result["Body"]
         made.told = told_beside(result)
-        answer = Answer(call, made, length_of(result), lambda certain: self._not_ours(made, certain))
+        answer = Answer(call, made, length_of(result), partial(self._not_ours, made))
         observer = BodyObserver(call, answer)
         if aio.is_body(body):
             aio.watch_body(body, observer, answer)
@@ -181,24 +183,24 @@ class SageMakerInstrumentor(Instrumentor):
             if server.port is not None:
                 attributes[s.SERVER_PORT] = server.port
         request = Request("invoke_endpoint_async", narrowest(target), attributes, 0)
-        return Call(self.telemetry, request), _guarded(_started)
+        return Call(self.telemetry, request), _started
 
 
-def _guarded(complete: Complete) -> Complete:
-    """``complete``, and should it fail, the call ends without an answer."""
-
-    def guarded(call: Call, result: Any) -> None:
-        try:
-            complete(call, result)
-        except Exception as error:
-            guard.report("sagemaker: reading the answer", error)
-            call.finish()
-
-    return guarded
+def _unread(call: Call, error: Exception) -> None:
+    """End ``call`` without an answer, as reading it failed."""
+    guard.report("sagemaker: reading the answer", error)
+    call.finish()
 
 
 def _started(call: Call, result: Any) -> None:
     """End the call that started an asynchronous inference."""
+    try:
+        call.finish(_start_of(result))
+    except Exception as error:
+        _unread(call, error)
+
+
+def _start_of(result: Any) -> Response:
     response = Response(attributes=told_beside(result))
     for name, attribute in (
         ("InferenceId", s.LLM_SAGEMAKER_INFERENCE_ID),
@@ -207,7 +209,7 @@ def _started(call: Call, result: Any) -> None:
     ):
         if value := string(result.get(name)):
             response.attributes[attribute] = value
-    call.finish(response)
+    return response
 
 
 def _place(made: Invocation) -> tuple[str | None, ...]:

@@ -72,11 +72,12 @@ class ClientClasses:
     def _method(self, kind: Any) -> Any:
         handler, async_handler = self._handler, self._async_handler
 
+        # What ours comes before is looked up now: botocore's method, or whatever somebody has put there.
         def _make_api_call(client: Any, *args: Any, **kwargs: Any) -> Any:
-            return handler(client, _next(kind, client), args, kwargs)
+            return handler(client, getattr(super(kind, client), _METHOD), args, kwargs)
 
         async def _make_api_call_async(client: Any, *args: Any, **kwargs: Any) -> Any:
-            return await async_handler(client, _next(kind, client), args, kwargs)
+            return await async_handler(client, getattr(super(kind, client), _METHOD), args, kwargs)
 
         aio = sys.modules.get("aiobotocore.client")
         is_async = aio is not None and issubclass(kind, aio.AioBaseClient)
@@ -84,11 +85,6 @@ class ClientClasses:
         method.__name__ = _METHOD
         method._otel_llm = True
         return method
-
-
-def _next(kind: Any, client: Any) -> Any:
-    """The method that ours comes before: botocore's, or whatever somebody has put there, now."""
-    return super(kind, client)._make_api_call
 
 
 def _subclasses(kind: Any) -> Iterator[type]:

@@ -1,7 +1,8 @@
 """From the words a prompt made to the inference they are given to.
 
 A model call finds the prompt behind its messages by their identity, and where a library copied them (JSON bodies, the
-messages of LangChain) by their words. Both are known as long as the text is held by somebody, and then forgotten.
+messages of LangChain) by their words. Both are known as long as the text is held by somebody, and then forgotten; the
+latest of a thread or task are held by it, as a library may have copied them and let go of them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .. import guard, layers
@@ -39,6 +41,9 @@ class _Same:
 
 #: The texts that are alive, by their words. A model call looks no further if there are none.
 known: weakref.WeakValueDictionary[str, _Same] = weakref.WeakValueDictionary()
+#: Of so many uses a thread or task holds the texts.
+_MAX_RECENT = 4
+_recent: ContextVar[tuple[list[PromptText], ...]] = ContextVar("otel_llm-recent-prompts", default=())
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     # In a child there is no other thread that would let go of it.
@@ -75,6 +80,11 @@ class PromptText(str):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return str, (str(self),)  # elsewhere, nobody knows the use
+
+
+def hold(texts: list[PromptText]) -> None:
+    """Keep ``texts`` for the next model calls of this thread or task."""
+    _recent.set((*_recent.get()[1 - _MAX_RECENT :], texts))
 
 
 def _remember(text: str, use: PromptUse) -> _Same:

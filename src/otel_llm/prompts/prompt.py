@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import semconv as s
 from ..messages import dumps
-from .linking import PromptText
+from .linking import PromptText, hold
 from .notation import NOTATIONS, Compiled, PromptError, compile_template
 from .steps import note
 from .use import Assignment, PromptUse, Template, named
@@ -108,13 +108,12 @@ class Prompt:
         except (PromptError, TypeError) as error:
             raise type(error)(f"{self}: {error}") from error
         use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, len(set(texts)))
+        made = [PromptText(text, use) for text in texts]
+        hold(made)
         note(use)
         if isinstance(self.template, str):
-            return PromptText(texts[0], use)
-        return [
-            {"role": message["role"], "content": PromptText(text, use)}
-            for message, text in zip(self.template, texts, strict=True)
-        ]
+            return made[0]
+        return [{"role": message["role"], "content": text} for message, text in zip(self.template, made, strict=True)]
 
     def attributes(self) -> dict[str, AttributeValue]:
         """What an inference says of the prompt: for ``otel_llm.context(prompt=...)``."""

@@ -2,7 +2,10 @@
 #   make demo    a small application, traced without a change to it, shown as a tree
 #   make test    the tests            make lint    style and types        make check   both
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
-#   make clean   removes what these made
+#   make clean   removes what these made, the backends aside
+#   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
+#   make e2e              the tests against them
+#   make demo BACKENDS=1  the demo, its telemetry through the Collector to Jaeger
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -43,16 +46,23 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy
 
-.PHONY: help demo test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
+.PHONY: help demo backends e2e test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
 
-demo: $(DEMO_READY)
-	@$(VENV)-demo/bin/python examples/llm_twin/run.py
+demo: $(DEMO_READY) $(if $(BACKENDS),backends)
+	@$(VENV)-demo/bin/python examples/llm_twin/run.py $(if $(BACKENDS),--backends)
+
+backends: $(BIN)/python
+	@$(BIN)/python backends/build.py
 
 test: $(DEV_READY)
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q --ignore=tests/e2e $(PYTEST_ARGS)
+
+# Required: a program that is missing fails the tests, not skips them.
+e2e: $(DEV_READY) backends
+	E2E=required $(BIN)/python -m pytest -q tests/e2e $(PYTEST_ARGS)
 
 lint: $(DEV_READY)
 	$(BIN)/python -m ruff check .

@@ -1,21 +1,27 @@
 """Runs the demo: the application under `opentelemetry-instrument`, its telemetry into a file, the file as a tree.
 
 Without OPENAI_API_KEY the application talks to a local stand-in for the API; with it, to the real one (or to what
-OPENAI_BASE_URL says). Its own model is always a stand-in: an endpoint costs by the hour. `make demo` sets up an
+OPENAI_BASE_URL says). Its own model is always a stand-in: an endpoint costs by the hour. With `--backends` the
+telemetry also goes through a Collector to Jaeger and Prometheus, which `otel-llm up` starts. `make demo` sets up an
 environment and runs this in it. Standard library only.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -25,6 +31,7 @@ SCRIPTS = Path(sys.executable).parent
 
 START_SECONDS = 20
 RUN_SECONDS = 300
+ARRIVAL_SECONDS = 60
 
 INSTRUMENTATION = {
     "OTEL_SERVICE_NAME": "llm-twin",
@@ -34,6 +41,11 @@ INSTRUMENTATION = {
     # Off by default. The demo's texts are made up, so here they may be shown.
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
 }
+#: Beside the file, to the Collector.
+EXPORTERS = {f"OTEL_{kind}_EXPORTER": "otlp_json_file,otlp" for kind in ("TRACES", "METRICS", "LOGS")}
+
+#: The `otel-llm` command of this environment.
+COMMAND = [sys.executable, "-m", "otel_llm.cli"]
 
 
 class DemoError(Exception):
@@ -41,8 +53,12 @@ class DemoError(Exception):
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs the demo.")
+    parser.add_argument("--backends", action="store_true", help="send the telemetry to the stack of `otel-llm up` too")
+    with_backends: bool = parser.parse_args().backends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        stack = backends() if with_backends else {}
         with ExitStack() as running:
             settings = sagemaker_settings(running.enter_context(stand_in("sagemaker")))
             if os.environ.get("OPENAI_API_KEY"):
@@ -51,8 +67,10 @@ def main() -> int:
                 base_url = running.enter_context(stand_in("openai"))
                 say(f"No OPENAI_API_KEY: using a local stand-in for the API at {base_url}")
                 settings |= openai_settings(base_url)
-            run_application(settings)
+            run_application(settings | (EXPORTERS | stack["environment"] if stack else {}))
         show()
+        if stack:
+            show_in_jaeger(stack["urls"])
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -148,14 +166,65 @@ def run_application(settings: dict[str, str]) -> None:
 
 def show() -> None:
     file = str(TELEMETRY.relative_to(ROOT))
-    command = [sys.executable, "-m", "otel_llm.cli", "view"]
     say(f"\n$ otel-llm view {file}\n")
-    if subprocess.run([*command, file], cwd=ROOT, check=False).returncode:
+    if subprocess.run([*COMMAND, "view", file], cwd=ROOT, check=False).returncode:
         raise DemoError("the trace could not be shown; the reason should stand above")
-    tool = SCRIPTS / "otel-llm"
-    shown = tool.relative_to(ROOT) if tool.is_relative_to(ROOT) else tool
     say("\nCapturing messages is off by default; the demo has it on. To read them:")
-    say(f"$ {shown} view --content {file}")
+    say(f"$ {tool()} view --content {file}")
+
+
+def tool() -> Path:
+    """The command's path, as one would type it."""
+    command = SCRIPTS / "otel-llm"
+    return command.relative_to(ROOT) if command.is_relative_to(ROOT) else command
+
+
+def backends() -> dict[str, Any]:
+    """The stack's addresses and the environment to reach it; started if it does not run."""
+    say("$ otel-llm up\n")
+    if subprocess.run([*COMMAND, "up"], check=False).returncode:
+        raise DemoError("the backends did not start; the reason should stand above")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    asked = subprocess.run([*COMMAND, "status", "--json"], env=inherited, stdout=subprocess.PIPE, check=False)
+    if asked.returncode:
+        raise DemoError("the backends are not ready; `otel-llm status` says more")
+    say()
+    return dict(json.loads(asked.stdout))
+
+
+def show_in_jaeger(urls: dict[str, str]) -> None:
+    """Wait until the trace is there, whole, and say where."""
+    trace_id, spans = newest_trace()
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    while (there := spans_in_jaeger(urls["Jaeger"], trace_id)) < spans:
+        if time.monotonic() > deadline:
+            raise DemoError(f"only {there} of {spans} spans reached Jaeger within {ARRIVAL_SECONDS} s")
+        time.sleep(0.5)
+    say(f"\nIn Jaeger, all {spans} spans of it: {urls['Jaeger']}/trace/{trace_id}")
+    say(f"Metrics in Prometheus: {urls['Prometheus']}/api/v1/query?query=gen_ai_client_token_usage_sum")
+    say(f"The backends run on. To end them:\n$ {tool()} down")
+
+
+def newest_trace() -> tuple[str, int]:
+    """Its id and number of spans, by the file."""
+    spans = [
+        span["traceId"]
+        for line in TELEMETRY.read_text().splitlines()
+        for resource in json.loads(line).get("resourceSpans", [])
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    ]
+    return spans[-1], spans.count(spans[-1])
+
+
+def spans_in_jaeger(url: str, trace_id: str) -> int:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/api/v3/traces/{trace_id}", timeout=10) as answer:
+            found = json.load(answer)["result"]["resourceSpans"]
+    except OSError:  # not found yet
+        return 0
+    return sum(len(scope["spans"]) for resource in found for scope in resource["scopeSpans"])
 
 
 if __name__ == "__main__":

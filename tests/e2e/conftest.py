@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = Path(__file__).parent
     ours = [item for item in items if here in item.path.parents]
     missing = [name for name in NEEDED if not (BACKENDS / name).exists()]
-    if missing and os.environ.get("OTEL_LLM_E2E") != "required":
+    if missing and os.environ.get("E2E") != "required":
         reason = f"{', '.join(missing)} not built: run `make e2e`"
         for item in ours:
             item.add_marker(pytest.mark.skip(reason=reason))

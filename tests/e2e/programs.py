@@ -210,8 +210,7 @@ class Collector(Program):
         self.config = [config] if isinstance(config, Path) else list(config)
         self.settings = dict(settings or {})
         self.data = self.directory / "data"
-        for folder in ("queue", "eval"):
-            (self.data / folder).mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(exist_ok=True)
         self.otlp_grpc, self.otlp_http, self.health, self.metrics, self.internal_metrics = (
             free_address() for _ in range(5)
         )
@@ -222,13 +221,13 @@ class Collector(Program):
     def environment(self) -> dict[str, str]:
         host, port = self.internal_metrics.split(":")
         return {
-            "OTLP_GRPC_ENDPOINT": self.otlp_grpc,
-            "OTLP_HTTP_ENDPOINT": self.otlp_http,
-            "HEALTH_ENDPOINT": self.health,
-            "METRICS_ENDPOINT": self.metrics,
-            "INTERNAL_METRICS_HOST": host,
-            "INTERNAL_METRICS_PORT": port,
-            "DATA_DIR": str(self.data),
+            "COLLECTOR_GRPC": self.otlp_grpc,
+            "COLLECTOR_HTTP": self.otlp_http,
+            "COLLECTOR_HEALTH": self.health,
+            "COLLECTOR_METRICS": self.metrics,
+            "COLLECTOR_TELEMETRY_HOST": host,
+            "COLLECTOR_TELEMETRY_PORT": port,
+            "COLLECTOR_DATA": str(self.data),
             "NO_PROXY": "127.0.0.1,localhost",
             **self.settings,
         }

@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from otel_llm.cli import view
+from otel_llm.cli import stack, view
 from otel_llm.version import __version__
 
-_COMMANDS = (view,)
+_COMMANDS = (view, stack)
 
 INTERRUPTED = 130
 

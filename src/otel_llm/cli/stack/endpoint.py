@@ -1,0 +1,77 @@
+"""Whether an application's environment names an OTLP endpoint that takes its telemetry."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+
+_SECONDS = 5
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # and empty SETTINGS
+_SETTINGS = 4
+
+ENDPOINT, PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
+
+
+def problem(environment: Mapping[str, str]) -> str:
+    """What is wrong with the endpoint that `environment` names, and what to do; empty if nothing is.
+
+    The endpoint is really asked, with a request that holds no telemetry. Without one there is nothing to check.
+    """
+    endpoint = environment.get(ENDPOINT, "").strip()
+    if not endpoint:
+        return ""
+    grpc = environment.get(PROTOCOL, "").strip() in ("", "grpc")  # what opentelemetry-instrument takes by default
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        return f"{ENDPOINT}={endpoint} is no URL: {error}"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"{ENDPOINT}={endpoint} is no URL: it starts with http:// or https://, as in http://localhost:4318"
+    try:
+        return (_grpc_problem if grpc else _http_problem)(endpoint, parts, port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"nothing takes telemetry at {ENDPOINT}={endpoint} ({reason}): is it the right address, and up?"
+
+
+def _http_problem(endpoint: str, parts: SplitResult, port: int) -> str:
+    path = parts.path.rstrip("/") + "/v1/traces"
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    with contextlib.closing(kind(str(parts.hostname), port, timeout=_SECONDS)) as connection:
+        connection.request("POST", path, body=b"", headers={"Content-Type": "application/x-protobuf"})
+        try:
+            status = connection.getresponse().status
+        except (http.client.HTTPException, ConnectionResetError):
+            return (
+                f"{ENDPOINT}={endpoint} does not speak HTTP as {PROTOCOL} says. If it is a port for gRPC (4317), take"
+                f" the one for HTTP (4318), or set {PROTOCOL}=grpc"
+            )
+    if status < 300 or status in (401, 403, 429, 503):  # there, though it may not want us now
+        return ""
+    if parts.path.rstrip("/").endswith("/v1/traces"):
+        return f"{ENDPOINT}={endpoint}: leave /v1/traces out, it is added"
+    return f"{ENDPOINT}={endpoint} answers {status} to {path}: that is no OTLP receiver; a Collector's is at port 4318"
+
+
+def _grpc_problem(endpoint: str, parts: SplitResult, port: int) -> str:
+    with socket.create_connection((str(parts.hostname), port), timeout=_SECONDS) as plain:
+        secured: socket.socket = plain
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            context.set_alpn_protocols(["h2"])
+            secured = context.wrap_socket(plain, server_hostname=parts.hostname)
+        with secured:
+            secured.sendall(_PREFACE)
+            answer = secured.recv(9)
+    if len(answer) > 3 and answer[3] == _SETTINGS:
+        return ""
+    return (
+        f"{ENDPOINT}={endpoint} does not speak gRPC, which is what opentelemetry-instrument takes where {PROTOCOL} is"
+        " not set."
+        f" If it is a port for HTTP (4318), set {PROTOCOL}=http/protobuf, or take the one for gRPC (4317)"
+    )

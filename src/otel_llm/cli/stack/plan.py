@@ -1,0 +1,195 @@
+"""What runs where: the programs of the stack, their configuration, their addresses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import otel_llm
+
+HOST = "127.0.0.1"
+
+#: The ports a user meets, each with its usual number. All others are picked free.
+PORTS = {"otlp-grpc": 4317, "otlp-http": 4318, "jaeger": 16686, "prometheus": 9090}
+
+#: Programs by the names that they are found under, the built one first.
+PROGRAMS = {
+    "collector": ("otelcol", "otelcol-contrib"),
+    "jaeger": ("jaeger",),
+    "prometheus": ("prometheus",),
+}
+
+#: An agent on one host that keeps every trace.
+COLLECTOR_FILES = ("common", "ingest", "keep-all", "evaluation", "jaeger")
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One program of the stack.
+
+    Attributes:
+        health: URL that answers 200 when it is ready.
+        ports: What it listens at, by the name of the option that changes it; none for the ports picked free.
+    """
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    health: str
+    ports: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All programs in the order of their start, and what a user needs of them."""
+
+    services: list[Service]
+    urls: dict[str, str]
+    environment: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Plan:
+        services = [Service(**service) for service in stored["services"]]
+        return cls(services, dict(stored["urls"]), dict(stored["environment"]))
+
+
+def home() -> Path:
+    """Where the stack keeps its state, logs and data."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "otel-llm"
+
+
+def configuration() -> Path:
+    """The folder `collector`: of the checkout, or its copy in the installed package.
+
+    Raises:
+        StackError: it is in neither place.
+    """
+    package = Path(otel_llm.__file__).parent
+    for place in (package.parents[1] / "collector", package / "collector"):
+        if (place / "otelcol").is_dir():
+            return place
+    raise StackError(f"no configuration beside {package}: install otel-llm again, or run in a checkout of it")
+
+
+def binaries(place: Path | None = None) -> dict[str, str]:
+    """The native programs that are there, name -> path: of `place`, of what `make backends` built, of the PATH."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-llm" / "backends" / "bin"
+    search = os.pathsep.join([str(place or cache), os.environ.get("PATH", os.defpath)])
+    found = {
+        name: next(filter(None, (shutil.which(alias, path=search) for alias in aliases)), None)
+        for name, aliases in PROGRAMS.items()
+    }
+    return {name: path for name, path in found.items() if path}
+
+
+def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) -> Plan:
+    """The stack of native programs, with its data below `data`. A port 0 is picked free.
+
+    Raises:
+        StackError: the configuration is missing.
+        OSError: `data` can't be written.
+    """
+    folder = configuration()
+    chosen = {name: port or _free_port() for name, port in ports.items()}
+    at = {name: f"{HOST}:{port}" for name, port in chosen.items()}
+    telemetry, jaeger_telemetry, metrics, jaeger_otlp, health = (f"{HOST}:{_free_port()}" for _ in range(5))
+
+    jaeger = Service(
+        "jaeger",
+        [programs["jaeger"], f"--config={folder / 'jaeger.yaml'}"],
+        {
+            "JAEGER_OTLP_GRPC_ENDPOINT": jaeger_otlp,
+            "JAEGER_OTLP_HTTP_ENDPOINT": f"{HOST}:{_free_port()}",
+            "JAEGER_QUERY_HTTP_ENDPOINT": at["jaeger"],
+            "JAEGER_QUERY_GRPC_ENDPOINT": f"{HOST}:{_free_port()}",
+            "JAEGER_HEALTH_ENDPOINT": f"{HOST}:{_free_port()}",
+            "JAEGER_UI_CONFIG": str(folder / "config-ui.json"),
+            "JAEGER_DATA_DIR": str(_made(data / "jaeger")),
+            "PROMETHEUS_URL": f"http://{at['prometheus']}",
+            **_host_and_port("JAEGER_METRICS", jaeger_telemetry),
+        },
+        f"http://{at['jaeger']}/api/v3/services",
+        {"jaeger": chosen["jaeger"]},
+    )
+    collector = Service(
+        "collector",
+        [programs["collector"], *(f"--config={folder / 'otelcol' / name}.yaml" for name in COLLECTOR_FILES)],
+        {
+            "COLLECTOR_GRPC": at["otlp-grpc"],
+            "COLLECTOR_HTTP": at["otlp-http"],
+            "COLLECTOR_HEALTH": health,
+            "COLLECTOR_METRICS": metrics,
+            "COLLECTOR_METRICS_INTERVAL": "5s",
+            "COLLECTOR_DATA": str(_made(data / "collector")),
+            "JAEGER_OTLP": jaeger_otlp,
+            **_host_and_port("COLLECTOR_TELEMETRY", telemetry),
+        },
+        f"http://{health}/",
+        {name: chosen[name] for name in ("otlp-grpc", "otlp-http")},
+    )
+    scraped = {"applications": metrics, "collector": telemetry, "jaeger": jaeger_telemetry}
+    prometheus = Service(
+        "prometheus",
+        [
+            programs["prometheus"],
+            f"--config.file={_prometheus_file(data, folder, scraped)}",
+            f"--storage.tsdb.path={_made(data / 'prometheus')}",
+            f"--web.listen-address={at['prometheus']}",
+        ],
+        {},
+        f"http://{at['prometheus']}/-/ready",
+        {"prometheus": chosen["prometheus"]},
+    )
+    urls = {
+        "Jaeger": f"http://{at['jaeger']}",
+        "Prometheus": f"http://{at['prometheus']}",
+        "OTLP over HTTP": f"http://{at['otlp-http']}",
+        "OTLP over gRPC": f"http://{at['otlp-grpc']}",
+    }
+    return Plan([jaeger, collector, prometheus], urls, sdk_environment(urls["OTLP over HTTP"]))
+
+
+def sdk_environment(endpoint: str) -> dict[str, str]:
+    """What an application needs to send there. The protocol too: under `opentelemetry-instrument` it is gRPC else."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+
+
+def _host_and_port(name: str, address: str) -> dict[str, str]:
+    host, _, port = address.partition(":")
+    return {f"{name}_HOST": host, f"{name}_PORT": port}
+
+
+def _prometheus_file(data: Path, folder: Path, targets: Mapping[str, str]) -> Path:
+    """The scrape configuration for these ports; Prometheus reads no environment. JSON, which is YAML too."""
+    jobs = [
+        {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [target]}]}
+        for job, target in targets.items()
+    ]
+    rules = [str(folder / "prometheus" / "rules.yaml")]
+    path = _made(data / "prometheus").with_suffix(".json")
+    path.write_text(json.dumps({"global": {"scrape_interval": "5s"}, "rule_files": rules, "scrape_configs": jobs}))
+    return path
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,149 @@
+"""The demo, as `make demo BACKENDS=1` runs it: what it wrote to its file is what Jaeger and Prometheus have."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from e2e import otlp
+from e2e.programs import ROOT, get_json, until
+
+pytestmark = pytest.mark.timeout(300)
+
+DEMO_PYTHON = ROOT / ".venv-demo" / "bin" / "python"
+TELEMETRY = ROOT / "out" / "demo.jsonl"
+MODEL_CALLS = {"chat", "embeddings", "text_completion", "generate_content"}
+
+Span = dict[str, Any]
+Sample = tuple[dict[str, str], float]
+
+
+@dataclass(frozen=True)
+class Demo:
+    output: str
+    urls: dict[str, str]
+    spans: list[Span]
+
+    def jaeger(self, path: str) -> Any:
+        return get_json(self.urls["Jaeger"].removeprefix("http://"), path)
+
+    def prometheus(self, expression: str) -> list[Sample]:
+        address = self.urls["Prometheus"].removeprefix("http://")
+        result = get_json(address, "/api/v1/query", query=expression)["data"]["result"]
+        return [(sample["metric"], float(sample["value"][1])) for sample in result]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OPENAI_"))}
+    environment["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+    def run(*command: object) -> str:
+        done = subprocess.run(
+            list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    cli = (sys.executable, "-m", "otel_llm.cli")
+    ports = [f"--{name}-port=0" for name in ("otlp-grpc", "otlp-http", "jaeger", "prometheus")]
+    try:
+        run(*cli, "up", *ports)
+        output = run(DEMO_PYTHON, "examples/llm_twin/run.py", "--backends")
+        urls = json.loads(run(*cli, "status", "--json"))["urls"]
+        yield Demo(output, urls, otlp.spans_of_file(TELEMETRY))
+    finally:
+        run(*cli, "down")
+
+
+def test_every_span_is_in_jaeger_as_it_was_sent(demo: Demo) -> None:
+    (trace_id,) = {span["trace"] for span in demo.spans}
+    stored = otlp.spans(demo.jaeger(f"/api/v3/traces/{trace_id}")["result"]["resourceSpans"])
+    assert [span["id"] for span in stored] == [span["id"] for span in demo.spans]
+    for sent, found in zip(demo.spans, stored, strict=True):
+        assert found == sent, sent["name"]
+    assert f"all {len(stored)} spans of it: {demo.urls['Jaeger']}/trace/{trace_id}" in demo.output
+
+
+def test_the_trace_is_one_tree(demo: Demo) -> None:
+    identifiers = {span["id"] for span in demo.spans}
+    assert [span["name"] for span in demo.spans if not span["parent"]] == ["answer_question"]
+    assert all(span["parent"] in identifiers for span in demo.spans if span["parent"])
+
+
+def test_long_messages_arrive_whole(demo: Demo) -> None:
+    """Above 2,048 bytes, where a Tempo with its defaults cuts, the demo has at least one."""
+    names = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.retrieval.documents")
+    (trace_id,) = {span["trace"] for span in demo.spans}
+    stored = otlp.spans(demo.jaeger(f"/api/v3/traces/{trace_id}")["result"]["resourceSpans"])
+    texts = [span["attributes"][name] for span in stored for name in names if name in span["attributes"]]
+    assert any(len(text) > 2048 for text in texts), sorted(map(len, texts))
+    assert all(json.loads(text) for text in texts)
+
+
+def test_jaeger_finds_it_by_service_and_attribute(demo: Demo) -> None:
+    assert "llm-twin" in demo.jaeger("/api/v3/services")["services"]
+
+
+def test_calls_and_durations_in_prometheus_are_those_of_the_spans(demo: Demo) -> None:
+    """The metrics that the Collector made of the spans, before anything was left out."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    seconds: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    labels = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "error.type")
+    for span in demo.spans:
+        key = (span["name"], *(str(span["attributes"].get(label, "")) for label in labels))
+        counts[key] += 1
+        seconds[key] += (span["end"] - span["start"]) / 1e9
+
+    def measured(metric: str) -> dict[tuple[str, ...], float]:
+        names = ("span_name", *(label.replace(".", "_") for label in labels))
+        return {
+            tuple(labels.get(name, "") for name in names): value for labels, value in demo.prometheus(metric) if value
+        }
+
+    until(lambda: measured("traces_span_metrics_calls_total") == counts, 60, "the calls are counted")
+    assert measured("traces_span_metrics_duration_seconds_count") == counts
+    assert measured("traces_span_metrics_duration_seconds_sum") == pytest.approx(dict(seconds), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_tokens_in_prometheus_are_those_of_the_spans(demo: Demo, kind: str) -> None:
+    """Both from the spans, by the Collector, and from the application's own metrics."""
+    expected: Counter[str] = Counter()
+    for span in demo.spans:
+        if span["attributes"].get("gen_ai.operation.name") in MODEL_CALLS:
+            tokens = span["attributes"].get(f"gen_ai.usage.{kind}_tokens")
+            if tokens is not None:
+                expected[span["attributes"]["gen_ai.request.model"]] += tokens
+
+    def by_model(metric: str) -> dict[str, float]:
+        expression = f"sum by (gen_ai_request_model) ({metric})"
+        return {labels["gen_ai_request_model"]: value for labels, value in demo.prometheus(expression) if value}
+
+    from_spans = f"otel_llm_span_{kind}_tokens_total"
+    until(lambda: by_model(from_spans) == expected, 60, f"the {kind} tokens are counted")
+    own = f'gen_ai_client_token_usage_sum{{gen_ai_token_type="{kind}"}}'
+    until(lambda: by_model(own) == expected, 60, f"the application's {kind} tokens are there")
+
+
+def test_durations_of_the_application_are_those_of_its_spans(demo: Demo) -> None:
+    metric = "gen_ai_client_operation_duration_seconds_count"
+    expected = Counter(
+        span["attributes"]["gen_ai.operation.name"]
+        for span in demo.spans
+        if span["attributes"].get("gen_ai.operation.name") in MODEL_CALLS
+    )
+
+    def measured() -> dict[str, float]:
+        by_operation = demo.prometheus(f"sum by (gen_ai_operation_name) ({metric})")
+        return {labels["gen_ai_operation_name"]: value for labels, value in by_operation}
+
+    until(lambda: {name: measured().get(name, 0) for name in expected} == expected, 60, "the calls are counted")

@@ -230,7 +230,7 @@ class Call:
         speed = self._stream_speed(response, seconds) if self._first_chunk_ns else {}
         if telemetry.captures_content and response.output is not None:
             self._record_output(response.output)
-        emits_event = telemetry.emits_event
+        emits_event = telemetry.wants_event and telemetry.logged
         if self.recording or emits_event:
             self._describe_end(response, error_type, attributes)
             attributes.update(speed)
@@ -301,7 +301,7 @@ class Call:
     @property
     def wanted(self) -> bool:
         """Whether anyone will see the answer: if not, it need not be read."""
-        return self.recording or self._telemetry.measured or self._telemetry.emits_event
+        return self.recording or self._telemetry.measured or (self._telemetry.wants_event and self._telemetry.logged)
 
     @property
     def measured(self) -> bool:

@@ -48,7 +48,8 @@ class Telemetry:
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         self.instruments = Instruments(metrics.get_meter(scope, __version__, meter_provider), self.settings.metrics)
         self.captures_content = self.settings.capture_content is not ContentCapture.NO_CONTENT
-        self._emit_event = bool(self.settings.emit_event)
+        #: Whether the operation-details event is to be emitted, if anyone takes it.
+        self.wants_event = bool(self.settings.emit_event)
         self.traced = tracer_provider is not None
         self.measured = meter_provider is not None
         self._logged = logger_provider is not None
@@ -68,8 +69,3 @@ class Telemetry:
         if not self._logged:
             self._logged = _is_set(_LOGGER)
         return self._logged
-
-    @property
-    def emits_event(self) -> bool:
-        """Whether the operation-details event is wanted and anyone takes it."""
-        return self._emit_event and self.logged

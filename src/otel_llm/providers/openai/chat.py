@@ -66,10 +66,11 @@ def response(exchange: Exchange, answer: Any) -> Response:
     """A chat completion."""
     fields = mapping(answer)
     choices = items(fields.get("choices"))
+    reasons = []
+    for choice in choices:
+        reasons.append(string(mapping(choice).get("finish_reason")))  # noqa: PERF401 - a comprehension is a frame more
     return _response(
-        fields,
-        [string(get(choice, "finish_reason")) for choice in choices],
-        lambda: [content.chat_choice(choice, exchange.capture_media) for choice in choices],
+        fields, reasons, lambda: [content.chat_choice(choice, exchange.capture_media) for choice in choices]
     )
 
 

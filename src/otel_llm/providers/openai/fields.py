@@ -44,9 +44,13 @@ def string(value: Any) -> str | None:
     return None
 
 
+#: What the exporters' 64 bits don't hold.
+_TOO_MANY = 2**63
+
+
 def count(value: Any) -> int | None:
-    """A count: a non-negative integer that is no bool, and that the exporters' 64 bits hold."""
-    return value if type(value) is int and 0 <= value < 2**63 else None
+    """A count: a non-negative integer that is no bool."""
+    return value if type(value) is int and 0 <= value < _TOO_MANY else None
 
 
 def _number(value: Any) -> float | None:
@@ -54,7 +58,7 @@ def _number(value: Any) -> float | None:
 
 
 def _integer(value: Any) -> int | None:
-    return value if type(value) is int and -(2**63) <= value < 2**63 else None
+    return value if type(value) is int and -_TOO_MANY <= value < _TOO_MANY else None
 
 
 def _several(value: Any) -> int | None:
@@ -143,25 +147,28 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
         return tokens
     for name, found in mapping(value).items():
         if (total := _TOTALS.get(name)) is not None:
-            if total not in tokens and count(found) is not None:
+            if type(found) is int and 0 <= found < _TOO_MANY and total not in tokens:
                 tokens[total] = found
         elif found and (parts := _DETAILS.get(name)) is not None:
             for detail, part in mapping(found).items():
-                if part and (attribute := parts.get(detail)) is not None and count(part):
+                if type(part) is int and 0 < part < _TOO_MANY and (attribute := parts.get(detail)) is not None:
                     tokens[attribute] = part
-    if not has_output:
-        return {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
-    return tokens
+    return tokens if has_output else {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
 
 
 def served_by(fields: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """Service tier and system fingerprint among the fields of an answer or a chunk."""
     attributes: dict[str, AttributeValue] = {}
-    if (tier := string(fields.get("service_tier"))) is not None:
-        attributes[s.OPENAI_RESPONSE_SERVICE_TIER] = tier
-    if (fingerprint := string(fields.get("system_fingerprint"))) is not None:
-        attributes[s.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = fingerprint
+    for name, attribute in _SERVED:
+        if (value := fields.get(name)) is not None and (said := string(value)) is not None:
+            attributes[attribute] = said
     return attributes
+
+
+_SERVED = (
+    ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
+    ("system_fingerprint", s.OPENAI_RESPONSE_SYSTEM_FINGERPRINT),
+)
 
 
 def dimensions(served: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:

@@ -87,11 +87,11 @@ def server_of(url: str) -> Server:
 
 def target_of(arguments: dict[str, Any]) -> dict[str, str]:
     """Attributes of what an invocation calls."""
-    return {
-        attribute: value
-        for name, attribute in _TARGET
-        if (given := arguments.get(name)) is not None and (value := string(given))
-    }
+    target: dict[str, str] = {}
+    for name, attribute in _TARGET:
+        if (given := arguments.get(name)) is not None and (value := string(given)):
+            target[attribute] = value
+    return target
 
 
 def is_json(content_type: Any) -> bool:

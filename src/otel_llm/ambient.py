@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -42,7 +43,17 @@ class Describes(Protocol):
 class Ambient:
     """What holds below a :class:`context`. Never changed: each context makes its own."""
 
-    __slots__ = ("_everywhere", "conversation_id", "experiment", "metadata", "prompt", "session_id", "tags", "user_id")
+    __slots__ = (
+        "_everywhere",
+        "agent",
+        "conversation_id",
+        "experiment",
+        "metadata",
+        "prompt",
+        "session_id",
+        "tags",
+        "user_id",
+    )
 
     def __init__(
         self,
@@ -61,6 +72,8 @@ class Ambient:
         self.metadata = metadata or {}
         self.prompt = prompt
         self.experiment = experiment
+        #: The agent whose own the calls below are; held weakly, as it has its context in turn.
+        self.agent: weakref.ref[Any] | None = None
         self._everywhere: dict[str, Any] = described(tags, self.metadata)
         if session_id is not None:
             self._everywhere[s.SESSION_ID] = session_id
@@ -73,7 +86,7 @@ class Ambient:
         """This one inside of ``outer``: it adds tags and metadata, and replaces all else that it has."""
         if outer is None:
             return self
-        return Ambient(
+        made = Ambient(
             self.session_id or outer.session_id,
             self.user_id or outer.user_id,
             self.conversation_id or outer.conversation_id,
@@ -82,6 +95,8 @@ class Ambient:
             self.prompt or outer.prompt,
             self.experiment or outer.experiment,
         )
+        made.agent = outer.agent
+        return made
 
     def describe(self, operation: object, attributes: dict[str, Any]) -> None:
         """Add to the ``attributes`` of a span of the GenAI ``operation`` (if it is one) what they don't say yet."""
@@ -229,6 +244,16 @@ def private(context: Context) -> Context:
     for entry in ours:
         context = baggage.remove_baggage(entry, context)
     return context
+
+
+def with_agent(agent: Any, context: Context) -> Context:
+    """``context`` below ``agent``, which counts the calls; ``None``: below none."""
+    outer = of(context)
+    if agent is None and (outer is None or outer.agent is None):
+        return context
+    ambient = Ambient().within(outer or Ambient())
+    ambient.agent = None if agent is None else weakref.ref(agent)
+    return otel_context.set_value(_KEY, ambient, context)
 
 
 class context:  # noqa: N801

@@ -10,6 +10,7 @@ from opentelemetry import trace
 
 from . import ambient, startup
 from .config import Settings
+from .manual import scope
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -51,15 +52,16 @@ def instrument(
     instrumentors = _instrumentors(libraries or None)
     ambient.share(settings.baggage if settings is not None else None)
     startup.watch(trace.get_tracer_provider() if tracer_provider is None else tracer_provider)
+    startup.log_prompts((Settings.from_environment() if settings is None else settings).prompt_log)
+    providers: dict[str, Any] = {
+        "tracer_provider": tracer_provider,
+        "meter_provider": meter_provider,
+        "logger_provider": logger_provider,
+    }
+    scope.configure(settings=settings, **providers)
     for instrumentor in instrumentors:
         if not instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.instrument(
-                skip_dep_check=True,
-                settings=settings,
-                tracer_provider=tracer_provider,
-                meter_provider=meter_provider,
-                logger_provider=logger_provider,
-            )
+            instrumentor.instrument(skip_dep_check=True, settings=settings, **providers)
 
 
 def uninstrument(*libraries: str) -> None:
@@ -70,3 +72,6 @@ def uninstrument(*libraries: str) -> None:
     for instrumentor in _instrumentors(libraries or None):
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
+    if not libraries:
+        scope.configure()
+        startup.log_prompts(None)

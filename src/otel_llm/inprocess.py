@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import semconv as s
+from .ambient import with_agent
 from .call import Call, Request, Response
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class InProcessCall(Call):
         self.tool_calls = 0
         self._answers: list[Response] = []
         super().__init__(telemetry, request, parent)
+        if request.operation in (s.INVOKE_AGENT, s.EXECUTE_TOOL):
+            # What is called in there is its own, no longer the agent's around it.
+            self.context = with_agent(None, self.context)
 
     def add(self, answer: Response) -> None:
         """Count in what one of the agent's own inferences was answered."""

@@ -27,6 +27,8 @@ PROMPT_VERSION = "gen_ai.prompt.version"
 PROMPT_VARIABLE_PREFIX = "gen_ai.prompt.variable."
 
 AGENT_NAME = "gen_ai.agent.name"
+AGENT_DESCRIPTION = "gen_ai.agent.description"
+DATA_SOURCE_ID = "gen_ai.data_source.id"
 WORKFLOW_NAME = "gen_ai.workflow.name"
 TOOL_NAME = "gen_ai.tool.name"
 TOOL_TYPE = "gen_ai.tool.type"
@@ -148,6 +150,9 @@ LLM_EXPERIMENT_VARIANT = "otel_llm.experiment.variant"
 #: What went into and came out of a step of the application's own (content).
 LLM_STEP_INPUT = "otel_llm.step.input"
 LLM_STEP_OUTPUT = "otel_llm.step.output"
+#: The prompt that is made in a step, on which the conventions' names have no place.
+LLM_PROMPT_NAME = "otel_llm.prompt.name"
+LLM_PROMPT_VERSION = "otel_llm.prompt.version"
 #: On every span of a trace that is sampled for evaluation, and the share of traces that are.
 LLM_EVAL_SAMPLED = "otel_llm.eval.sampled"
 LLM_EVAL_RATE = "otel_llm.eval.rate"

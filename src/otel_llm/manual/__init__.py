@@ -1,0 +1,1 @@
+"""Spans that the application makes itself: of its own steps, and of what no instrumentation sees."""

@@ -1,0 +1,117 @@
+"""The application's values as content attributes: plain JSON, by the schemas of the conventions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from .. import semconv as s
+from ..messages import Content, Json, dumps, parsed, text
+
+#: Of something that is not told; ``None`` is.
+NOTHING: Any = object()
+
+
+def of(name: str, value: Any) -> dict[str, Json]:
+    """``value`` as the content attribute ``name``."""
+    if name in (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES):
+        role = "user" if name == s.INPUT_MESSAGES else "assistant"
+        return {name: output(value, "stop") if role == "assistant" else messages(value)}
+    if name == s.RETRIEVAL_DOCUMENTS:
+        return {name: documents(value)}
+    if name in (s.TOOL_CALL_ARGUMENTS, s.TOOL_CALL_RESULT):
+        return {name: _object(value, "result" if name == s.TOOL_CALL_RESULT else "input")}
+    return {name: plain(value)}
+
+
+def plain(value: Any) -> Json:
+    """A text as it is; a mapping or a list as JSON; of anything else its JSON text."""
+    value = _structured(value)
+    return value if isinstance(value, str | dict | list) else dumps(value)
+
+
+def _structured(value: Any) -> Json:
+    """``value`` in plain types, where it is an object with fields, or a collection."""
+    if isinstance(value, str | bool | int | float | dict | list | None):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return json.loads(dumps(list(value) if isinstance(value, tuple | set | frozenset) else value))
+
+
+def _object(value: Any, name: str) -> Json:
+    """What the conventions want an object: anything else under ``name``."""
+    value = _structured(parsed(value))
+    return value if isinstance(value, dict) else {name: value}
+
+
+def messages(value: Any) -> list[Json]:
+    """Messages of the conventions' shape, or OpenAI's; a text is the user's."""
+    if isinstance(value, str):
+        return [{"role": "user", "parts": [text(value)]}]
+    return [_message(one) for one in (value if isinstance(value, list | tuple) else [value])]
+
+
+def output(value: Any, reason: str | None) -> list[Json]:
+    """Messages that were answered, each with the reason it ends for."""
+    if isinstance(value, str):
+        made: list[Json] = [{"role": "assistant", "parts": [text(value)]}]
+    else:
+        made = messages(value)
+    return [{**one, "finish_reason": one.get("finish_reason") or reason or "error"} for one in made]
+
+
+def _message(value: Any) -> Json:
+    if isinstance(value, Mapping) and "parts" in value:
+        return dict(value)
+    if isinstance(value, Mapping) and "role" in value:
+        from ..providers.openai.content import chat_message  # its shape of a message is everybody's
+
+        return chat_message(value, False)
+    return {"role": "user", "parts": [text(value if isinstance(value, str) else plain(value))]}
+
+
+def documents(values: Any) -> list[Json]:
+    """Documents: texts, mappings (``id`` and ``score`` have a meaning), and LangChain's."""
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        values = [values]
+    return [_document(one) for one in values]
+
+
+def _document(value: Any) -> Json:
+    if hasattr(value, "page_content"):
+        about = getattr(value, "metadata", None) or {}
+        value = {"id": getattr(value, "id", None) or about.get("id"), "content": value.page_content, "metadata": about}
+    value = plain(value)
+    if not isinstance(value, dict):
+        return {"content": value}
+    document = {name: one for name, one in value.items() if one is not None}
+    if "id" in document:
+        document["id"] = str(document["id"])
+    if "score" in document:
+        document["score"] = float(document["score"])
+    return document
+
+
+def of_prompt(words: Mapping[str, Json], variables: str | None) -> dict[str, Json]:
+    """The text and the variables of a prompt; on a step these are what goes in."""
+    if variables != s.LLM_STEP_INPUT:
+        return dict(words)
+    prefix = s.PROMPT_VARIABLE_PREFIX
+    values = {name.removeprefix(prefix): value for name, value in words.items() if name.startswith(prefix)}
+    rest = {name: value for name, value in words.items() if not name.startswith(prefix)}
+    return {**rest, variables: values} if values else rest
+
+
+def asked(messages_: Any, system: Any, tools: Any) -> Content:
+    """What a model is asked."""
+    made = Content(messages=messages(messages_) if messages_ is not None else None)
+    if system is not None:
+        made.instructions = [text(system)] if isinstance(system, str) else list(system)
+    if tools:
+        from ..providers.openai.content import tools as definitions
+
+        made.tools = definitions(list(tools))
+    return made

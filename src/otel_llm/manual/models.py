@@ -1,0 +1,330 @@
+"""Calls of models that no instrumentation sees: what is asked, what comes in chunks, and what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any, Self
+
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
+
+from .. import guard, layers
+from .. import semconv as s
+from ..ambient import identifier
+from ..call import MAX_CHOICES, AttributeValue, Call, Request, Response
+from ..messages import Json
+from ..telemetry import Telemetry
+from . import content
+from .operation import Operation, named, request
+from .operations import server, whole
+
+_Attributes = Mapping[str, AttributeValue] | None
+_USAGE = {
+    "input_tokens": s.USAGE_INPUT_TOKENS,
+    "output_tokens": s.USAGE_OUTPUT_TOKENS,
+    "cache_read_tokens": s.USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_write_tokens": s.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "reasoning_tokens": s.USAGE_REASONING_OUTPUT_TOKENS,
+}
+
+
+class _ModelCall(Operation):
+    """A call that instrumented SDKs below may be part of: then it is one span, and counts once."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, request: Request, given: Any = content.NOTHING) -> None:
+        super().__init__(request, given)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._response = Response()
+
+    def another(self) -> Self:
+        made = super().another()
+        made._reset()
+        return made
+
+    def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
+        return layers.start_outer(telemetry, request, parent)
+
+    def _within(self, call: Call) -> Context:
+        if type(call) is layers.LayeredCall:
+            return layers.enclose(call, call.context)
+        return call.context
+
+    def _answer(self, call: Call) -> Response | None:
+        return self._response
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+    ) -> Self:
+        """Tell the tokens that are billed. Input includes what was read from and written to a cache, output includes
+        reasoning. What is not known is left out.
+
+        :raises TypeError: for what is no whole number.
+        """
+        given = locals()
+        for name, attribute in _USAGE.items():
+            if (count := whole(name, given[name])) is not None:
+                self._response.usage[attribute] = count
+        return self
+
+
+class embeddings(_ModelCall):  # noqa: N801
+    """A call of an embedding model: ``embeddings {model}``. ``provider`` is the conventions' name of who serves it."""
+
+    __slots__ = ()
+    INPUT = OUTPUT = None
+
+    def __init__(
+        self,
+        model: str,
+        provider: str,
+        *,
+        encoding_formats: Sequence[str] | None = None,
+        server_address: str | None = None,
+        server_port: int | None = None,
+        attributes: _Attributes = None,
+    ) -> None:
+        model = named("model", model)
+        known: dict[str, AttributeValue | None] = {
+            s.PROVIDER_NAME: named("provider", provider),
+            s.REQUEST_MODEL: model,
+            s.REQUEST_ENCODING_FORMATS: _strings("encoding_formats", encoding_formats),
+            **server(server_address, server_port),
+        }
+        super().__init__(request(s.EMBEDDINGS, model, known, attributes, SpanKind.CLIENT))
+
+    def response(
+        self, *, model: str | None = None, dimensions: int | None = None, input_tokens: int | None = None
+    ) -> Self:
+        """Tell what was answered: the model that did, the vectors' dimensions, the tokens billed."""
+        self._response.model = identifier("model", model) or self._response.model
+        if whole("dimensions", dimensions) is not None:
+            self._response.attributes[s.EMBEDDINGS_DIMENSION_COUNT] = dimensions or 0
+        return self.usage(input_tokens=input_tokens)
+
+
+class chat(_ModelCall):  # noqa: N801
+    """A call of a chat model that is not instrumented: ``chat {model}``.
+
+    ``provider`` is the conventions' name of who serves it (``anthropic``, ``mistral_ai``, ..., or one of your own).
+    ``messages`` (OpenAI's shape, the conventions', or a text), ``system`` and ``tools`` are content. The rest is the
+    request's; all of it may be told later by :meth:`request`. ``stream`` says that the answer comes in chunks.
+    """
+
+    __slots__ = ("_dimensions", "_last_ns", "_pieces", "_room")
+    INPUT, OUTPUT = s.INPUT_MESSAGES, s.OUTPUT_MESSAGES
+    _OPERATION = s.CHAT
+
+    def __init__(
+        self,
+        model: str,
+        provider: str,
+        *,
+        messages: Any = None,
+        system: Any = None,
+        tools: Any = None,
+        stream: bool = False,
+        server_address: str | None = None,
+        server_port: int | None = None,
+        attributes: _Attributes = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        choices: int | None = None,
+        frequency_penalty: float | None = None,
+        presence_penalty: float | None = None,
+        reasoning_level: str | None = None,
+        output_type: str | None = None,
+    ) -> None:
+        given = locals()
+        model = named("model", model)
+        known: dict[str, AttributeValue | None] = {
+            s.PROVIDER_NAME: named("provider", provider),
+            s.REQUEST_MODEL: model,
+            s.REQUEST_STREAM: True if stream else None,
+            **server(server_address, server_port),
+            **_parameters(given),
+        }
+        made = request(self._OPERATION, model, known, attributes, SpanKind.CLIENT, min(choices or 1, MAX_CHOICES))
+        if messages is not None or system is not None or tools is not None:
+            made.content = lambda: content.asked(messages, system, tools)
+        super().__init__(made)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._pieces: list[str] = []
+        self._room = 0
+        self._last_ns = 0
+        self._dimensions: dict[str, Any] | None = None
+
+    def request(
+        self,
+        *,
+        messages: Any = None,
+        system: Any = None,
+        tools: Any = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        choices: int | None = None,
+        frequency_penalty: float | None = None,
+        presence_penalty: float | None = None,
+        reasoning_level: str | None = None,
+        output_type: str | None = None,
+    ) -> Self:
+        """Tell of the request what was not known when it began."""
+        known = {name: value for name, value in _parameters(locals()).items() if value is not None}
+        call = self._call
+        if call is not None and not call.ended:
+            if choices:
+                call.request.choices = min(choices, MAX_CHOICES)
+            if isinstance(call, layers.LayeredCall):
+                call.know(known)
+            call.record_content(lambda: content.asked(messages, system, tools).by_attribute())
+        return self
+
+    # --- the answer ------------------------------------------------------------------------------
+
+    def chunk(self, text: str | None = None) -> Self:
+        """A chunk of the answer has come, with ``text`` if it has any: its time is taken here.
+
+        :raises TypeError: if ``text`` is no string.
+        """
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"a chunk's text must be a string, not {type(text).__name__}")
+        self._chunk(text)
+        return self
+
+    @guard.never_raise
+    def _chunk(self, text: str | None) -> None:
+        call = self._call
+        if call is None or call.ended:
+            return
+        if not (isinstance(call, layers.LayeredCall) and call.joined):  # a layer below, which has its own times
+            now = perf_counter_ns()
+            if not self._last_ns:
+                self._begin_stream(call)
+            elif call.measured:
+                if self._dimensions is None:
+                    self._dimensions = call.metric_attributes(self._response.model)
+                call.chunk_gap((now - self._last_ns) / 1e9, self._dimensions)
+            self._last_ns = now
+            call.chunk(now)
+        if text and self._room > 0:
+            self._room -= len(text)
+            self._pieces.append(text)
+
+    def _begin_stream(self, call: Call) -> None:
+        if isinstance(call, layers.LayeredCall):
+            call.know({s.REQUEST_STREAM: True})
+
+    def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
+        if telemetry.captures_content:
+            self._room = telemetry.settings.content_max_bytes
+        return super()._start(telemetry, request, parent)
+
+    def item(self, value: Any) -> None:
+        self._chunk(value if isinstance(value, str) else None)
+
+    def response(
+        self,
+        output: Any = None,
+        *,
+        id: str | None = None,  # noqa: A002
+        model: str | None = None,
+        finish_reason: str | Sequence[str | None] | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+    ) -> Self:
+        """Tell what was answered: ``output`` (a text, or messages; of a stream the texts of its chunks by default), the
+        provider's id of it, the model that answered, why each choice ended, and the tokens billed."""
+        told = self._response
+        told.id = identifier("id", id) or told.id
+        told.model = identifier("model", model) or told.model
+        if finish_reason is not None:
+            reasons = [finish_reason] if isinstance(finish_reason, str) else list(finish_reason)
+            told.finish_reasons = [identifier("finish_reason", reason) for reason in reasons]
+        if output is not None:
+            told.output = lambda: self._output(output)
+        return self.usage(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cache_read_tokens=cache_read_tokens,
+            cache_write_tokens=cache_write_tokens,
+            reasoning_tokens=reasoning_tokens,
+        )
+
+    def _answer(self, call: Call) -> Response:
+        told = self._response
+        if told.output is None and self._pieces:
+            told.output = lambda: self._output("".join(self._pieces))
+        return told
+
+    def _output(self, output: Any) -> list[Json]:
+        reasons = self._response.finish_reasons or [None]
+        return content.output(output, reasons[0])
+
+    def _tell(self, call: Call, name: str | None, value: Callable[[], Any]) -> None:
+        if name == self.OUTPUT:
+            self._response.output = lambda: self._output(value())
+        else:
+            super()._tell(call, name, value)
+
+
+class completion(chat):  # noqa: N801
+    """A call of a model that completes a text, ``messages``: ``text_completion {model}``."""
+
+    __slots__ = ()
+    _OPERATION = s.TEXT_COMPLETION
+
+
+def _parameters(given: Mapping[str, Any]) -> dict[str, AttributeValue | None]:
+    stop, choices = given["stop"], whole("choices", given["choices"])
+    return {
+        s.REQUEST_TEMPERATURE: _number("temperature", given["temperature"]),
+        s.REQUEST_TOP_P: _number("top_p", given["top_p"]),
+        s.REQUEST_TOP_K: whole("top_k", given["top_k"]),
+        s.REQUEST_MAX_TOKENS: whole("max_tokens", given["max_tokens"]),
+        s.REQUEST_STOP_SEQUENCES: _strings("stop", [stop] if isinstance(stop, str) else stop),
+        s.REQUEST_SEED: whole("seed", given["seed"]),
+        s.REQUEST_CHOICE_COUNT: choices if choices != 1 else None,
+        s.REQUEST_FREQUENCY_PENALTY: _number("frequency_penalty", given["frequency_penalty"]),
+        s.REQUEST_PRESENCE_PENALTY: _number("presence_penalty", given["presence_penalty"]),
+        s.REQUEST_REASONING_LEVEL: identifier("reasoning_level", given["reasoning_level"]),
+        s.OUTPUT_TYPE: identifier("output_type", given["output_type"]),
+    }
+
+
+def _number(what: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what} must be a number, not {type(value).__name__}")
+    return float(value)
+
+
+def _strings(what: str, values: Sequence[str] | None) -> list[str] | None:
+    if values is None:
+        return None
+    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{what} must be a list of strings")
+    return list(values) or None

@@ -1,0 +1,325 @@
+"""What every manual span is: a call that is begun and ended by the application."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter_ns, time_ns
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+
+from .. import ambient, errors, finalizer, guard
+from .. import semconv as s
+from ..ambient import Describes, Value
+from ..call import AttributeValue, Call, Request, Response
+from ..telemetry import Telemetry
+from . import content, scope
+
+#: So many items of a generator are kept where they are what comes out.
+_MAX_ITEMS = 1000
+
+
+class StepCall(Call):
+    """A span with neither metrics nor an event: of a step the conventions have no operation for.
+
+    Steps may be many and small: this one costs what a span costs, and next to nothing where it is not recorded.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, telemetry: Telemetry, request: Request, parent: Context) -> None:
+        self._telemetry = telemetry
+        self.request = request
+        self._started_at = time_ns()
+        self.span = telemetry.tracer.start_span(
+            request.operation, parent, request.kind, request.attributes, start_time=self._started_at
+        )
+        self.context = set_span_in_context(self.span, parent)
+        self.recording = self.span.is_recording()
+        self._open = [None] if self.recording else []
+        if self.recording:
+            self._content = {}
+            self._start_ns = perf_counter_ns()
+            self._end_ns = 0
+
+    def _end(
+        self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
+    ) -> bool:
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
+        if error is not None:
+            attributes[s.ERROR_TYPE] = errors.error_type(error)
+            captured = self._telemetry.captures_content
+            self.span.set_status(Status(StatusCode.ERROR, errors.message(error) if captured else None))
+        if attributes:
+            self.span.set_attributes(attributes)
+        self.span.end(self._started_at + duration_ns)
+        return error is not None
+
+
+class Frame:
+    """Makes a context current, as often as it is entered."""
+
+    __slots__ = ("_inside", "_token")
+
+    def __init__(self, inside: Context) -> None:
+        self._inside = inside
+
+    def __enter__(self) -> None:
+        self._token = otel_context.attach(self._inside)
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        # What is dropped half-way is closed wherever the garbage collector runs: nothing to take back there.
+        if kind is not GeneratorExit or otel_context.get_current() is self._inside:
+            otel_context.detach(self._token)
+
+
+class Operation:
+    """A manual span: a context manager, ``with`` as well as ``async with``, and what can be told of it inside.
+
+    An error that leaves it ends the span with it, and is raised on. Where nothing listens all of it does nothing.
+    """
+
+    __slots__ = ("_call", "_frame", "_request", "given", "kept")
+
+    #: The attributes that hold what goes in and what comes out (content).
+    INPUT: str | None = s.LLM_STEP_INPUT
+    OUTPUT: str | None = s.LLM_STEP_OUTPUT
+
+    def __init__(self, request: Request | None, given: Any = content.NOTHING) -> None:
+        self._request = request
+        #: Gives what goes in; called only when content is captured.
+        self.given: Callable[[], Any] | None = None if given is content.NOTHING else lambda: given
+        #: What a generator has yielded, where that is what comes out.
+        self.kept: list[Any] | None = None
+        self._call: Call | None = None
+        self._frame: Frame | None = None
+
+    def another(self) -> Self:
+        """One like this, which has not begun either."""
+        made = object.__new__(type(self))
+        asked: Any = self._request
+        attributes = asked.attributes.copy()
+        Operation.__init__(
+            made, Request(asked.operation, asked.subject, attributes, asked.choices, asked.content, asked.kind)
+        )
+        return made
+
+    # --- beginning and end ---------------------------------------------------------------------
+
+    def begin(self, parent: Context, telemetry: Telemetry) -> Context | None:
+        """Start the span below ``parent``; gives the context inside of it, ``None`` if that failed."""
+        request, self._request = self._request, None
+        if request is None:
+            raise RuntimeError("this span has been begun already; make one for each use")
+        try:
+            call = self._start(telemetry, request, parent)
+            if call.ended:
+                return call.context
+            self._call = call
+            if not telemetry.captures_content:
+                self.kept = None
+            if self.given is not None:
+                self._tell(call, self.INPUT, self.given)
+            return scope.inside(self, self._within(call))
+        except Exception as error:
+            guard.report("manual: beginning a span", error)
+            return None
+
+    def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
+        return StepCall(telemetry, request, parent)
+
+    def _within(self, call: Call) -> Context:
+        return call.context
+
+    @property
+    def under_way(self) -> bool:
+        return self._call is not None and not self._call.ended
+
+    def end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
+        """End the span, by ``error`` if there is one; ``outcome`` says how a generator ended, other than by its end."""
+        call = self._call
+        if call is None or call.ended:
+            return
+        if self.kept:
+            self._tell(call, self.OUTPUT, self._kept_items)
+        if isinstance(error, GeneratorExit):
+            error, outcome = None, "closed"
+        if error is not None and not _bubbles_up(error):
+            call.fail(error, self._answer(call))
+        elif outcome is not None:
+            # Whoever closes a generator may be the garbage collector, at any place.
+            call.stop_clock()
+            finalizer.run(lambda: call.finish(self._answer(call), outcome))
+        else:
+            call.finish(self._answer(call))
+
+    def _answer(self, call: Call) -> Response | None:
+        return None
+
+    def __enter__(self) -> Self:
+        current = otel_context.get_current()
+        telemetry = scope.telemetry(current)
+        inside = None if telemetry is None else self.begin(current, telemetry)
+        if inside is not None:
+            self._frame = Frame(inside)
+            self._frame.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            frame.__exit__(kind, error, trace)
+        self.end(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    # --- what is told of it --------------------------------------------------------------------
+
+    def update(
+        self,
+        *,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Value] | None = None,
+        prompt: Describes | None = None,
+        input: Any = content.NOTHING,  # noqa: A002
+        output: Any = content.NOTHING,
+        attributes: Mapping[str, AttributeValue] | None = None,
+    ) -> Self:
+        """Tell more of this span: tags and metadata are added to those it has, ``attributes`` are set.
+
+        ``input`` and ``output`` are content: recorded only if content is captured. So are the variables of ``prompt``.
+
+        :raises TypeError: for values of other types; see :class:`otel_llm.context`.
+        """
+        more = ambient.tag_list(tags)
+        entries = ambient.metadata_of(metadata)
+        ambient.describing("prompt", prompt)
+        given = plain_attributes(attributes)
+        call = self._call
+        if call is not None and not call.ended:
+            if more or entries:
+                already: Any = call.request.attributes.get(s.LLM_TAGS, ())
+                given |= ambient.described(ambient.union(already, more) if more else (), entries)
+            if given:
+                self._set(call, given)
+            if prompt is not None:
+                self._prompted(call, prompt)
+            if input is not content.NOTHING:
+                self._tell(call, self.INPUT, lambda: input)
+            if output is not content.NOTHING:
+                self._tell(call, self.OUTPUT, lambda: output)
+        return self
+
+    @guard.never_raise
+    def _set(self, call: Call, attributes: Mapping[str, AttributeValue]) -> None:
+        call.request.attributes.update(attributes)
+        if call.recording:
+            call.span.set_attributes(attributes)
+
+    @guard.never_raise
+    def _prompted(self, call: Call, prompt: Describes) -> None:
+        attributes = dict(prompt.attributes())
+        if call.request.attributes.get(s.OPERATION_NAME) not in s.INFERENCE_OPERATIONS:
+            # It is an inference that is led by a prompt; other spans have no room for it in the conventions.
+            for own, name in ((s.LLM_PROMPT_NAME, s.PROMPT_NAME), (s.LLM_PROMPT_VERSION, s.PROMPT_VERSION)):
+                if (value := attributes.pop(name, None)) is not None:
+                    attributes[own] = value
+        self._set(call, attributes)
+        words = getattr(prompt, "content", None)
+        if callable(words):
+            call.record_content(lambda: content.of_prompt(words(), self.INPUT))
+
+    def _tell(self, call: Call, name: str | None, value: Callable[[], Any]) -> None:
+        if name is not None:
+            call.record_content(lambda: content.of(name, value()))
+
+    def item(self, value: Any) -> None:
+        """A generator that is this operation has yielded ``value``."""
+        if self.kept is not None and len(self.kept) < _MAX_ITEMS:
+            self.kept.append(value)
+
+    def _kept_items(self) -> Any:
+        kept = self.kept or []
+        return "".join(kept) if all(isinstance(one, str) for one in kept) else kept
+
+
+#: Where nothing is under way.
+NOWHERE = Operation(None)
+
+
+def _bubbles_up(error: BaseException) -> bool:
+    """Whether ``error`` is LangGraph's way to leave a node, which is none."""
+    if "langgraph.errors" not in sys.modules:
+        return False
+    kind = getattr(sys.modules["langgraph.errors"], "GraphBubbleUp", None)
+    return isinstance(kind, type) and isinstance(error, kind)
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+def request(
+    operation: str,
+    subject: str | None,
+    attributes: Mapping[str, AttributeValue | None],
+    extra: Mapping[str, AttributeValue] | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    choices: int = 0,
+) -> Request:
+    """A request with those ``attributes`` that are not ``None``, and the application's ``extra`` ones."""
+    known = {name: value for name, value in attributes.items() if value is not None}
+    known[s.OPERATION_NAME] = operation
+    return Request(operation, subject, {**plain_attributes(extra), **known}, choices, kind=kind)
+
+
+def named(what: str, value: object) -> str:
+    """``value`` as the name that an operation can't do without.
+
+    :raises TypeError: if it is no string.
+    :raises ValueError: if it is empty.
+    """
+    name = ambient.identifier(what, value)
+    if name is None:
+        raise ValueError(f"{what} must not be empty")
+    return name
+
+
+_SCALARS = (str, bool, int, float)
+
+
+def plain_attributes(attributes: Mapping[str, AttributeValue] | None) -> dict[str, AttributeValue]:
+    """``attributes`` that a span takes, less those that are ``None``.
+
+    :raises TypeError: for names that are no strings, and for values that are neither scalars nor lists of them.
+    """
+    if attributes is None:
+        return {}
+    if not isinstance(attributes, Mapping):
+        raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
+    plain: dict[str, AttributeValue] = {}
+    for name, value in attributes.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the name of an attribute must be a string, not {type(name).__name__}: {name!r}")
+        if isinstance(value, _SCALARS) or (
+            isinstance(value, Sequence) and all(isinstance(one, _SCALARS) for one in value)
+        ):
+            plain[name] = value
+        elif value is not None:
+            raise TypeError(f"attribute {name!r} can't be {type(value).__name__}; spans take scalars and lists of them")
+    return plain

@@ -1,0 +1,50 @@
+"""Where the application's own spans are written to, and which of them is the nearest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from ..telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from .operation import Operation
+
+_NEAREST = otel_context.create_key("otel_llm-nearest-operation")
+_OUTERMOST = otel_context.create_key("otel_llm-outermost-operation")
+
+_given: dict[str, Any] = {}
+_telemetry: Telemetry | None = None
+
+
+def configure(**given: Any) -> None:
+    """Write to these providers by these settings from now on; none given: to the global ones, by the environment's."""
+    global _given, _telemetry
+    _given, _telemetry = given, None
+
+
+def telemetry(context: Context) -> Telemetry | None:
+    """What to write to; ``None`` if nobody listens, or ``context`` says to be quiet."""
+    global _telemetry
+    found = _telemetry
+    if found is None:
+        found = _telemetry = Telemetry("otel_llm.manual", **_given)
+    if not found.enabled() or (context and not is_instrumentation_enabled()):
+        return None
+    return found
+
+
+def inside(operation: Operation, context: Context) -> Context:
+    """``context`` inside of ``operation``."""
+    outermost = context.get(_OUTERMOST, operation)
+    return Context({**context, _NEAREST: operation, _OUTERMOST: outermost})
+
+
+def nearest(context: Context | None = None, outermost: bool = False) -> Operation | None:
+    """The operation under way that ``context`` (default: the current one) is inside of."""
+    context = otel_context.get_current() if context is None else context
+    found: Any = context.get(_OUTERMOST if outermost else _NEAREST)
+    return found if found is not None and found.under_way else None

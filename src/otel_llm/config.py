@@ -24,6 +24,8 @@ variable                                                    meaning
 ``OTEL_LLM_BAGGAGE``                                        what of ``otel_llm.context(...)`` goes to other processes
                                                             as baggage, and is read from theirs: of ``session_id``,
                                                             ``user_id``, ``conversation_id``, comma-separated (none)
+``OTEL_LLM_PROMPT_LOG``                                     the file that each call of a model is logged to as a line
+                                                            of JSON; ``-``: standard output, ``stderr`` (none)
 ``OTEL_LLM_EVAL_SAMPLE_RATE``                               share of all traces to sample for evaluation, 0 to 1;
                                                             this or rules switch the evaluation sampler on
 ``OTEL_LLM_EVAL_RULES``                                     rules beside the rate, inline as JSON or YAML
@@ -60,6 +62,7 @@ STREAM_USAGE = "OTEL_LLM_STREAM_USAGE"
 LANGCHAIN_STEPS = "OTEL_LLM_LANGCHAIN_STEPS"
 LANGCHAIN_LEAVE_TO_SDK = "OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK"
 BAGGAGE = "OTEL_LLM_BAGGAGE"
+PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
 EVAL_SAMPLE_RATE = "OTEL_LLM_EVAL_SAMPLE_RATE"
 EVAL_RULES = "OTEL_LLM_EVAL_RULES"
 EVAL_RULES_FILE = "OTEL_LLM_EVAL_RULES_FILE"
@@ -130,6 +133,7 @@ class Settings:
     langchain_steps: LangChainSteps = LangChainSteps.NAMED
     langchain_leave_to_sdk: frozenset[str] = frozenset()
     baggage: frozenset[str] = frozenset()
+    prompt_log: str | None = None
 
     def __post_init__(self) -> None:
         if self.emit_event is None:
@@ -156,6 +160,7 @@ class Settings:
             langchain_steps=_read(env, LANGCHAIN_STEPS, _langchain_steps, LangChainSteps.NAMED),
             langchain_leave_to_sdk=_read(env, LANGCHAIN_LEAVE_TO_SDK, _names, frozenset()),
             baggage=_read(env, BAGGAGE, _baggage, frozenset()),
+            prompt_log=_read(env, PROMPT_LOG, str, None),
         )
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import weakref
 from typing import Any
 
@@ -10,16 +12,21 @@ from opentelemetry import trace
 
 from . import ambient, guard, telemetry
 from .ambient import ContextSpanProcessor
-from .config import Settings
+from .config import EVAL_RULES, EVAL_RULES_FILE, EVAL_SAMPLE_RATE, Settings
 
+#: What switches the evaluation sampler on.
+_EVALUATION = (EVAL_SAMPLE_RATE, EVAL_RULES, EVAL_RULES_FILE)
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @guard.never_raise
 def post_instrument() -> None:
     """Every instrumentor has been loaded, and the providers are set."""
-    ambient.share(Settings.from_environment().baggage)
+    settings = Settings.from_environment()
+    ambient.share(settings.baggage)
     watch_global()
+    log_prompts(settings.prompt_log)
+    sample_for_evaluation()
 
 
 @guard.never_raise
@@ -28,6 +35,25 @@ def watch(provider: Any) -> None:
     if provider not in _watched and hasattr(provider, "add_span_processor"):
         _watched.add(provider)
         provider.add_span_processor(ContextSpanProcessor())
+
+
+def log_prompts(target: str | None) -> None:
+    """Keep the prompt log that the settings name; where they never did, nothing of it is imported."""
+    if target or f"{__package__}.promptlog" in sys.modules:
+        from . import promptlog
+
+        promptlog.configure(target)
+
+
+@guard.never_raise
+def sample_for_evaluation() -> None:
+    """Sample traces as the environment says; where it says nothing, nothing of it is imported."""
+    provider: Any = trace.get_tracer_provider()
+    if any(map(os.environ.get, _EVALUATION)) and hasattr(provider, "add_span_processor"):
+        from .evaluation import environment
+
+        if (sampler := environment.wanted()) is not None:
+            provider.add_span_processor(sampler)
 
 
 _global_watched = False

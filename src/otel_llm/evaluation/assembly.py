@@ -1,0 +1,196 @@
+"""The traces under way, in memory that is bounded by traces, spans, bytes and age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from sys import getsizeof
+from typing import Any, NamedTuple
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, Status, StatusCode
+
+#: What a span takes beside the values of its attributes.
+_SPAN_BYTES = 2000
+#: Characters of which it does not matter how many bytes each has.
+_SHORT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is kept at most. What is beyond is dropped and counted, or left out of the item, which says so.
+
+    ``traces`` under way at a time; ``spans`` and ``trace_bytes`` of one trace; ``bytes`` of all; ``age`` of a trace in
+    seconds; ``queue``: local roots that ended and wait for the worker.
+    """
+
+    traces: int = 10_000
+    spans: int = 1_000
+    trace_bytes: int = 4 * 2**20
+    bytes: int = 64 * 2**20
+    age: float = 3600.0
+    queue: int = 4096
+
+
+class SpanRecord(NamedTuple):
+    """What is kept of a span that ended. Times are nanoseconds since the epoch."""
+
+    name: str
+    span_id: int
+    parent: SpanContext | None
+    start_ns: int
+    end_ns: int
+    status: Status
+    attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, span: ReadableSpan, span_id: int) -> SpanRecord:
+        attributes: Any = span.attributes
+        return cls(
+            span.name,
+            span_id,
+            span.parent,
+            span.start_time or 0,
+            span.end_time or 0,
+            span.status,
+            attributes.copy(),  # several times faster than `dict(...)`, which asks for each key
+        )
+
+    @property
+    def parent_id(self) -> int | None:
+        return None if self.parent is None else self.parent.span_id
+
+    @property
+    def failed(self) -> bool:
+        return self.status.status_code is StatusCode.ERROR
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        size = _SPAN_BYTES
+        for value in self.attributes.values():
+            if value.__class__ is str:
+                length = len(value)
+                size += length if length < _SHORT else getsizeof(value)
+            elif value.__class__ is tuple:
+                size += _SHORT * len(value)
+            elif value.__class__ is dict or value.__class__ is bytes:
+                size += len(str(value))
+        return size
+
+
+class Trace:
+    """One trace in this process. ``users`` are its local roots that have not been dealt with."""
+
+    __slots__ = (
+        "baggage",
+        "begun",
+        "bytes",
+        "kept_share",
+        "left_out",
+        "lost",
+        "position",
+        "rate",
+        "roots",
+        "sampled_by",
+        "spans",
+        "trace_id",
+        "users",
+    )
+
+    def __init__(self, trace_id: int, begun: float) -> None:
+        self.trace_id = trace_id
+        self.begun = begun
+        self.users = 0
+        self.roots = 0
+        self.spans: list[SpanRecord] = []
+        self.bytes = 0
+        #: Spans beyond the limits of one trace.
+        self.left_out = 0
+        #: Whether its spans were given up for those of others.
+        self.lost = False
+        self.position = 0
+        self.kept_share = 1.0
+        self.baggage: Mapping[str, object] = {}
+        #: What sampled it when it began, and the rate it was sampled at.
+        self.sampled_by: list[str] = []
+        self.rate: float | None = None
+
+    def below(self, root: SpanRecord) -> list[SpanRecord]:
+        """The spans of ``root``, which comes first."""
+        others = [record for record in list(self.spans) if record is not root]
+        if self.roots == 1:
+            return [root, *others]
+        children: dict[int | None, list[SpanRecord]] = {}
+        for record in others:
+            children.setdefault(record.parent_id, []).append(record)
+        found = [root]
+        for record in found:  # grows while it is walked
+            found.extend(children.pop(record.span_id, ()))
+        return found
+
+
+class Traces:
+    """Not locked: its owner does; only :meth:`get` needs no lock."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._traces: dict[int, Trace] = {}  # in order of their beginning
+        self.bytes = 0
+        self.get = self._traces.get
+
+    def __len__(self) -> int:
+        return len(self._traces)
+
+    def begin(self, trace_id: int, now: float) -> Trace | None:
+        """The trace, in which one more local root begins; ``None`` if there is no room for it."""
+        trace = self._traces.get(trace_id)
+        if trace is None:
+            if len(self._traces) >= self._limits.traces:
+                return None
+            trace = self._traces[trace_id] = Trace(trace_id, now)
+        trace.users += 1
+        trace.roots += 1
+        return trace
+
+    def add(self, trace: Trace, span: SpanRecord, size: int) -> None:
+        """Add a span that ended, of ``size`` bytes."""
+        limits = self._limits
+        if trace.lost or trace.users == 0:
+            return
+        if len(trace.spans) >= limits.spans or trace.bytes + size > limits.trace_bytes:
+            trace.left_out += 1
+            return
+        if self.bytes + size > limits.bytes:
+            self._forget(trace)
+            trace.lost = True
+            return
+        trace.spans.append(span)
+        trace.bytes += size
+        self.bytes += size
+
+    def release(self, trace: Trace) -> None:
+        """One of its local roots has been dealt with."""
+        trace.users -= 1
+        if trace.users <= 0 and self._traces.get(trace.trace_id) is trace:
+            del self._traces[trace.trace_id]
+            self._forget(trace)
+
+    def expire(self, now: float, in_use: Iterable[Trace]) -> None:
+        """Forget what began too long ago, except what is ``in_use``: its root has ended."""
+        kept = set(map(id, in_use))
+        for trace in list(self._traces.values()):
+            if now - trace.begun <= self._limits.age:
+                break
+            if id(trace) not in kept:
+                del self._traces[trace.trace_id]
+                trace.users = 0
+                self._forget(trace)
+
+    def _forget(self, trace: Trace) -> None:
+        self.bytes -= trace.bytes
+        trace.bytes = 0
+        trace.spans = []

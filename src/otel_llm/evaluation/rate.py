@@ -1,0 +1,98 @@
+"""Which traces a rate samples: a pure function of trace id and trace state, so that every service picks the same.
+
+Each trace has a position in [0, 2**64); a rate samples the positions below its bound. A lower rate's traces are so
+among a higher rate's, and, where the position is reckoned as the head sampler reckons it, among those it keeps:
+
+- the SDK's ``TraceIdRatioBased`` compares the low 64 bits of the trace id, the smaller the sooner;
+- consistent probability sampling (OTEP 235: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/)
+  compares the low 56 bits, or ``rv`` of the trace state, the larger the sooner.
+
+Taking the one below the other makes two independent choices: of 10 % kept, 5 %, which is 0.5 % of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from opentelemetry.sdk.trace import sampling
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import TraceState
+
+_LOW_64 = 2**64 - 1
+_BITS = 56
+_LARGEST: int = 2**_BITS - 1
+_HEX_DIGITS = _BITS // 4
+_TO_64 = 1 << (64 - _BITS)
+#: Where the SDK has its consistent samplers until they are stable.
+_CONSISTENT_MODULE = "opentelemetry.sdk.trace._sampling_experimental"
+#: Of the newer SDKs: it hands every span to the processors, whatever the sampler below it says.
+_RECORDS_ALL: tuple[type, ...] = tuple(
+    kind for kind in (getattr(sampling, "AlwaysRecordSampler", None),) if kind is not None
+)
+
+
+class Algorithm(Enum):
+    """How the position of a trace is reckoned; ``AUTO``: as the head sampler does it."""
+
+    AUTO = "auto"
+    TRACE_ID_RATIO = "trace_id_ratio"
+    CONSISTENT = "consistent"
+
+
+def bound(rate: float) -> int:
+    """The positions below it are sampled.
+
+    :raises ValueError: for a rate that is not from 0 to 1.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        raise ValueError(f"must be a number from 0 to 1, not {rate!r}")
+    return round(rate * 2**64)
+
+
+def position(trace_id: int, trace_state: TraceState | None, consistent: bool) -> int:
+    """Where in [0, 2**64) the trace is."""
+    if not consistent:
+        return trace_id & _LOW_64
+    randomness = _entry(trace_state, "rv:", _HEX_DIGITS)
+    if randomness is None:
+        randomness = trace_id & _LARGEST
+    return (_LARGEST - randomness) * _TO_64
+
+
+def kept_share(trace_state: TraceState | None) -> float | None:
+    """The share of traces that a consistent head sampler keeps, which it writes in the trace state."""
+    threshold = _entry(trace_state, "th:")
+    return None if threshold is None else 1 - threshold / 2**_BITS
+
+
+def _entry(trace_state: TraceState | None, name: str, least: int = 1) -> int | None:
+    """A number of 14 hexadecimal digits, of which only ``least`` need be written, in the trace state's entry ``ot``."""
+    for member in (trace_state.get("ot") or "").split(";") if trace_state else ():
+        digits = member.removeprefix(name)
+        if digits != member and least <= len(digits) <= _HEX_DIGITS:
+            try:
+                return int(digits.ljust(_HEX_DIGITS, "0"), 16)
+            except ValueError:
+                return None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head sampler: whether it is a consistent one, which share of the traces that begin here it keeps (if it
+    tells), and whether the others are recorded all the same."""
+
+    consistent: bool = False
+    share: float | None = None
+    records_all: bool = False
+
+    @classmethod
+    def of(cls, sampler: Any) -> Head:
+        records_all = False
+        while isinstance(sampler, (ParentBased, *_RECORDS_ALL)):
+            records_all |= isinstance(sampler, _RECORDS_ALL)
+            sampler = getattr(sampler, "_root", None)
+        share = sampler.rate if isinstance(sampler, TraceIdRatioBased) else 1.0 if sampler is ALWAYS_ON else None
+        return cls(type(sampler).__module__.startswith(_CONSISTENT_MODULE), share, records_all)

@@ -1,0 +1,380 @@
+"""The span processor that samples traces for evaluation, and has them stored as items."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from time import monotonic, time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import baggage
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from .. import guard, sampled
+from .. import semconv as s
+from . import accounting as why
+from . import item
+from .accounting import Accounts, Ledger, publish
+from .assembly import Limits, SpanRecord, Trace, Traces
+from .rate import Algorithm, Head, bound, kept_share, position
+from .rules import Bucket, Rule, Rules, positive
+from .sinks import Sink, deliver, open_sink
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.trace import SpanContext
+
+_logger = logging.getLogger("otel_llm")
+
+
+class _Ended:
+    """A local root that ended, and what becomes of it: settled once, by whoever is first."""
+
+    __slots__ = ("at", "resource", "root", "sampled", "settled", "trace")
+
+    def __init__(self, root: SpanRecord, trace: Trace, at: float, resource: Resource) -> None:
+        self.root = root
+        self.trace = trace
+        self.at = at
+        self.resource = resource
+        self.sampled = bool(trace.sampled_by)
+        self.settled = False
+
+
+class EvaluationSampler(SpanProcessor):
+    """Samples traces for evaluation: ``provider.add_span_processor(EvaluationSampler(rate=0.05))``.
+
+    ``rate``, from 0 to 1, is the share of *all* traces, whatever the head sampler keeps; it chooses by the trace id, so
+    that every service chooses the same. Each span of these is marked when it begins, by ``otel_llm.eval.sampled`` and
+    ``otel_llm.eval.rate``. ``rules`` (a list of mappings or :class:`~otel_llm.evaluation.Rule`, or
+    :class:`~otel_llm.evaluation.Rules`) add traces for what happened in them. At most ``max_per_minute`` are taken.
+
+    When a local root (a span without parent in this process) ends, then ``grace`` seconds later, its trace becomes an
+    item (``item.schema.json``) and goes to ``sink``: a path (SQLite, or JSON lines if it ends in ``.jsonl``), a
+    :class:`~otel_llm.evaluation.Sink`, or a function that takes an item, called on a thread of the sampler's.
+
+    ``capture_content`` has the prompts and answers of the marked traces captured, on their spans, while they are not
+    for the others. ``algorithm`` is how traces are chosen; ``AUTO`` does as the head sampler does. Spans that are
+    recorded but not sampled by the head sampler count only with ``evaluate_unsampled``. ``shutdown_timeout`` is in
+    seconds. The metrics go to ``meter_provider`` (default: the global one).
+
+    :raises ValueError: for a value that can't be used; the message says which and why.
+    :raises TypeError: for a sink that is none.
+    """
+
+    def __init__(
+        self,
+        rate: float | None = None,
+        *,
+        rules: Rules | list[Rule | Mapping[str, Any]] | tuple[Rule | Mapping[str, Any], ...] = (),
+        sink: Sink | Callable[[dict[str, Any]], object] | str | PathLike[str] | None = None,
+        capture_content: bool = False,
+        max_per_minute: float | None = None,
+        grace: float = 1.0,
+        algorithm: Algorithm = Algorithm.AUTO,
+        evaluate_unsampled: bool = False,
+        limits: Limits | None = None,
+        shutdown_timeout: float = 5.0,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        known = rules if isinstance(rules, Rules) else Rules.of(list(rules))
+        self._rate = (known.rate or 0.0) if rate is None else rate
+        try:
+            self._bound = bound(self._rate)
+        except ValueError as error:
+            raise ValueError(f"rate {error}") from None
+        if grace < 0:
+            raise ValueError(f"grace must be a number of seconds from 0, not {grace!r}")
+        self._early = tuple(rule for rule in known.rules if rule.early)
+        self._late = tuple(rule for rule in known.rules if not rule.early)
+        self._carried = {name for rule in known.rules for name in rule.baggage}
+        limit = known.max_per_minute if max_per_minute is None else positive("max_per_minute", max_per_minute)
+        self._bucket = None if limit is None else Bucket(limit)
+        self._grace = grace
+        self._algorithm = Algorithm(algorithm)
+        self._evaluate_unsampled = evaluate_unsampled
+        self._limits = limits or Limits()
+        self._shutdown_timeout = shutdown_timeout
+        self._sink = open_sink(sink)
+        self._head: tuple[object, Head] = (None, Head())
+        self._service: tuple[object, str | None] = (None, None)
+        self._warned = self._closed = False
+        self._forked_ns = 0
+        self._begin_afresh()
+        publish(self, meter_provider)
+        if hasattr(os, "register_at_fork"):
+            renew = weakref.WeakMethod(self._after_fork)
+            os.register_at_fork(after_in_child=lambda: (method := renew()) and method())
+        if capture_content:
+            sampled.wanting.append(self.captures)
+
+    def _begin_afresh(self) -> None:
+        self._lock = threading.RLock()
+        self._traces = Traces(self._limits)
+        self._ledger = Ledger()
+        self._worker: Worker[_Ended] = Worker(
+            self._lock,
+            self._evaluate,
+            self._tidy,
+            self._sink.close,
+            self._limits.queue,
+            min(self._limits.age / 10, 30.0),
+        )
+
+    def _after_fork(self) -> None:
+        """What the parent has under way is the parent's to store and to count."""
+        self._forked_ns = time_ns()
+        self._sink.after_fork()
+        self._begin_afresh()
+
+    # --- on the application's thread -----------------------------------------------------------------
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Mark the span if its trace is sampled."""
+        try:
+            context = span.get_span_context()
+            if self._closed or not (context.trace_flags & 1 or self._evaluate_unsampled):
+                return
+            parent = span.parent
+            if parent is None or parent.is_remote:
+                rate = self._begin(span, context, parent_context)
+            else:
+                trace = self._traces.get(context.trace_id)
+                rate = self._rate_of(context) if trace is None else trace.rate
+            if rate is not None:
+                span.set_attribute(s.LLM_EVAL_SAMPLED, True)
+                span.set_attribute(s.LLM_EVAL_RATE, rate)
+        except Exception as error:
+            guard.report("EvaluationSampler.on_start", error)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep the span if its trace may become an item."""
+        try:
+            context, parent = span.context, span.parent
+            trace = self._traces.get(context.trace_id)
+            if trace is not None:
+                self._keep(span, trace, root=parent is None or parent.is_remote)
+            elif parent is None or parent.is_remote:
+                self._end_unkept(span, context)
+        except Exception as error:
+            guard.report("EvaluationSampler.on_end", error)
+
+    def _begin(self, span: Span, context: SpanContext, parent_context: Context | None) -> float | None:
+        """A local root begins: the rate its trace is sampled at, if it is."""
+        sampler = getattr(span, "_sampler", None)
+        if self._head[0] is not sampler:
+            self._head = (sampler, Head.of(sampler))
+        where = self._position(context)
+        share = self._share(context, is_first=span.parent is None)
+        if share < self._rate and not self._warned:
+            self._warn(share)
+        carried: dict[str, object] = {}
+        sampled_by = {why.RATE: self._rate} if where < self._bound else {}
+        if self._early or self._late:
+            service = self._service_of(span)
+            if self._carried:
+                all_carried = baggage.get_all(parent_context)
+                carried = {name: all_carried[name] for name in self._carried if name in all_carried}
+            for rule in self._early:
+                if rule.concerns(where, service) and rule.carried(carried):
+                    sampled_by[rule.name] = rule.rate
+        if not sampled_by and not self._may_be_late(where, span):
+            return None
+        rate = max(sampled_by.values(), default=None)
+        with self._lock:
+            self._worker.start()
+            trace = self._traces.begin(context.trace_id, monotonic())
+            if trace is None:
+                return rate
+            trace.position = where
+            trace.kept_share = share
+            trace.baggage = {**trace.baggage, **carried}
+            trace.sampled_by = [*trace.sampled_by, *(name for name in sampled_by if name not in trace.sampled_by)]
+            if rate is not None:
+                trace.rate = max(rate, trace.rate or 0.0)
+            return trace.rate
+
+    def _keep(self, span: ReadableSpan, trace: Trace, root: bool) -> None:
+        record = SpanRecord.of(span, span.context.span_id)
+        size = record.size()
+        with self._lock:
+            self._traces.add(trace, record, size)
+            if not root:
+                return None
+            if not trace.users:
+                return self._end_unkept(span, span.context)
+            now = monotonic()
+            ended = _Ended(record, trace, now, span.resource)
+            self._ledger.offer(why.RATE in trace.sampled_by, trace.kept_share)
+            if ended.sampled:
+                self._ledger.sample(trace.sampled_by[0])
+            if trace.lost:
+                self._settle(ended, why.MEMORY)
+            elif not self._worker.put(ended, now + self._grace):
+                self._settle(ended, why.SHUTDOWN if self._closed else why.QUEUE_FULL)
+        return None
+
+    def _end_unkept(self, span: ReadableSpan, context: SpanContext) -> None:
+        """A local root ended whose trace was not sampled, or given up."""
+        if self._closed or not (context.trace_flags & 1 or self._evaluate_unsampled):
+            return
+        attributes = span.attributes or {}
+        given_up = self._why_given_up(span)
+        with self._lock:
+            self._ledger.offer(self._position(context) < self._bound, self._share(context, span.parent is None))
+            if attributes.get(s.LLM_EVAL_SAMPLED):
+                self._ledger.sample(why.RATE)
+                self._ledger.drop(given_up)
+            elif self._late:
+                undecided = self._may_be_late(self._position(context), span)
+                self._ledger.pass_over(given_up if undecided else why.NO_RULE)
+            else:
+                self._ledger.pass_over(why.RATE)
+
+    def _why_given_up(self, span: ReadableSpan) -> str:
+        started = span.start_time or 0
+        if started < self._forked_ns:
+            return why.FORK
+        return why.AGE if (span.end_time or 0) - started > self._limits.age * 1e9 else why.TRACES
+
+    # --- what a trace's rate depends on ----------------------------------------------------------------
+
+    def _position(self, context: SpanContext) -> int:
+        state = context.trace_state
+        if self._algorithm is Algorithm.AUTO:
+            consistent = self._head[1].consistent or (bool(state) and kept_share(state) is not None)
+        else:
+            consistent = self._algorithm is Algorithm.CONSISTENT
+        return position(context.trace_id, state, consistent)
+
+    def _rate_of(self, context: SpanContext) -> float | None:
+        return self._rate if self._position(context) < self._bound else None
+
+    def _share(self, context: SpanContext, is_first: bool) -> float:
+        """The share of traces that the head sampler keeps. That of a trace from elsewhere is known if it says so."""
+        head = self._head[1]
+        if self._evaluate_unsampled and head.records_all:
+            return 1.0
+        said = kept_share(context.trace_state) if context.trace_state else None
+        if said is None and is_first:
+            said = head.share
+        return 1.0 if said is None else said
+
+    def _service_of(self, span: Span | ReadableSpan) -> str | None:
+        resource = span.resource
+        if self._service[0] is not resource:
+            self._service = (resource, item.service_of(resource.attributes))
+        return self._service[1]
+
+    def _may_be_late(self, where: int, span: Span | ReadableSpan) -> bool:
+        """Whether what happens in the trace may have it sampled."""
+        if not self._late:
+            return False
+        service = self._service_of(span)
+        return any(rule.concerns(where, service) for rule in self._late)
+
+    def _warn(self, share: float) -> None:
+        self._warned = True
+        _logger.warning(
+            "%g of all traces shall be evaluated, but the head sampler keeps only %g: that is the most there can be",
+            self._rate,
+            share,
+        )
+
+    # --- on the worker's thread ----------------------------------------------------------------------
+
+    def _evaluate(self, ended: _Ended) -> None:
+        """Decide by the rules, and store the item."""
+        trace = ended.trace
+        root = ended.root
+        spans = trace.below(root)
+        calls = item.model_calls(spans)
+        reasons = list(trace.sampled_by)
+        resource = ended.resource.attributes
+        service = item.service_of(resource)
+        seen = item.seen(spans, root, calls)
+        reasons += [
+            rule.name
+            for rule in self._late
+            if rule.concerns(trace.position, service) and rule.carried(trace.baggage) and rule.holds(seen)
+        ]
+        if not reasons:
+            return self._settle(ended, why.NO_RULE)
+        if not ended.sampled:
+            with self._lock:
+                if ended.settled:
+                    return None
+                ended.sampled = True
+                self._ledger.sample(reasons[0])
+        if not item.worth_evaluating(spans):
+            return self._settle(ended, why.NOTHING_TO_EVALUATE)
+        if self._bucket is not None and not self._bucket.take(ended.at):
+            return self._settle(ended, why.RATE_LIMIT)
+        try:
+            made = item.build(root, spans, calls, trace, resource, reasons)
+        except Exception as error:
+            guard.report("EvaluationSampler", error)
+            return self._settle(ended, why.BUILD_ERROR)
+        stored = deliver(self._sink, made, self._worker.pause)
+        return self._settle(ended, None if stored else why.SINK_ERROR)
+
+    def _tidy(self) -> None:
+        with self._lock:
+            self._traces.expire(monotonic(), (ended.trace for ended in self._worker.waiting()))
+
+    def _settle(self, ended: _Ended, reason: str | None) -> None:
+        """``reason``: why it is not stored; ``None``: it is."""
+        with self._lock:
+            if ended.settled:
+                return
+            ended.settled = True
+            if reason is None:
+                self._ledger.store()
+            elif ended.sampled:
+                self._ledger.drop(reason)
+            else:
+                self._ledger.pass_over(reason)
+            self._traces.release(ended.trace)
+
+    # --- for everybody -------------------------------------------------------------------------------
+
+    def accounts(self) -> Accounts:
+        """What has become of the traces so far; what the metrics say."""
+        with self._lock:
+            return self._ledger.accounts()
+
+    def captures(self, span: Any) -> bool:
+        """Whether content is wanted of ``span``, which has just begun."""
+        trace = self._traces.get(span.get_span_context().trace_id)
+        return trace is not None and trace.rate is not None
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Store what has ended, without waiting for late spans; whether that was done in time."""
+        return self._worker.flush(timeout_millis / 1000)
+
+    def shutdown(self) -> None:
+        """Store what has ended, for at most ``shutdown_timeout`` seconds, and close the sink; the rest is counted as
+        dropped."""
+        if self._closed:
+            return
+        self._closed = True
+        if self.captures in sampled.wanting:
+            sampled.wanting.remove(self.captures)
+        left = self._worker.close(self._shutdown_timeout)
+        for ended in left:
+            self._settle(ended, why.SHUTDOWN)
+        if dropped := {
+            reason: count for reason, count in self.accounts().dropped_by.items() if reason != why.NOTHING_TO_EVALUATE
+        }:
+            _logger.warning(
+                "of the traces sampled for evaluation, these were not stored: %s",
+                ", ".join(f"{count} ({reason})" for reason, count in sorted(dropped.items())),
+            )

@@ -1,0 +1,167 @@
+"""The words of a trace: what was asked, what was answered, from which documents, by which prompt.
+
+All of it is content: it is there only if content was captured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .. import semconv as s
+from .assembly import SpanRecord
+
+CONTENT = (
+    s.INPUT_MESSAGES,
+    s.OUTPUT_MESSAGES,
+    s.SYSTEM_INSTRUCTIONS,
+    s.TOOL_CALL_ARGUMENTS,
+    s.TOOL_CALL_RESULT,
+    s.RETRIEVAL_QUERY_TEXT,
+    s.RETRIEVAL_DOCUMENTS,
+    s.LLM_PROMPT_TEMPLATE,
+    s.LLM_STEP_INPUT,
+    s.LLM_STEP_OUTPUT,
+)
+#: Names under which applications have the question and the documents, in variables, arguments and results.
+_QUERY = ("query", "question")
+_ANSWER = ("answer",)
+_CONTEXT = ("context",)
+_DOCUMENT = ("id", "content", "score", "metadata")
+
+
+def captured(spans: Iterable[SpanRecord]) -> bool:
+    """Whether any of the spans has content."""
+    return any(
+        name in CONTENT or name.startswith(s.PROMPT_VARIABLE_PREFIX) for span in spans for name in span.attributes
+    )
+
+
+def decoded(value: Any) -> Any:
+    """Structured content is on a span as JSON text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def messages(span: SpanRecord, name: str) -> list[dict[str, Any]]:
+    found = decoded(span.attributes.get(name))
+    return [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
+
+
+def text(message: Mapping[str, Any]) -> str | None:
+    """What a message says in words; ``None`` if that is nothing, as in one that only calls tools."""
+    parts = message.get("parts")
+    said = [
+        part["content"]
+        for part in (parts if isinstance(parts, list) else ())
+        if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("content"), str)
+    ]
+    return "\n".join(said) or None
+
+
+def _last(found: Iterable[dict[str, Any]], role: str | None = None) -> str | None:
+    said = [text(message) for message in found if role in (None, message.get("role"))]
+    return next((one for one in reversed(said) if one), None)
+
+
+def answer_of(call: SpanRecord) -> str | None:
+    """What a model, agent or workflow said last."""
+    return _last(messages(call, s.OUTPUT_MESSAGES))
+
+
+def _recorded(span: SpanRecord, step: str, given: str, names: Sequence[str]) -> str | None:
+    """What a step of the application's recorded as its input or output: the text, or of several values the one that
+    is named so."""
+    value = decoded(span.attributes.get(step))
+    if isinstance(value, dict):
+        named = next((value[name] for name in names if name in value), None)
+        if named is None and len(value) == 1:
+            named = next(iter(value.values()))
+        value = named
+    if value is not None:
+        return _as_text(value)
+    role = "user" if given == s.INPUT_MESSAGES else None
+    return _last(messages(span, given), role)
+
+
+def _variable(span: SpanRecord | None, names: Sequence[str]) -> str | None:
+    for name in names if span is not None else ():
+        if isinstance(value := span.attributes.get(s.PROMPT_VARIABLE_PREFIX + name), str):  # type: ignore[union-attr]
+            return value
+    return None
+
+
+def query(around: Iterable[SpanRecord], first: SpanRecord | None, answering: SpanRecord | None) -> str | None:
+    """The user's question: what a step ``around`` the answer recorded as its input, the outermost first; else a
+    variable of the prompt by that name; else the last thing the user says to the ``first`` inference."""
+    for span in around:
+        if (found := _recorded(span, s.LLM_STEP_INPUT, s.INPUT_MESSAGES, _QUERY)) is not None:
+            return found
+    if (found := _variable(answering, _QUERY)) is not None:
+        return found
+    return None if first is None else _last(messages(first, s.INPUT_MESSAGES), "user")
+
+
+def answer(around: Iterable[SpanRecord], answering: SpanRecord | None) -> str | None:
+    """The answer: what a step around it recorded as its output, else what the ``answering`` inference said."""
+    for span in around:
+        if (found := _recorded(span, s.LLM_STEP_OUTPUT, s.OUTPUT_MESSAGES, _ANSWER)) is not None:
+            return found
+    return None if answering is None else answer_of(answering)
+
+
+def context(
+    retrievals: Iterable[SpanRecord], around: Iterable[SpanRecord], answering: SpanRecord | None
+) -> list[dict[str, Any]]:
+    """The documents of the retrievals, each once; without any, what the application has under that name."""
+    found: dict[str, dict[str, Any]] = {}
+    for document in _documents(retrievals):
+        found.setdefault(str(document.get("id") or document.get("content")), document)
+    if found:
+        return list(found.values())
+    for span in around:
+        value = decoded(span.attributes.get(s.LLM_STEP_OUTPUT))
+        named = next((value[name] for name in _CONTEXT if name in value), None) if isinstance(value, dict) else None
+        if named:
+            return [{"content": _as_text(one)} for one in (named if isinstance(named, list) else [named])]
+    given = _variable(answering, _CONTEXT)
+    return [{"content": given}] if given else []
+
+
+def _documents(retrievals: Iterable[SpanRecord]) -> Iterator[dict[str, Any]]:
+    for span in retrievals:
+        listed = decoded(span.attributes.get(s.RETRIEVAL_DOCUMENTS))
+        for document in listed if isinstance(listed, list) else ():
+            if isinstance(document, dict):
+                yield {
+                    key: _as_text(document[key]) if key in ("id", "content") else document[key]
+                    for key in _DOCUMENT
+                    if document.get(key) is not None
+                }
+
+
+def prompt(span: SpanRecord | None) -> dict[str, Any]:
+    """The prompt template behind an inference. Its text and variables are content; name, version and hash are not."""
+    if span is None:
+        return {}
+    known = {
+        "name": span.attributes.get(s.PROMPT_NAME),
+        "version": span.attributes.get(s.PROMPT_VERSION),
+        "hash": span.attributes.get(s.LLM_PROMPT_TEMPLATE_HASH),
+        "template": span.attributes.get(s.LLM_PROMPT_TEMPLATE),
+        "variables": {
+            name.removeprefix(s.PROMPT_VARIABLE_PREFIX): value
+            for name, value in span.attributes.items()
+            if name.startswith(s.PROMPT_VARIABLE_PREFIX)
+        },
+    }
+    return {name: value for name, value in known.items() if value}

@@ -105,7 +105,7 @@ $(BIN)/python:
 
 $(DEMO_READY): pyproject.toml examples/llm_twin/requirements.txt
 	$(call new_venv,$(VENV)-demo)
-	@$(VENV)-demo/bin/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli]' \
+	@$(VENV)-demo/bin/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,prompts]' \
 		--requirement examples/llm_twin/requirements.txt
 	@touch $@
 

@@ -1,9 +1,9 @@
-"""An LLM Twin, which answers in its owner's voice, as anybody might have written it: nothing in it knows of LLM
-instrumentation.
+"""An LLM Twin, which answers in its owner's voice.
 
-Retrieval with LangChain and OpenAI; the answer from the owner's own model on a SageMaker endpoint. The one span below
-stands for the one that a web framework's instrumentation starts for each request. It talks to whatever OPENAI_API_KEY,
-OPENAI_BASE_URL and AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME say. Its own words go to standard error.
+Retrieval with LangChain and OpenAI; the answer from the owner's own model on a SageMaker endpoint. Those calls are
+traced without a word here. What only the application knows, it says: its steps by `observe`, its prompts by a registry,
+whom it answers by `context`. It talks to whatever OPENAI_API_KEY, OPENAI_BASE_URL and
+AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME say. Its own words go to standard error.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from pathlib import Path
 from typing import TypedDict
 
 import boto3
 import openai
-from opentelemetry import trace
 from planning import outline_sequel, review, suggest_publication
-from retrieval import VectorRetriever
+from retrieval import EMBEDDING_MODEL, VectorRetriever
+
+import otel_llm
 
 ENDPOINT = os.environ.get("TWIN_ENDPOINT", "chat-llm-twin-llama-8b")
 QUESTION = "How do I keep the answers of my RAG system faithful to its sources?"
-SYSTEM_PROMPT = "You are the author. Answer in their voice, from their notes only."
-PROMPT_TEMPLATE = "Notes:\n{context}\n\nQuestion: {question}"
+PROMPTS = otel_llm.PromptRegistry(Path(__file__).parent / "prompts")
 
 log = logging.getLogger("llm_twin")
 
@@ -42,20 +43,23 @@ class LLMTwin:
         self._retriever = VectorRetriever(client)
         self._predictor = HuggingFacePredictor(endpoint, sagemaker_session=Session(boto3.Session()))
 
+    @otel_llm.observe(name="llm_twin", operation="workflow")
     def generate(self, query: str, enable_rag: bool = True) -> dict[str, str]:
         context = ""
         if enable_rag:
             documents = self._retriever.retrieve_top_k(query, k=3, to_expand_to_n_queries=3)
             context = "\n".join(document.page_content for document in documents)
-        messages = self.format_prompt(query, context)
-        return {"answer": self.call_llm_service(messages), "context": context}
+        answer = self.call_llm_service(self.format_prompt(query, context))
+        otel_llm.update_current(
+            input=query, output=answer, tags=["rag"] * enable_rag, metadata={"embedding_model": EMBEDDING_MODEL}
+        )
+        return {"answer": answer, "context": context}
 
     @staticmethod
+    @otel_llm.observe
     def format_prompt(query: str, context: str) -> list[Message]:
-        return [
-            {"role": "system", "content": SYSTEM_PROMPT},
-            {"role": "user", "content": PROMPT_TEMPLATE.format(context=context, question=query)},
-        ]
+        messages: list[Message] = PROMPTS.get("twin").format(context=context, question=query)
+        return messages
 
     def call_llm_service(self, messages: list[Message]) -> str:
         answer = self._predictor.predict(
@@ -89,7 +93,7 @@ def main() -> None:
     logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports to standard output
     with openai.OpenAI() as client:
         twin = LLMTwin(client, ENDPOINT)
-        with trace.get_tracer("llm_twin").start_as_current_span("answer_question"):
+        with otel_llm.context(session_id="session-1", user_id="reader-7"), otel_llm.step("answer_question"):
             answer_question(twin, client, QUESTION)
 
 

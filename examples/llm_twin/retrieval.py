@@ -16,6 +16,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
+import otel_llm
+
 CHAT_MODEL = os.environ.get("TWIN_CHAT_MODEL", "gpt-4o-mini")
 EMBEDDING_MODEL = os.environ.get("TWIN_EMBEDDING_MODEL", "text-embedding-3-small")
 RETIRED_MODEL = os.environ.get("TWIN_RETIRED_MODEL", "gpt-4-retired")  # one the provider refuses
@@ -93,6 +95,7 @@ class VectorRetriever:
             embeddings=OpenAIEmbeddings(model=EMBEDDING_MODEL, check_embedding_ctx_length=False)
         )
 
+    @otel_llm.observe
     def retrieve_top_k(self, question: str, k: int, to_expand_to_n_queries: int) -> list[Document]:
         filters = self._self_query.generate_response(question)
         queries = self._expansion.generate_response(question, to_expand_to_n_queries)
@@ -103,6 +106,7 @@ class VectorRetriever:
         return self.rerank(question, wanted or list(hits.values()), k)
 
     @staticmethod
+    @otel_llm.observe(capture=True)
     def rerank(question: str, hits: list[Document], keep_top_k: int) -> list[Document]:
         """By words in common; stands for a cross-encoder."""
         words = set(question.lower().split())

@@ -247,6 +247,23 @@ def test_unknown_tokens_are_not_zero(view: View, tmp_path: Path) -> None:
     assert "token" not in row
 
 
+def test_whom_it_is_for_tags_and_the_prompt_of_a_step(view: View, tmp_path: Path) -> None:
+    """Session and user stand once, tags where they begin; a prompt also where it was made."""
+    path = tmp_path / "t.jsonl"
+    whom = {"session.id": text("s-1"), "user.id": text("u-7")}
+    rag = {"otel_llm.tags": {"arrayValue": {"values": [text("rag")]}}}
+    made = {"otel_llm.prompt.name": text("answer"), "otel_llm.prompt.version": text("2")}
+    path.write_text(
+        line(
+            span("generate", 1, attributes={**whom, **rag}),
+            span("format_prompt", 2, 1, attributes={**whom, **rag, **made}),
+        )
+    )
+    output = view(path)[1]
+    assert output.splitlines()[0].endswith("  session s-1  user u-7")
+    assert labels(output) == ["generate  #rag  [shop]", "└── format_prompt  prompt answer@2"]
+
+
 def test_selection(view: View, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(

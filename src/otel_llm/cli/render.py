@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -49,7 +50,7 @@ def _bar_width(width: int) -> int:
 def _heading(trace: Trace) -> Text:
     text = Text("trace ", style="bold")
     text.append(trace.trace_id)
-    facts = [_moment(trace.start), _duration(trace.end - trace.start), *_totals(trace.usage())]
+    facts = [_moment(trace.start), _duration(trace.end - trace.start), *_totals(trace.usage()), *_whom(trace)]
     text.append(_SEPARATOR + _SEPARATOR.join(facts), style="not bold dim")
     return text
 
@@ -60,6 +61,16 @@ def _totals(usage: Usage) -> list[str]:
     calls = "1 model call" if usage.calls == 1 else f"{usage.calls:,} model calls"
     tokens = _in_out(usage.input_tokens, usage.output_tokens)
     return [calls, f"{tokens} tokens"] if tokens else [calls]
+
+
+def _whom(trace: Trace) -> Iterable[str]:
+    """Whom the trace is of."""
+    for what in ("session", "user"):
+        ids = sorted(
+            {str(node.span.attributes[f"{what}.id"]) for node in trace.nodes() if f"{what}.id" in node.span.attributes}
+        )
+        if ids:
+            yield clean(f"{what} {', '.join(ids)}")
 
 
 def _tree(root: Node, trace: Trace, bar_width: int, content: bool) -> Tree:
@@ -98,7 +109,7 @@ def _label(node: Node, parent: Node | None) -> Text:
         text.append(_SEPARATOR + clean(str(requested)), style=plain)
     if answered and answered != requested:
         text.append(f"{_SEPARATOR}as {clean(str(answered))}", style=plain + " dim")
-    for fact, style in _facts(node):
+    for fact, style in _facts(node, parent):
         text.append(_SEPARATOR + fact, style=f"{plain} {style}")
     if span.is_error:
         text.append(_SEPARATOR + clean(str(attributes.get("error.type") or "error")), style="bold red")
@@ -115,11 +126,17 @@ def _name_style(span: Span, is_genai: bool) -> str:
     return "bold cyan" if is_genai else "" if not span.parent_id else "dim"
 
 
-def _facts(node: Node) -> Iterable[tuple[str, str]]:
+def _facts(node: Node, parent: Node | None) -> Iterable[tuple[str, str]]:
     attributes = node.span.attributes
-    if prompt := attributes.get("gen_ai.prompt.name"):
-        version = attributes.get("gen_ai.prompt.version")
+    above = _tags(parent) if parent is not None else []
+    if tags := [tag for tag in _tags(node) if tag not in above]:
+        yield clean(" ".join(f"#{tag}" for tag in tags)), "blue"
+    for prefix in ("gen_ai", "otel_llm"):  # the second on steps that are no operation of the conventions
+        prompt, version = (attributes.get(f"{prefix}.prompt.{what}") for what in ("name", "version"))
+        if not prompt:
+            continue
         yield clean(f"prompt {prompt}@{version}" if version else f"prompt {prompt}"), "blue"
+        break
     if tokens := _tokens(node):
         yield tokens, "green"
     if (first := number(attributes, "gen_ai.response.time_to_first_chunk")) is not None:
@@ -129,6 +146,11 @@ def _facts(node: Node) -> Iterable[tuple[str, str]]:
     reasons = attributes.get("gen_ai.response.finish_reasons")
     if isinstance(reasons, list) and reasons:
         yield clean(", ".join(map(str, reasons))), "dim"
+
+
+def _tags(node: Node) -> list[Any]:
+    tags = node.span.attributes.get("otel_llm.tags")
+    return tags if isinstance(tags, list) else []
 
 
 def _tokens(node: Node) -> str:

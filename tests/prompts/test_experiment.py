@@ -59,14 +59,19 @@ def test_more_weight_moves_keys_to_a_variant_only() -> None:
 def vectors() -> list[tuple[str, dict[str, float], str, str]]:
     """The test vectors of the documentation."""
     table = DOCUMENTED.read_text().partition("### Test vectors")[2].partition("\n#")[0]
-    rows = [[json.loads(cell) for cell in re.findall(r"`([^`]*)`", line)] for line in table.splitlines()]
-    return [(row[0], row[1], row[2], row[4]) for row in rows if row]
+    rows = [
+        [json.loads(cell) for cell in re.findall(r"`([^`]*)`", line)]
+        for line in table.splitlines()
+        if line.startswith('| `"')
+    ]
+    return [(row[0], row[1], row[2], row[4]) for row in rows]
 
 
 def test_the_documented_vectors() -> None:
     assert len(vectors()) >= 10
     for identity, weights, key, variant in vectors():
-        assert Experiment(identity, list(weights), weights).assign(key) == variant, (identity, key)
+        experiment = Experiment(identity, list(weights), weights if sum(weights.values()) == 100 else None)
+        assert experiment.assign(key) == variant, (identity, key)
 
 
 def test_another_process_assigns_the_same() -> None:

@@ -1,0 +1,12 @@
+"""An experiment that is not about a prompt: the context says which variant the calls below are of."""
+
+from openai import OpenAI
+
+import otel_llm
+from otel_llm import Experiment
+
+MODEL = Experiment("model", {"small": "gpt-4o-mini", "large": "gpt-4o"})
+
+with otel_llm.context(user_id="user-1", experiment=MODEL.assignment("user-1")):
+    response = OpenAI().responses.create(model=MODEL.assign("user-1"), input="What is RAG?")
+    print(response.model)

@@ -1,0 +1,19 @@
+"""The ids of trace and session on every log record, by the standard library's logging and by structlog."""
+
+import logging
+
+import structlog
+
+import otel_llm
+from otel_llm.logs import ContextFilter, add_ids
+
+handler = logging.StreamHandler()
+handler.setFormatter(logging.Formatter("%(levelname)s %(message)s trace=%(trace_id)s session=%(session_id)s"))
+handler.addFilter(ContextFilter())
+logging.basicConfig(handlers=[handler], level=logging.INFO)
+
+structlog.configure(processors=[add_ids, structlog.processors.JSONRenderer()])
+
+with otel_llm.context(session_id="s-1"), otel_llm.workflow("answer"):
+    logging.getLogger("application").info("retrieved 3 articles")
+    structlog.get_logger().info("retrieved", articles=3)

@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from otel_llm.cli import stack, view
+from otel_llm.cli import evaluation, stack, view
 from otel_llm.version import __version__
 
-_COMMANDS = (view, stack)
+_COMMANDS = (view, evaluation, stack)
 
 INTERRUPTED = 130
 

@@ -14,7 +14,7 @@ from rich.tree import Tree
 
 from otel_llm.cli.content import lines_of
 from otel_llm.cli.otlp import Span
-from otel_llm.cli.terminal import clean
+from otel_llm.cli.terminal import clean, emit
 from otel_llm.cli.traces import Node, Trace, Usage, number
 
 _NANO = 1_000_000_000
@@ -27,20 +27,9 @@ def show(traces: Iterable[Trace], console: Console, *, content: bool) -> None:
     for index, trace in enumerate(traces):
         if index:
             console.print()
-        _emit(console, _heading(trace))
+        emit(console, _heading(trace))
         for root in trace.roots:
-            _emit(console, _tree(root, trace, _bar_width(console.width), content))
-
-
-def _emit(console: Console, renderable: RenderableType) -> None:
-    if console.color_system is not None:
-        console.print(renderable)
-        return
-    with console.capture() as captured:
-        console.print(renderable)
-    for line in captured.get().splitlines():
-        console.file.write(line.rstrip() + "\n")
-    console.file.flush()
+            emit(console, _tree(root, trace, _bar_width(console.width), content))
 
 
 def _bar_width(width: int) -> int:

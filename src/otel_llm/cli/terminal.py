@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 PIPED_WIDTH = 120
 
@@ -60,6 +60,18 @@ def open_console(*, no_color: bool) -> Console:
         emoji=False,
         soft_wrap=False,
     )
+
+
+def emit(console: Console, renderable: RenderableType) -> None:
+    """Print; without colours also without the spaces that fill lines up."""
+    if console.color_system is not None:
+        console.print(renderable)
+        return
+    with console.capture() as captured:
+        console.print(renderable)
+    for line in captured.get().splitlines():
+        console.file.write(line.rstrip() + "\n")
+    console.file.flush()
 
 
 def _columns() -> int:

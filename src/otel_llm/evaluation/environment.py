@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import config
+from .dataset import DEFAULT_DATASET
 from .rate import Algorithm, bound
 from .rules import Rules, positive
 from .sampler import EvaluationSampler
-from .sinks import DEFAULT_DATASET
 
 
 def wanted(environ: Mapping[str, str] | None = None) -> EvaluationSampler | None:

@@ -1,7 +1,6 @@
 """The item that is evaluated, made of the spans of a trace below one local root.
 
-``item.schema.json`` says what is in it. What is not known is left out, never invented. :data:`SCHEMA` changes when
-what an item means does.
+``item.schema.json`` says what is in it. What is not known is left out, never invented.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from .. import semconv as s
 from . import words
 from .assembly import SpanRecord, Trace
+from .dataset import SCHEMA, Item
 from .rules import Seen
-
-SCHEMA = "otel-llm.evaluation-item/1"
 
 _USAGE = "gen_ai.usage."
 _MODEL_OPERATIONS = s.INFERENCE_OPERATIONS | {s.EMBEDDINGS}
@@ -49,8 +47,6 @@ _OF_TRACE = {
     "variant": s.LLM_EXPERIMENT_VARIANT,
 }
 _OF_SERVICE = {"service": "service.name", "environment": "deployment.environment.name"}
-
-Item = dict[str, Any]
 
 
 def json_schema() -> dict[str, Any]:

@@ -12,24 +12,10 @@ from time import time
 from typing import Any, Protocol, runtime_checkable
 
 from ..messages import dumps
-from .item import Item
+from .dataset import APPLICATION_ID, DEFAULT_DATASET, TABLE, VERSION, Item, check, is_json_lines, rotated
 
 _logger = logging.getLogger("otel_llm")
 
-DEFAULT_DATASET = "otel-llm-evaluation.db"
-#: "otlm", in the header of our databases.
-APPLICATION_ID = 0x6F746C6D
-VERSION = 1
-_TABLE = """\
-create table if not exists items (
-    id text primary key,
-    stored_at real not null,
-    started_at text not null,
-    service text,
-    name text not null,
-    sampled_by text not null,
-    item text not null
-)"""
 _BUSY_SECONDS = 2.0
 _DEFAULT_ROTATE_BYTES = 64 * 2**20
 #: Seconds before each further try to store an item.
@@ -124,19 +110,13 @@ class SQLiteSink:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    (owner,) = database.execute("pragma application_id").fetchone()
-    (version,) = database.execute("pragma user_version").fetchone()
-    is_empty = not database.execute("select count(*) from sqlite_schema").fetchone()[0]
-    if owner != APPLICATION_ID and not is_empty:
-        raise sqlite3.DatabaseError("it is another application's database")
-    if version > VERSION:
-        raise sqlite3.DatabaseError(f"it is of version {version}, which only a newer otel-llm knows")
+    is_ours = check(database)
     database.execute("pragma journal_mode=wal")
     database.execute("pragma synchronous=normal")
     with database:
-        database.execute(_TABLE)
-        database.execute("create index if not exists items_stored_at on items (stored_at)")
-        if owner != APPLICATION_ID:
+        database.execute(TABLE)
+        database.execute("create index if not exists items_started_at on items (started_at)")
+        if not is_ours:
             database.execute(f"pragma application_id={APPLICATION_ID}")
             database.execute(f"pragma user_version={VERSION}")
 
@@ -217,17 +197,6 @@ def _append(path: Path, line: bytes) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def rotated(path: Path) -> list[Path]:
-    """The numbered files of ``path``, the oldest first."""
-    found = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdecimal()]
-    return sorted(found, key=lambda one: int(one.suffix[1:]))
-
-
-def is_json_lines(path: str | os.PathLike[str]) -> bool:
-    """Whether a dataset at ``path`` is one of JSON lines; all others are SQLite."""
-    return os.fspath(path).endswith(".jsonl")
 
 
 def open_sink(sink: object) -> Sink:

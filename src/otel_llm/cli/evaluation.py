@@ -1,0 +1,188 @@
+"""`otel-llm eval`: the items that an EvaluationSampler stored."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_llm.cli.terminal import fail, open_console, tell
+from otel_llm.config import EVAL_DATASET
+from otel_llm.evaluation.dataset import DEFAULT_DATASET, DatasetError, Reading, Selection, read
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_AGO = re.compile(r"(\d+)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LISTED = 50
+_EPILOG = f"""\
+A dataset is a SQLite file, or one of JSON lines with what was rotated beside it. Exit code: 0 done, 1 no such item,
+2 the dataset can't be used. The default dataset is {EVAL_DATASET}, or else {DEFAULT_DATASET}.
+"""
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "eval",
+        help="list, show and export the items sampled for evaluation",
+        description="The items that were sampled for evaluation.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    listing = _command(commands, "ls", "list items, the newest last", _list)
+    _add_filters(listing)
+    listing.add_argument("--limit", type=_positive, metavar="N", default=_LISTED, help=f"at most N ({_LISTED})")
+    _add_color(listing)
+
+    showing = _command(commands, "show", "show one item", _show)
+    showing.add_argument("id", metavar="ID", help="the item's id, or how it begins")
+    showing.add_argument("--json", action="store_true", help="as JSON")
+    _add_color(showing)
+
+    exporting = _command(commands, "export", "write items as JSON lines", _export)
+    exporting.add_argument("--jsonl", metavar="FILE", required=True, help="where to; - is standard output")
+    exporting.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    _add_filters(exporting)
+    exporting.add_argument("--limit", type=_positive, metavar="N", help="only the newest N")
+
+
+def _command(
+    commands: _SubParsersAction[argparse.ArgumentParser], name: str, purpose: str, run: Run
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+    default = os.environ.get(EVAL_DATASET) or DEFAULT_DATASET
+    parser.add_argument("--dataset", type=Path, metavar="PATH", default=Path(default), help=f"({default})")
+    parser.set_defaults(run=lambda arguments: _guarded(run, arguments))
+    return parser
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", type=_since, metavar="WHEN", help="begun at that time, or so long ago: 30m, 2h, 7d")
+    parser.add_argument("--reason", metavar="NAME", help="sampled by `rate`, or by the rule of that name")
+
+
+def _add_color(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _since(text: str) -> str:
+    """As items have it: ISO 8601 in UTC, which can be compared as text."""
+    if ago := _AGO.fullmatch(text):
+        moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    else:
+        try:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is neither a time such as 2026-11-21T14:00 nor like 2h"
+            ) from None
+    return moment.isoformat(timespec="microseconds")
+
+
+def _guarded(run: Run, arguments: argparse.Namespace) -> int:
+    try:
+        return run(arguments)
+    except DatasetError as error:
+        return fail(str(error))
+
+
+def _selection(arguments: argparse.Namespace) -> Selection:
+    return Selection(since=arguments.since or "", reason=arguments.reason, limit=arguments.limit)
+
+
+def _needs_rich() -> int | None:
+    if importlib.util.find_spec("rich") is None:
+        return fail('`eval` needs the rich package: pip install "otel-llm[cli]"')
+    return None
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    if (code := _needs_rich()) is not None:
+        return code
+    from otel_llm.cli.items import listed
+
+    reading = read(arguments.dataset, _selection(arguments))
+    items = list(reading.items)
+    _report(reading)
+    if not items:
+        tell("no items" + (" of that kind" if arguments.since or arguments.reason else ""))
+        return 1
+    listed(items, open_console(no_color=arguments.no_color))
+    if len(items) == arguments.limit:
+        tell(f"the newest {arguments.limit}; there may be more (--limit)")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    reading = read(arguments.dataset, Selection(id=arguments.id.lower(), limit=2))
+    found = {item["id"]: item for item in reading.items}
+    if not found:
+        tell(f"no item whose id begins with {arguments.id}")
+        return 1
+    if len(found) > 1:
+        tell(f"several items' ids begin with {arguments.id}, such as {' and '.join(found)}")
+        return 1
+    (item,) = found.values()
+    if arguments.json:
+        print(json.dumps(item, ensure_ascii=False, indent=2))
+        return 0
+    if (code := _needs_rich()) is not None:
+        return code
+    from otel_llm.cli.items import shown
+
+    shown(item, open_console(no_color=arguments.no_color))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    reading = read(arguments.dataset, _selection(arguments))
+    if arguments.jsonl == "-":
+        for item in reading.items:
+            sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
+        _report(reading)
+        return 0
+    target = Path(arguments.jsonl)
+    if target.exists() and not arguments.force:
+        return fail(f"{target} exists; --force replaces it")
+    part = target.with_name(f"{target.name}.part")
+    count = 0
+    try:
+        # As private as the dataset.
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as lines:
+            for item in reading.items:
+                lines.write(json.dumps(item, ensure_ascii=False) + "\n")
+                count += 1
+        part.replace(target)
+    except OSError as error:
+        return fail(f"{target} can't be written: {error.strerror}")
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    _report(reading)
+    tell(f"{count} item(s) written to {target}")
+    return 0
+
+
+def _report(reading: Reading) -> None:
+    if reading.unreadable:
+        tell(f"{reading.unreadable} line(s) are no items that this version of otel-llm knows")

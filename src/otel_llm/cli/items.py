@@ -1,0 +1,123 @@
+"""Items drawn with rich. What is in an item is data: it is escaped, never read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from otel_llm.cli.terminal import clean, emit
+
+_ID_LENGTH = 12
+_WORDS_LENGTH = 200
+#: What is shown of an item, in this order, beside its words and its calls.
+_FACTS = (
+    *("id", "name", "service", "environment", "started_at", "duration", "sampled_by", "rate", "error_type"),
+    *("session_id", "user_id", "conversation_id", "experiment", "variant", "tags", "metadata", "usage"),
+    *("answered_by", "spans", "spans_left_out", "content_captured", "truncated"),
+)
+_CALL = ("operation", "model", "response_model", "duration", "time_to_first_chunk", "finish_reasons", "usage")
+
+
+def listed(items: Iterable[dict[str, Any]], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
+    for heading in ("id", "started"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("service", "name", "sampled by"):
+        table.add_column(heading, overflow="ellipsis", no_wrap=True, max_width=24)
+    for heading in ("s", "tokens"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("query", overflow="ellipsis", no_wrap=True, ratio=1)
+    for item in items:
+        style = "red" if item.get("error_type") else ""
+        row = (
+            str(item.get("id"))[:_ID_LENGTH],
+            _moment(item.get("started_at")),
+            item.get("service"),
+            item.get("name"),
+            _said(item.get("sampled_by")),
+            _seconds(item.get("duration")),
+            _tokens(item.get("usage")),
+            _query(item),
+        )
+        table.add_row(*(Text(clean(_said(cell)), style=style) for cell in row))
+    emit(console, table)
+
+
+def shown(item: dict[str, Any], console: Console) -> None:
+    facts = _grid()
+    for name in _FACTS:
+        if name in item:
+            facts.add_row(Text(name, style="bold"), _text(_said(item[name])))
+    emit(console, facts)
+    for number, call in enumerate(item.get("calls") or (), 1):
+        said = "  ".join(_said(call[name]) for name in _CALL if name in call)
+        emit(console, Text(clean(f"call {number}  {said}"), style="cyan"))
+    for heading, words in _words(item):
+        console.print()
+        emit(console, Text(clean(heading), style="bold green"))
+        emit(console, _text(words))
+
+
+def _words(item: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    if "query" in item:
+        yield "query", str(item["query"])
+    for number, document in enumerate(item.get("context") or (), 1):
+        about = "  ".join(_said(document[name]) for name in ("id", "score") if name in document)
+        yield f"context {number}  {about}", str(document.get("content"))
+    prompt = item.get("prompt") or {}
+    if prompt:
+        named = "  ".join(str(prompt[name]) for name in ("name", "version", "hash") if name in prompt)
+        yield f"prompt  {named}", str(prompt.get("template") or "(text not captured)")
+        for name, value in (prompt.get("variables") or {}).items():
+            yield f"variable {name}", str(value)
+    if "answer" in item:
+        yield "answer", str(item["answer"])
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _text(words: str) -> Text:
+    return Text(clean(words, lines=True), overflow="fold")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name}={_said(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value))
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return "" if value is None else str(value)
+
+
+def _query(item: dict[str, Any]) -> str:
+    if "query" in item:
+        return " ".join(str(item["query"])[:_WORDS_LENGTH].split())
+    return "" if item.get("content_captured") else "(content not captured)"
+
+
+def _tokens(usage: Any) -> str:
+    if not isinstance(usage, dict):
+        return ""
+    return "→".join(str(usage.get(name, "?")) for name in ("input_tokens", "output_tokens"))
+
+
+def _seconds(duration: Any) -> str:
+    return f"{duration:.2f}" if isinstance(duration, int | float) else ""
+
+
+def _moment(started_at: Any) -> str:
+    try:
+        return datetime.fromisoformat(str(started_at)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return "unknown time"

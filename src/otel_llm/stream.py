@@ -105,9 +105,12 @@ class Observer:
             outcome = None  # the answer was whole, only the stream's end was not read
         self._call.finish(response, outcome)
 
-    @guard.never_raise
-    def _response(self) -> Response:
-        return self._accumulator.response()
+    def _response(self) -> Response | None:
+        try:
+            return self._accumulator.response()
+        except Exception as error:
+            guard.report("Observer._response", error)
+            return None
 
 
 class BytesObserver(Observer):

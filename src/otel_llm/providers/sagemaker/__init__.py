@@ -81,12 +81,13 @@ class SageMakerInstrumentor(Instrumentor):
     @guard.never_raise
     def _begin_local(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
         arguments = {**dict(zip(("Body", "EndpointName", "ContentType"), args, strict=False)), **kwargs}
-        if not self._wanted():
+        current = get_current()
+        if not self._wanted(current):
             return None
-        return self._begin_invocation(Server(PROVIDER, "localhost", client.serving_port), arguments, False)
+        return self._begin_invocation(Server(PROVIDER, "localhost", client.serving_port), arguments, False, current)
 
     def _call(self, client: Any, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        begun = self._begin(client, *args, **kwargs)
+        begun = self._begin(client, args, kwargs)
         if begun is None:
             return wrapped(*args, **kwargs)
         call, complete = begun
@@ -94,34 +95,35 @@ class SageMakerInstrumentor(Instrumentor):
         return run(call, complete, wrapped, args, kwargs, _quiet(call))
 
     async def _call_async(self, client: Any, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        begun = self._begin(client, *args, **kwargs)
+        begun = self._begin(client, args, kwargs)
         if begun is None:
             return await wrapped(*args, **kwargs)
         call, complete = begun
 
         return await run_async(call, complete, wrapped, args, kwargs, _quiet(call))
 
-    def _wanted(self) -> bool:
-        if not (self.telemetry.enabled() and self.active):
-            return False
-        return not get_current() or is_instrumentation_enabled()
+    def _wanted(self, context: Context) -> bool:
+        return self.telemetry.enabled() and self.active and (not context or is_instrumentation_enabled())
 
-    @guard.never_raise
-    def _begin(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
-        if not self._wanted() or len(args) != 2:
-            return None
-        operation, arguments = args
-        meta = client.meta
-        if meta.service_model.service_name != "sagemaker-runtime" or not isinstance(arguments, dict):
-            return None
-        if operation in (_INVOKE, _STREAM):
-            return self._begin_invocation(server_of(meta.endpoint_url), arguments, operation == _STREAM)
-        if operation == _ASYNC:
-            return self._begin_async(server_of(meta.endpoint_url), arguments)
+    def _begin(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Call, Complete] | None:
+        try:
+            current = get_current()
+            if kwargs or len(args) != 2 or not self._wanted(current):
+                return None
+            operation, arguments = args
+            meta = client.meta
+            if meta.service_model.service_name != "sagemaker-runtime" or not isinstance(arguments, dict):
+                return None
+            if operation in (_INVOKE, _STREAM):
+                return self._begin_invocation(server_of(meta.endpoint_url), arguments, operation == _STREAM, current)
+            if operation == _ASYNC:
+                return self._begin_async(server_of(meta.endpoint_url), arguments)
+        except Exception as error:
+            guard.report("sagemaker: reading the request", error)
         return None
 
     def _begin_invocation(
-        self, server: Server, arguments: dict[str, Any], stream: bool
+        self, server: Server, arguments: dict[str, Any], stream: bool, context: Context
     ) -> tuple[Call, Complete] | None:
         telemetry = self.telemetry
         asked = read_request(server, arguments, stream, telemetry.captures_content, telemetry.settings.capture_media)
@@ -130,7 +132,7 @@ class SageMakerInstrumentor(Instrumentor):
         made, request = asked
         if not made.settled and self._misses.get(_place(made), 0) >= _ENOUGH_MISSES:
             return None
-        return layers.start(telemetry, request), partial(self._complete, made)
+        return layers.start(telemetry, request, context), partial(self._complete, made)
 
     def _complete(self, made: Invocation, call: Call, result: Any) -> None:
         try:
@@ -153,7 +155,7 @@ class SageMakerInstrumentor(Instrumentor):
         body = result["Body"]
         made.told = told_beside(result)
         answer = Answer(call, made, length_of(result), partial(self._not_ours, made))
-        observer = BodyObserver(call, answer)
+        observer = BodyObserver(call, answer, timed=False)
         if aio.is_body(body):
             aio.watch_body(body, observer, answer)
             return

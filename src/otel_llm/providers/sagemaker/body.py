@@ -115,7 +115,8 @@ def watch_body(
         observer.drained()
     elif hasattr(raw, "__dict__") and (names := _hookable(raw.__class__)):
         hooks = _Hooks(body, raw, observer, answer, translate, names)
-        raw.__dict__.update({name: getattr(hooks, name) for name in names})
+        for name in names:
+            raw.__dict__[name] = getattr(hooks, name)
     else:  # somebody's own stub
         observer.drained()
 
@@ -222,10 +223,9 @@ class BodyObserver(Observer):
 
     __slots__ = ()
 
-    def __init__(self, call: Call, answer: Answer) -> None:
-        super().__init__(call, answer, timed=False)
-
-    @guard.never_raise
     def chunk(self, chunk: Any) -> None:
-        if isinstance(chunk, bytes) and not self._call.ended:
-            self._accumulator.add(chunk)
+        try:
+            if isinstance(chunk, bytes) and not self._call.ended:
+                self._accumulator.add(chunk)
+        except Exception as error:
+            guard.report("BodyObserver.chunk", error)

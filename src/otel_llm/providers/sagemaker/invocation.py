@@ -67,7 +67,10 @@ class Invocation(Exchange):
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
         # Without super(): a dataclass with slots is not the class its methods were compiled in.
-        return {**Exchange.attributes(self, operation), **(self.target or {})}
+        attributes = Exchange.attributes(self, operation)
+        if self.target:
+            attributes.update(self.target)
+        return attributes
 
 
 def narrowest(target: dict[str, str]) -> str | None:

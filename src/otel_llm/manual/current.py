@@ -23,17 +23,27 @@ def update_current(
     input: Any = content.NOTHING,  # noqa: A002
     output: Any = content.NOTHING,
     attributes: Mapping[str, AttributeValue] | None = None,
+    response: Mapping[str, Any] | None = None,
     root: bool = False,
 ) -> None:
     """Tell more of the nearest manual span that is under way here; with ``root`` of the outermost one.
 
-    See :meth:`Operation.update` for what. Where there is none, nothing happens. For what shall hold for all spans
+    ``input``, ``output`` and the prompt's variables are content; ``response`` is what the ``response`` of a chat,
+    a completion or embeddings takes. Where there is none, nothing happens. For what shall hold for all spans
     below, there is :class:`otel_llm.context`.
 
     :raises TypeError: for values of other types.
     """
     found = scope.nearest(outermost=root) or operation.NOWHERE
-    found.update(tags=tags, metadata=metadata, prompt=prompt, input=input, output=output, attributes=attributes)
+    found.update(
+        tags=tags,
+        metadata=metadata,
+        prompt=prompt,
+        input=input,
+        output=output,
+        attributes=attributes,
+        response=response,
+    )
 
 
 class Ids(TypedDict, total=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Self
@@ -56,6 +57,13 @@ class _ModelCall(Operation):
 
     def _answer(self, call: Call) -> Response | None:
         return self._response
+
+    def _respond(self, response: Mapping[str, Any]) -> None:
+        self.response(**response)
+
+    @abstractmethod
+    def response(self, **told: Any) -> Self:
+        """Tell what was answered."""
 
     def usage(
         self,

@@ -200,17 +200,22 @@ class Operation:
         input: Any = content.NOTHING,  # noqa: A002
         output: Any = content.NOTHING,
         attributes: Mapping[str, AttributeValue] | None = None,
+        response: Mapping[str, Any] | None = None,
     ) -> Self:
         """Tell more of this span: tags and metadata are added to those it has, ``attributes`` are set.
 
         ``input`` and ``output`` are content: recorded only if content is captured. So are the variables of ``prompt``.
+        ``response`` is what the method ``response`` of a model's call takes.
 
-        :raises TypeError: for values of other types; see :class:`otel_llm.context`.
+        :raises TypeError: for values of other types (see :class:`otel_llm.context`), and for the response of a span
+            that is no model's call.
         """
         more = ambient.tag_list(tags)
         entries = ambient.metadata_of(metadata)
         ambient.describing("prompt", prompt)
         given = plain_attributes(attributes)
+        if response is not None:
+            self._respond(response)
         call = self._call
         if call is not None and not call.ended:
             if more or entries:
@@ -225,6 +230,10 @@ class Operation:
             if output is not content.NOTHING:
                 self._tell(call, self.OUTPUT, lambda: output)
         return self
+
+    def _respond(self, response: Mapping[str, Any]) -> None:
+        if self._call is not None:
+            raise TypeError(f"{type(self).__name__} has no response: only calls of models have")
 
     @guard.never_raise
     def _set(self, call: Call, attributes: Mapping[str, AttributeValue]) -> None:

@@ -1,0 +1,156 @@
+"""Every metric that rules and dashboards name is one that the library or the Collector emits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import Status, StatusCode
+
+from e2e.programs import CONFIGURATION, Collector, Program, free_address, get, until
+from otel_llm import semconv
+from otel_llm.config import MetricGeneration
+from otel_llm.metrics import Instruments
+
+#: Words of PromQL that look like names of metrics.
+PROMQL = {
+    *("sum", "rate", "increase", "by", "le", "and", "or", "histogram_quantile", "avg_over_time", "offset", "vector"),
+    *("label_values", "unless", "on", "ignoring", "group_left"),
+}
+#: Prometheus makes it itself, for every target.
+OF_PROMETHEUS = {"up"}
+#: Counted at the first failure only; this is where the Collector counts what a backend refused for good.
+ON_FAILURE = {"otelcol_exporter_send_failed_spans"}
+
+NO_RETRY = "exporters: {otlp_grpc/jaeger: {retry_on_failure: {enabled: false}}}\n"
+
+
+def expressions() -> Iterator[str]:
+    rules = yaml.safe_load((CONFIGURATION / "prometheus" / "rules.yaml").read_text())
+    for group in rules["groups"]:
+        yield from (rule["expr"] for rule in group["rules"])
+    for dashboard in dashboards():
+        for panel in dashboard["panels"]:
+            yield from (target["expr"] for target in panel.get("targets", ()))
+        yield from (v["query"]["query"] for v in dashboard["templating"]["list"] if v["type"] == "query")
+
+
+def dashboards() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((CONFIGURATION / "grafana" / "dashboards").glob("*.json"))]
+
+
+def recorded() -> set[str]:
+    rules = yaml.safe_load((CONFIGURATION / "prometheus" / "rules.yaml").read_text())
+    return {rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule}
+
+
+def metrics_of(expression: str) -> set[str]:
+    """The names of metrics in PromQL: identifiers outside of strings, of label lists, of matchers and durations."""
+    bare = re.sub(r'"[^"]*"|\{\{.*?\}\}', "", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\bby \([^)]*\)|offset \w+|label_values\(([^,]+),[^)]*\)", r" \1 ", bare)
+    return {
+        word for word in re.findall(r"[a-zA-Z_][\w:]*", bare) if word not in PROMQL and not re.fullmatch(r"\d+\w", word)
+    }
+
+
+@pytest.fixture
+def emitted(tmp_path: Path, run: Callable[[Program], Program]) -> set[str]:
+    """What two Collectors (of a host, and sampling) show after traffic that uses every instrument of the library."""
+    override = tmp_path / "override.yaml"
+    override.write_text(NO_RETRY)
+    pieces = ["common", "ingest", "sampling", "evaluation", "jaeger"]
+    paths = [CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in pieces]
+    settings = {"COLLECTOR_METRICS_INTERVAL": "1s", "COLLECTOR_DECISION_WAIT": "1s", "JAEGER_OTLP": free_address()}
+    collector = Collector([*paths, override], tmp_path, settings)
+    run(collector)
+
+    resource = Resource.create({"service.name": "shop"})
+    traces = TracerProvider(resource=resource)
+    traces.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"http://{collector.otlp_http}/v1/traces")))
+    with traces.get_tracer("test").start_as_current_span("chat m") as span:
+        span.set_attributes(
+            {
+                semconv.OPERATION_NAME: semconv.CHAT,
+                semconv.REQUEST_MODEL: "m",
+                semconv.USAGE_INPUT_TOKENS: 3,
+                semconv.USAGE_OUTPUT_TOKENS: 2,
+            }
+        )
+        span.set_status(Status(StatusCode.ERROR))
+    traces.shutdown()
+
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"http://{collector.otlp_http}/v1/metrics"))
+    metrics = MeterProvider([reader], resource=resource)
+    use_every_instrument(metrics)
+    metrics.shutdown()
+
+    def names() -> set[str]:
+        pages = get(collector.metrics, "/metrics") + get(collector.internal_metrics, "/metrics")
+        return set(re.findall(r"^([a-zA-Z_]\w*)[{ ]", pages.decode(), re.MULTILINE))
+
+    def complete() -> set[str]:
+        found = names()
+        wanted = {"traces_span_metrics_calls_total", "otel_llm_span_output_tokens_total", *ON_FAILURE}
+        return found if wanted <= found and "gen_ai_client_operation_duration_seconds_count" in found else set()
+
+    return until(complete, 60, "spans, metrics and the Collector's own counters are on its pages")
+
+
+def use_every_instrument(provider: MeterProvider) -> None:
+    from opentelemetry.context import Context
+
+    instruments = Instruments(provider.get_meter("test"), MetricGeneration.BOTH)
+    attributes: dict[str, str | int] = {semconv.OPERATION_NAME: semconv.CHAT, semconv.REQUEST_MODEL: "m"}
+    context = Context()
+    for inference in (True, False):
+        instruments.duration(1.0, inference, attributes, context)
+    for operation in (semconv.INVOKE_AGENT, semconv.INVOKE_WORKFLOW, semconv.EXECUTE_TOOL):
+        instruments.in_process(operation, 1.0, attributes, context)
+    instruments.agent_calls(1, 1, attributes, context)
+    instruments.first_chunk(0.1, attributes, context)
+    instruments.chunk(0.1, attributes, context)
+    instruments.stream_speed(0.1, 10.0, attributes, context)
+    instruments.usage({semconv.USAGE_INPUT_TOKENS: 3, semconv.USAGE_OUTPUT_TOKENS: 2}, True, attributes, context)
+
+
+def test_the_names_are_found_in_expressions() -> None:
+    expression = (
+        'histogram_quantile(0.9, sum by (le, job) (rate(a_bucket{x="y_z"}[5m]))) > 2 and llm:b:rate5m offset 15m'
+    )
+    assert metrics_of(expression) == {"a_bucket", "llm:b:rate5m"}
+    assert metrics_of("label_values(a_count, job)") == {"a_count"}
+
+
+def test_every_metric_of_rules_and_dashboards_is_emitted(emitted: set[str]) -> None:
+    named = {name for expression in expressions() for name in metrics_of(expression)}
+    assert len(named) > 20
+    assert named - emitted - recorded() - OF_PROMETHEUS == set()
+
+
+def test_dashboards_are_sound() -> None:
+    """Unique panels, only variables that are declared, no data source by its id, a unit and a word on every panel."""
+    for dashboard in dashboards():
+        declared = {variable["name"] for variable in dashboard["templating"]["list"]} | {"__rate_interval"}
+        text = json.dumps(dashboard["panels"])
+        assert set(re.findall(r"\$\{?(\w+)", text)) <= declared
+        panels = dashboard["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
+        for panel in panels:
+            if panel["type"] == "row":
+                continue
+            assert panel["datasource"]["uid"] == "${DS_PROMETHEUS}"
+            assert panel["description"]
+            assert panel["fieldConfig"]["defaults"]["unit"]
+            assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24

@@ -1,4 +1,4 @@
-"""A fleet for real: two agents, Kafka, two gateways; each trace judged whole in one of them, also when one is killed."""
+"""A fleet for real: two agents, Kafka, two gateways; each trace judged whole in one, also when one is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every configuration under collector/ is what its program takes; what is not loadable here says which part is missing."""
+"""Every configuration under collector/ is what its program takes, or says which component is missing."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_compose_mounts_what_is_there_with_least_privileges(path: Path) -> None:
     known = load(COMPOSE[0])["services"]
     for name, service in services.items():
         for volume in service.get("volumes", ()):
-            source, target, *mode = volume.split(":")
+            source, _, *mode = volume.split(":")
             if source.startswith("."):
                 assert (path.parent / source).exists(), volume
                 assert mode == ["ro"], f"{name} may write to {volume}"

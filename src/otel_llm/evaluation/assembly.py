@@ -121,7 +121,7 @@ class Trace:
 
     def below(self, root: SpanRecord) -> list[SpanRecord]:
         """The spans of ``root``, which comes first."""
-        others = [record for record in list(self.spans) if record is not root]
+        others = list(self.spans)
         if self.roots == 1:
             return [root, *others]
         children: dict[int | None, list[SpanRecord]] = {}
@@ -156,19 +156,20 @@ class Traces:
         trace.roots += 1
         return trace
 
-    def add(self, trace: Trace, span: SpanRecord, size: int) -> None:
-        """Add a span that ended, of ``size`` bytes."""
+    def add(self, trace: Trace, span: SpanRecord, size: int, root: bool) -> None:
+        """Add a span that ended, of ``size`` bytes. A local root only takes up room: whoever makes the item has it."""
         limits = self._limits
         if trace.lost or trace.users == 0:
             return
-        if len(trace.spans) >= limits.spans or trace.bytes + size > limits.trace_bytes:
+        if not root and (len(trace.spans) >= limits.spans or trace.bytes + size > limits.trace_bytes):
             trace.left_out += 1
             return
         if self.bytes + size > limits.bytes:
             self._forget(trace)
             trace.lost = True
             return
-        trace.spans.append(span)
+        if not root:
+            trace.spans.append(span)
         trace.bytes += size
         self.bytes += size
 

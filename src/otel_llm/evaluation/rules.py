@@ -269,8 +269,8 @@ class Bucket:
 
     def take(self, now: float) -> bool:
         """Whether there is a token at ``now`` of ``monotonic``; if so, it is taken."""
-        self._tokens = min(max(self.per_minute, 1.0), self._tokens + (now - self._filled) * self.per_minute / 60)
-        self._filled = now
+        self._tokens = min(max(self.per_minute, 1.0), self._tokens + max(now - self._filled, 0) * self.per_minute / 60)
+        self._filled = max(now, self._filled)
         if self._tokens < 1:
             return False
         self._tokens -= 1

@@ -206,7 +206,7 @@ class EvaluationSampler(SpanProcessor):
         record = SpanRecord.of(span, span.context.span_id)
         size = record.size()
         with self._lock:
-            self._traces.add(trace, record, size)
+            self._traces.add(trace, record, size, root)
             if not root:
                 return None
             if not trace.users:

@@ -81,16 +81,14 @@ def answer_of(call: SpanRecord) -> str | None:
 def _recorded(span: SpanRecord, step: str, given: str, names: Sequence[str]) -> str | None:
     """What a step of the application's recorded as its input or output: the text, or of several values the one that
     is named so."""
-    value = decoded(span.attributes.get(step))
-    if isinstance(value, dict):
-        named = next((value[name] for name in names if name in value), None)
-        if named is None and len(value) == 1:
-            named = next(iter(value.values()))
-        value = named
-    if value is not None:
-        return _as_text(value)
-    role = "user" if given == s.INPUT_MESSAGES else None
-    return _last(messages(span, given), role)
+    text = span.attributes.get(step) or _last(messages(span, given), "user" if given == s.INPUT_MESSAGES else None)
+    values = decoded(text)
+    if not isinstance(values, dict):
+        return text
+    value = next((values[name] for name in names if name in values), None)
+    if value is None and len(values) == 1:
+        value = next(iter(values.values()))
+    return None if value is None else _as_text(value)
 
 
 def _variable(span: SpanRecord | None, names: Sequence[str]) -> str | None:
@@ -129,8 +127,8 @@ def context(
     if found:
         return list(found.values())
     for span in around:
-        value = decoded(span.attributes.get(s.LLM_STEP_OUTPUT))
-        named = next((value[name] for name in _CONTEXT if name in value), None) if isinstance(value, dict) else None
+        values = decoded(span.attributes.get(s.LLM_STEP_OUTPUT) or _last(messages(span, s.OUTPUT_MESSAGES)))
+        named = next((values[name] for name in _CONTEXT if name in values), None) if isinstance(values, dict) else None
         if named:
             return [{"content": _as_text(one)} for one in (named if isinstance(named, list) else [named])]
     given = _variable(answering, _CONTEXT)

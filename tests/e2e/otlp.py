@@ -56,7 +56,6 @@ def attributes(owner: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(value: dict[str, Any]) -> Any:
-    """A list as the JSON text that Jaeger's storage on disk makes of it."""
     ((kind, content),) = value.items()
     match kind:
         case "intValue":
@@ -64,5 +63,14 @@ def _value(value: dict[str, Any]) -> Any:
         case "doubleValue":
             return float(content)
         case "arrayValue":
-            return json.dumps([_value(item) for item in content.get("values", [])], separators=(",", ":"))
+            return [_value(item) for item in content.get("values", [])]
     return content
+
+
+def as_stored(found: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+    """`found` with the lists that it holds as JSON text, as Jaeger's storage on disk does, where `sent` has lists."""
+    restored = {
+        key: json.loads(value) if isinstance(sent["attributes"].get(key), list) and isinstance(value, str) else value
+        for key, value in found["attributes"].items()
+    }
+    return found | {"attributes": restored}

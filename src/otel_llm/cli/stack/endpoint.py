@@ -45,17 +45,19 @@ def _http_problem(endpoint: str, parts: SplitResult, port: int) -> str:
     with contextlib.closing(kind(str(parts.hostname), port, timeout=_SECONDS)) as connection:
         connection.request("POST", path, body=b"", headers={"Content-Type": "application/x-protobuf"})
         try:
-            status = connection.getresponse().status
+            answer = connection.getresponse()
         except (http.client.HTTPException, ConnectionResetError):
             return (
                 f"{ENDPOINT}={endpoint} does not speak HTTP as {PROTOCOL} says. If it is a port for gRPC (4317), take"
                 f" the one for HTTP (4318), or set {PROTOCOL}=grpc"
             )
-    if status < 300 or status in (401, 403, 429, 503):  # there, though it may not want us now
+    is_page = answer.headers.get_content_type() == "text/html"  # of a web server that has one for every path
+    if (answer.status < 300 and not is_page) or answer.status in (401, 403, 429, 503):
         return ""
     if parts.path.rstrip("/").endswith("/v1/traces"):
         return f"{ENDPOINT}={endpoint}: leave /v1/traces out, it is added"
-    return f"{ENDPOINT}={endpoint} answers {status} to {path}: that is no OTLP receiver; a Collector's is at port 4318"
+    what = "a web page" if is_page else str(answer.status)
+    return f"{ENDPOINT}={endpoint} answers {what} to {path}: that is no OTLP receiver; a Collector's is at port 4318"
 
 
 def _grpc_problem(endpoint: str, parts: SplitResult, port: int) -> str:

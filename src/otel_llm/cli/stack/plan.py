@@ -175,7 +175,7 @@ def _host_and_port(name: str, address: str) -> dict[str, str]:
 def _prometheus_file(data: Path, folder: Path, targets: Mapping[str, str]) -> Path:
     """The scrape configuration for these ports; Prometheus reads no environment. JSON, which is YAML too."""
     jobs = [
-        {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [target]}]}
+        {"job_name": job, "honor_labels": job == "applications", "static_configs": [{"targets": [target]}]}
         for job, target in targets.items()
     ]
     rules = [str(folder / "prometheus" / "rules.yaml")]

@@ -61,7 +61,7 @@ test: $(DEV_READY)
 	$(BIN)/python -m pytest -q --ignore=tests/e2e $(PYTEST_ARGS)
 
 # Required: a program that is missing fails the tests, not skips them.
-e2e: $(DEV_READY) backends
+e2e: $(DEV_READY) $(DEMO_READY) backends
 	E2E=required $(BIN)/python -m pytest -q tests/e2e $(PYTEST_ARGS)
 
 lint: $(DEV_READY)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
@@ -83,13 +83,15 @@ class PromptLog:
 
     # --- on the caller's thread ------------------------------------------------------------------
 
-    def _note(self, ended: Call, response: Response, seconds: float, error_type: str | None) -> None:
+    def _note(
+        self, ended: Call, response: Response, seconds: float, error_type: str | None, ending: Mapping[str, Any]
+    ) -> None:
         if ended.request.operation not in _LOGGED:
             return
         if self._waiting.qsize() >= self._max_waiting:
             self._drop()
             return
-        self._waiting.put(record_of(ended, response, seconds, error_type))
+        self._waiting.put(record_of(ended, response, seconds, error_type, ending))
         if self._thread is None:
             self._start()
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import ambient
 from .. import semconv as s
 from ..call import Call, Response
 from ..messages import parsed
@@ -39,16 +38,21 @@ _CONTENT = (
 )
 
 
-def record_of(ended: Call, response: Response, seconds: float, error_type: str | None) -> Record:
-    record: Record = {"timestamp": timestamp(ended._started_at)}
-    on_span = getattr(ended.span, "attributes", None) or {}
+def record_of(
+    ended: Call, response: Response, seconds: float, error_type: str | None, ending: Mapping[str, Any]
+) -> Record:
+    record: Record = {"timestamp": timestamp(ended.started_at)}
     context = ended.span.get_span_context()
     if context.is_valid:
         record["trace_id"], record["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
-    known = {**ended.request.attributes}
-    if (said := ambient.of(ended.context)) is not None:
-        said.describe(ended.request.operation, known)
-    for source, names in ((known, _REQUEST), (on_span, _RESPONSE), (response.attributes, _RESPONSE)):
+    known = ended.request.attributes
+    on_span = getattr(ended.span, "attributes", None) or {}
+    for source, names in (
+        (known, _REQUEST),
+        (on_span, _RESPONSE),
+        (ending, _RESPONSE),
+        (response.attributes, _RESPONSE),
+    ):
         for name, attribute in names:
             if attribute in source:
                 record[name] = source[attribute]
@@ -61,14 +65,18 @@ def record_of(ended: Call, response: Response, seconds: float, error_type: str |
     for attribute, tokens in response.usage.items():
         record[attribute.partition(".usage.")[2].replace(".", "_")] = tokens
     record["latency"] = seconds
-    if first := ended._first_chunk_ns:
-        record["time_to_first_chunk"] = (first - ended._start_ns) / 1e9
+    if (first := ended.time_to_first_chunk) is not None:
+        record["time_to_first_chunk"] = first
     if response.finish_reasons:
         record["finish_reasons"] = [reason or "error" for reason in response.finish_reasons]
-    record["status"] = _status(response, error_type)
+    # The code of an error that came as an answer is its type, where it is a code at all.
+    code = ending.get(s.LLM_ERROR_CODE) or (error_type if response.error is not None else None)
+    record["status"] = _status(response, error_type, code)
     if error_type is not None:
         record["error_type"] = error_type
-    _add_content(record, {**on_span, **ended._content})
+    if code is not None:
+        record["error_code"] = code
+    _add_content(record, ended.recorded_content)
     return record
 
 
@@ -81,8 +89,8 @@ def _under(prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
 
 
-def _status(response: Response, error_type: str | None) -> str:
-    if "content_filter" in (response.finish_reasons or ()) or error_type == "content_filter":
+def _status(response: Response, error_type: str | None, code: Any) -> str:
+    if "content_filter" in (response.finish_reasons or ()) or code == "content_filter":
         return "filtered"
     if error_type is None:
         return "success"

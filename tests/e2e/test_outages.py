@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -102,37 +105,60 @@ def test_what_a_killed_collector_acknowledged_arrives(jaeger: Jaeger, collector:
     all_arrive(jaeger, sender.acknowledged)
 
 
-def test_a_backend_that_never_comes_back_costs_neither_memory_nor_disk_nor_the_application(
-    run: Run, tmp_path: Path
+def test_a_backend_that_never_comes_back_costs_a_bounded_sum_and_every_lost_span_is_counted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The application's spans go on being made; the Collector refuses what its full queue can't take; the SDK drops."""
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     queue = 4 * MEBIBYTE
     settings = {"JAEGER_OTLP": free_address(), "COLLECTOR_QUEUE_BYTES": str(queue), "COLLECTOR_MEMORY_MIB": "256"}
     collector = run(Collector(AGENT, tmp_path, settings))
-    exporter = OTLPSpanExporter(f"http://{collector.otlp_http}/v1/traces", timeout=2)
+    own = InMemoryMetricReader()
+    meters = MeterProvider([own])
+    exporter = OTLPSpanExporter(f"http://{collector.otlp_http}/v1/traces", timeout=1, meter_provider=meters)
     provider = TracerProvider(resource=Resource({"service.name": "lonely"}), shutdown_on_exit=False)
-    processor = BatchSpanProcessor(exporter, max_queue_size=512, max_export_batch_size=128, schedule_delay_millis=100)
-    provider.add_span_processor(processor)
+    batches = {"max_queue_size": 512, "max_export_batch_size": 128, "schedule_delay_millis": 100}
+    provider.add_span_processor(BatchSpanProcessor(exporter, **batches, meter_provider=meters))
     tracer = provider.get_tracer("test")
+    made = 0
 
-    def work() -> bool:
+    def work() -> int:
+        nonlocal made
         for _ in range(100):
             with tracer.start_as_current_span("chat model", attributes={"gen_ai.input.messages": "x" * 4000}):
-                pass
-        return counted(collector) > 0
+                made += 1
+        return made
 
-    until(work, 60, "the Collector counts what it can't take")
-    resident = collector.resident_bytes
-    for _ in range(50):
-        work()
-        time.sleep(0.05)
+    def refused() -> float:
+        return collector.internal().get("otelcol_receiver_refused_spans", 0)
+
+    until(lambda: work() and refused(), 60, "the Collector counts what it refuses")
+    resident, disk, enough = collector.resident_bytes, on_disk(collector), refused() + 3 * 128
+    until(lambda: work() and refused() > enough, 60, "and goes on counting")
     provider.shutdown()
-    assert on_disk(collector) < 4 * queue
-    assert collector.resident_bytes < max(256 * MEBIBYTE, 1.5 * resident)
 
-
-def counted(collector: Collector) -> float:
+    assert on_disk(collector) == disk < 8 * queue, "pages of a database that doubles, with the queue in them"
+    assert collector.resident_bytes < resident + 32 * MEBIBYTE
+    exported, processed = (
+        sdk_counts(own, f"otel.sdk.{part}") for part in ("exporter.span.exported", "processor.span.processed")
+    )
+    assert processed["queue_full"] > 0
+    assert sum(processed.values()) == made
+    assert sum(exported.values()) == processed[""]
     counts = collector.internal()
-    return counts.get("otelcol_exporter_enqueue_failed_spans", 0) + counts.get("otelcol_receiver_refused_spans", 0)
+    assert counts["otelcol_receiver_accepted_spans"] == exported[""] > 0
+    assert counts["otelcol_exporter_enqueue_failed_spans"] == counts["otelcol_receiver_refused_spans"]
+
+
+def sdk_counts(reader: InMemoryMetricReader, name: str) -> Counter[str]:
+    """What the SDK counted of its own spans: error type, empty for none, -> number."""
+    counts: Counter[str] = Counter()
+    data = reader.get_metrics_data()
+    for metric in (m for r in data.resource_metrics for scope in r.scope_metrics for m in scope.metrics):
+        if metric.name == name:
+            for point in metric.data.data_points:
+                counts[str(point.attributes.get("error.type", ""))] += point.value
+    return counts
 
 
 def on_disk(collector: Collector) -> int:

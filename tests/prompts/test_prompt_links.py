@@ -155,6 +155,21 @@ def test_label_and_experiment(recorder: Any, client: Any) -> None:
     ]
 
 
+def test_metrics_are_split_by_prompt_and_variant_and_by_nothing_finer(recorder: Any, client: Any) -> None:
+    variants = {"a": Prompt("greet", "1", "Hi {name}!"), "b": Prompt("greet", "2", "Hello {name}!")}
+    experiment = Experiment("greeting", variants)
+    for user in ("user-1", "user-2", "user-3"):
+        with otel_llm.context(user_id=user, session_id=user):
+            client.responses.create(model=MODEL, input=experiment.assign(user).format(name=user))
+    for metric in ("gen_ai.client.operation.duration", "gen_ai.client.token.usage"):
+        points = [dict(point.attributes) for point in recorder.points(metric)]
+        assert {
+            (point["gen_ai.prompt.name"], point["gen_ai.prompt.version"], point["otel_llm.experiment.variant"])
+            for point in points
+        } == {("greet", "1", "a"), ("greet", "2", "b")}
+        assert not any("hash" in name or name in ("user.id", "session.id") for point in points for name in point)
+
+
 def test_what_the_context_says_gives_way_to_the_text(recorder: Any, client: Any, ask: Prompt, rag: Prompt) -> None:
     text = ask.format(question="Why?")
     with otel_llm.context(prompt=rag):

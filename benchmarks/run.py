@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+import evaluation
 import langchain_calls
 import openai_calls
 import sagemaker_calls
@@ -22,6 +23,7 @@ def main() -> int:
         (floors, openai_calls),
         (floors, langchain_calls),
         (floors, sagemaker_calls),
+        ("added by the evaluation sampler", evaluation),
         ("of `opentelemetry-instrument python -c pass`", startup),
     ):
         print(f"\n{title:<44} median [quartiles]")

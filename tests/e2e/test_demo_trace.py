@@ -28,6 +28,28 @@ DEMO_PYTHON = ROOT / ".venv-demo" / "bin" / "python"
 TELEMETRY = ROOT / "out" / "demo.jsonl"
 MODEL_CALLS = {"chat", "embeddings", "text_completion", "generate_content"}
 
+#: What Jaeger's GenAI tab reads, and the operations that its timeline has an icon for (its page 2.20).
+TAB_TEXTS = {
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "gen_ai.agent.name",
+    "gen_ai.tool.name",
+}
+TAB_TOKENS = {
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.reasoning.output_tokens",
+}
+TAB_MESSAGES = {"gen_ai.input.messages", "gen_ai.output.messages"}
+TAB_PARTS = {"gen_ai.system_instructions"}
+TAB_JSON = {"gen_ai.tool.call.arguments", "gen_ai.tool.call.result"}
+TAB_ROLES = {"system", "user", "assistant", "tool"}
+TAB_PART_TYPES = {"text", "reasoning", "tool_call", "tool_call_response", "blob", "file", "uri"}
+ICONS = MODEL_CALLS | {"execute_tool", "invoke_agent", "create_agent", "invoke_workflow", "retrieval"}
+
 Span = dict[str, Any]
 Sample = tuple[dict[str, str], float]
 
@@ -166,3 +188,30 @@ def test_durations_of_the_application_are_those_of_its_spans(demo: Demo) -> None
         return {labels["gen_ai_operation_name"]: value for labels, value in by_operation}
 
     becomes(lambda: {name: measured().get(name, 0) for name in expected}, expected)
+
+
+def test_jaegers_genai_tab_reads_every_key_as_it_is_stored(demo: Demo) -> None:
+    (trace_id,) = {span["trace"] for span in demo.spans}
+    stored = otlp.spans(demo.jaeger(f"/api/v3/traces/{trace_id}")["result"]["resourceSpans"])
+    seen: set[str] = set()
+    for span in stored:
+        attributes = {key: value for key, value in span["attributes"].items() if key.startswith("gen_ai.")}
+        if attributes:
+            assert attributes["gen_ai.operation.name"] in ICONS, span["name"]
+        seen |= attributes.keys()
+        for key, value in attributes.items():
+            if key in TAB_TEXTS:
+                assert isinstance(value, str), key
+            elif key in TAB_TOKENS:
+                assert isinstance(value, int), key
+            elif key in TAB_MESSAGES:
+                for message in json.loads(value):
+                    assert message["role"] in TAB_ROLES
+                    assert {part["type"] for part in message["parts"]} <= TAB_PART_TYPES
+            elif key in TAB_PARTS:
+                assert {part["type"] for part in json.loads(value)} <= TAB_PART_TYPES
+            elif key in TAB_JSON:
+                json.loads(value)
+    # The demo's provider reports no cached tokens.
+    cached = {"gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"}
+    assert (TAB_TEXTS | TAB_TOKENS | TAB_MESSAGES | TAB_PARTS | TAB_JSON) - seen <= cached

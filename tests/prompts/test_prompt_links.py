@@ -308,6 +308,29 @@ async def test_langgraph(recorder: Any, chat_model: Any, ask: Prompt) -> None:
     assert chat == named(ask, 1)
 
 
+# --- what goes wrong is nobody's business ----------------------------------------------------------
+
+
+def test_messages_that_can_not_be_read(ask: Prompt, caplog: Any) -> None:
+    class Broken:
+        @property
+        def content(self) -> Any:
+            raise RuntimeError("not now")
+
+    text = ask.format(question="Why?")
+    assert behind([Broken(), text]) is None
+    assert "failed in behind (RuntimeError)" in caplog.text
+    assert "Why?" not in caplog.text
+    caplog.clear()
+
+
+def test_messages_within_messages_without_end(ask: Prompt) -> None:
+    text = ask.format(question="Why?")
+    endless: list[Any] = [text]
+    endless.append(endless)
+    assert behind(endless) is text.use
+
+
 # --- nothing is kept -----------------------------------------------------------------------------
 
 

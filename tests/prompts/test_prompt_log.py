@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 import otel_llm
 from otel_llm import ContentCapture, Experiment, Prompt, Settings
 from otel_llm import call as calls
+from otel_llm import sampled
 from otel_llm.promptlog import PromptLog
 from standin.openai import OpenAIServer
 from standin.server import Reply
@@ -230,6 +231,15 @@ def test_content_by_opt_in_only(recorder: Any, client: Any, log: Any, records: A
     assert "Bob" not in json.dumps(record)
 
 
+def test_content_that_is_captured_for_evaluation_alone_stays_out(
+    recorder: Any, client: Any, log: Any, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampled, "wanting", [lambda span: True])
+    client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Why, Bob?"}])
+    assert "Bob" in recorder.attributes["gen_ai.input.messages"]
+    assert "Bob" not in json.dumps(one(records, log))
+
+
 # --- where it goes -------------------------------------------------------------------------------
 
 
@@ -254,6 +264,7 @@ def test_to_a_file_that_is_rotated(recorder: Any, client: Any, tmp_path: Path) -
         path.rename(tmp_path / "prompts.jsonl.1")
         ask(client)
     assert (len(lines(tmp_path / "prompts.jsonl.1")), len(lines(path))) == (1, 1)
+    assert log._write._file.closed
 
 
 def test_to_a_stream_and_a_logger(recorder: Any, client: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -97,6 +97,7 @@ def _remember(text: str, use: PromptUse) -> _Same:
     return same
 
 
+@guard.never_raise
 def behind(asked: Any) -> PromptUse | None:
     """The use that words in ``asked`` (messages of any shape, or texts) came of; of several, the latest.
 

@@ -20,9 +20,8 @@ import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_llm
-from otel_llm import ContentCapture, Experiment, Prompt, Settings
+from otel_llm import ContentCapture, Experiment, Prompt, Settings, sampled
 from otel_llm import call as calls
-from otel_llm import sampled
 from otel_llm.promptlog import PromptLog
 from standin.openai import OpenAIServer
 from standin.server import Reply

@@ -21,7 +21,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from .. import call, guard
 from .. import semconv as s
 from ..call import Call, Response
-from .record import Record, finished, record_of, timestamp
+from .record import Record, finished, record_of
 from .targets import File, Stream, Write, writer
 
 #: Records that may wait to be written, unless told otherwise.
@@ -116,7 +116,7 @@ class PromptLog:
                 else:
                     self._write_one(item)
             if self.dropped > self._told:
-                self._write_one({"timestamp": timestamp(time.time_ns())})
+                self._write_one({"timestamp": time.time_ns()})
 
     def _write_one(self, record: Record) -> None:
         if dropped := self.dropped - self._told:

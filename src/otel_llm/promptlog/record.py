@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from opentelemetry.trace import format_span_id, format_trace_id
+
 from .. import semconv as s
 from ..call import Call, Response
 from ..messages import parsed
@@ -41,10 +43,10 @@ _CONTENT = (
 def record_of(
     ended: Call, response: Response, seconds: float, error_type: str | None, ending: Mapping[str, Any]
 ) -> Record:
-    record: Record = {"timestamp": timestamp(ended.started_at)}
+    record: Record = {"timestamp": ended.started_at}
     context = ended.span.get_span_context()
     if context.is_valid:
-        record["trace_id"], record["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+        record["trace_id"], record["span_id"] = context.trace_id, context.span_id
     known = ended.request.attributes
     on_span = getattr(ended.span, "attributes", None) or {}
     for source, names in (
@@ -80,10 +82,6 @@ def record_of(
     return record
 
 
-def timestamp(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def _under(prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of which there may be any, by the rest of their names."""
     return {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
@@ -98,7 +96,7 @@ def _status(response: Response, error_type: str | None, code: Any) -> str:
 
 
 def _add_content(record: Record, content: Mapping[str, Any]) -> None:
-    """Content as it was encoded, for the log's thread to parse."""
+    """Content as it was encoded; :func:`finished` parses it."""
     encoded = []
     for name, attribute in _CONTENT:
         if attribute in content:
@@ -114,6 +112,10 @@ def _add_content(record: Record, content: Mapping[str, Any]) -> None:
 
 def finished(record: Record) -> Record:
     """The record as it is written: what takes time is done here, on the log's own thread."""
+    began = datetime.fromtimestamp(record["timestamp"] / 1e9, UTC)
+    record["timestamp"] = began.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if "trace_id" in record:
+        record["trace_id"], record["span_id"] = format_trace_id(record["trace_id"]), format_span_id(record["span_id"])
     for name in record.pop("_encoded", ()):
         record[name] = parsed(record[name])
     return record

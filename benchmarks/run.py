@@ -7,6 +7,7 @@ import sys
 
 import evaluation
 import langchain_calls
+import manual_spans
 import openai_calls
 import sagemaker_calls
 import startup
@@ -24,6 +25,7 @@ def main() -> int:
         (floors, langchain_calls),
         (floors, sagemaker_calls),
         ("added by the evaluation sampler", evaluation),
+        ("in `start_as_current_span` of the SDK", manual_spans),
         ("of `opentelemetry-instrument python -c pass`", startup),
     ):
         print(f"\n{title:<44} median [quartiles]")

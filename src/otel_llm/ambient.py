@@ -32,6 +32,7 @@ MAX_ENTRIES = 32
 #: What may go to other processes, and the entry of the baggage it is in.
 BAGGAGE = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id")}
 _CONVERSING = s.INFERENCE_OPERATIONS | {s.INVOKE_AGENT, s.INVOKE_WORKFLOW, s.EXECUTE_TOOL}
+_AGENTS_OWN = s.INFERENCE_OPERATIONS | {s.EXECUTE_TOOL}
 
 
 class Describes(Protocol):
@@ -98,14 +99,22 @@ class Ambient:
         made.agent = outer.agent
         return made
 
-    def describe(self, operation: object, attributes: dict[str, Any]) -> None:
-        """Add to the ``attributes`` of a span of the GenAI ``operation`` (if it is one) what they don't say yet."""
+    @guard.never_raise
+    def describe(self, attributes: dict[str, Any]) -> Describes | None:
+        """Add to a span's ``attributes`` what they don't say yet; gives the prompt, if it is that which leads it."""
+        operation = attributes.get(s.OPERATION_NAME)
         for name, value in self._everywhere.items():
             attributes.setdefault(name, value)
+        if operation is None:
+            return None
         if self.conversation_id is not None and operation in _CONVERSING:
             attributes.setdefault(s.CONVERSATION_ID, self.conversation_id)
-        if self.prompt is not None and operation in s.INFERENCE_OPERATIONS and not _prompted(attributes):
-            attributes.update(self.prompt.attributes())
+        if self.agent is not None and operation in _AGENTS_OWN and (agent := self.agent()) is not None:
+            attributes.setdefault(s.AGENT_NAME, agent.request.subject)
+        if self.prompt is None or operation not in s.INFERENCE_OPERATIONS or _prompted(attributes):
+            return None
+        attributes.update(self.prompt.attributes())
+        return self.prompt
 
 
 def _prompted(attributes: Mapping[str, Any]) -> bool:
@@ -196,26 +205,26 @@ def described(tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str,
 # --- what holds where ----------------------------------------------------------------------------
 
 #: What this process gives other processes and takes from them; ``None``: the environment has not been asked.
-_shared: frozenset[str] | None = None
+shared: frozenset[str] | None = None
 
 
 def share(names: frozenset[str] | None) -> None:
     """Let ``names`` (of :data:`BAGGAGE`) go into the baggage and be read from it; ``None``: as the environment says."""
-    global _shared
-    _shared = names
+    global shared
+    shared = names
 
 
 def _sharing() -> frozenset[str]:
-    global _shared
-    if _shared is None:
-        _shared = Settings.from_environment().baggage
-    return _shared
+    global shared
+    if shared is None:
+        shared = Settings.from_environment().baggage
+    return shared
 
 
 def of(context: Context) -> Ambient | None:
     """What holds in ``context``: said in this process, or by the one that the request comes from."""
     found = context.get(_KEY)
-    if found is None and _shared and context:
+    if found is None and shared and context:
         return _received(context)
     return found  # type: ignore[return-value]
 
@@ -234,7 +243,7 @@ def _received(context: Context) -> Ambient | None:
 
 def private(context: Context) -> Context:
     """``context`` for a call of a model provider's, which must not learn of sessions and users by a header."""
-    if not _shared:
+    if not shared:
         return context
     carried = baggage.get_all(context)
     ours = [entry for entry in BAGGAGE.values() if entry in carried]
@@ -379,7 +388,7 @@ class ContextSpanProcessor:
             return
         known = span.attributes or {}
         attributes = dict(known)
-        ambient.describe(attributes.get(s.OPERATION_NAME), attributes)
+        ambient.describe(attributes)
         if len(attributes) > len(known):
             span.set_attributes({name: value for name, value in attributes.items() if name not in known})
 

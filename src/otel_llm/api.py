@@ -50,9 +50,10 @@ def instrument(
     :raises ValueError: for a library that otel-llm does not know.
     """
     instrumentors = _instrumentors(libraries or None)
-    ambient.share(settings.baggage if settings is not None else None)
+    in_force = Settings.from_environment() if settings is None else settings
+    ambient.share(in_force.baggage)
     startup.watch(trace.get_tracer_provider() if tracer_provider is None else tracer_provider)
-    startup.log_prompts((Settings.from_environment() if settings is None else settings).prompt_log)
+    startup.log_prompts(in_force.prompt_log)
     providers: dict[str, Any] = {
         "tracer_provider": tracer_provider,
         "meter_provider": meter_provider,

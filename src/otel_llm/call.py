@@ -15,7 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
-from . import errors, finalizer, guard
+from . import ambient, dimensions, errors, finalizer, guard, sampled
 from . import semconv as s
 from .messages import Content, Json, encode, structure
 
@@ -29,8 +29,9 @@ AttributeValue = str | bool | int | float | Sequence[str]
 #: More finish reasons than this are not listed; the number asked for is the caller's, unchecked.
 MAX_CHOICES = 2048
 
-#: Called at the end of every call with it, what was answered, its duration in seconds and the type of its error.
-on_end: list[Callable[[Call, Response, float, str | None], None]] = []
+#: Called at the end of every call with it, what was answered, its duration in seconds, the type of its error, and
+#: attributes of its end: those of the error at the least.
+on_end: list[Callable[[Call, Response, float, str | None, Mapping[str, AttributeValue]], None]] = []
 
 _METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
 
@@ -75,6 +76,7 @@ class Call:
     """An operation under way. Not reusable; every method after the end does nothing."""
 
     __slots__ = (
+        "_agent",
         "_content",
         "_end_ns",
         "_first_chunk_ns",
@@ -102,6 +104,9 @@ class Call:
         self._content: dict[str, Json] = {}
         if parent is None:
             parent = otel_context.get_current()
+        around = ambient.of(parent)
+        prompt = None if around is None else around.describe(request.attributes)
+        self._agent = None if around is None else around.agent
         self._started_at = time_ns()
         self._start_ns = perf_counter_ns()
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
@@ -109,9 +114,14 @@ class Call:
             name, parent, request.kind, request.attributes, start_time=self._started_at
         )
         self.context: Context = set_span_in_context(self.span, parent)
+        if ambient.shared and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
+            self.context = ambient.private(self.context)
         self.recording = self.span.is_recording()
         if telemetry.captures_content and request.content is not None:
             self._record_input(request.content)
+        if prompt is not None:
+            self._record_prompt(prompt)
+        telemetry.active[id(self)] = request.attributes
 
     # --- content ---------------------------------------------------------------------------
 
@@ -127,13 +137,24 @@ class Call:
         if self._telemetry.captures_content and self._wants_content():
             self._record_content(parts())
 
+    def _record_prompt(self, prompt: Any) -> None:
+        """The words of a prompt that knows how it was filled in."""
+        if callable(words := getattr(prompt, "content", None)):
+            self.record_content(words)
+
     def _wants_content(self) -> bool:
-        capture = self._telemetry.settings.capture_content
-        return (self.recording and capture.on_span) or (self._telemetry.logged and capture.on_event)
+        return self._content_on_span() or (self._telemetry.logged and self._telemetry.settings.capture_content.on_event)
+
+    def _content_on_span(self) -> bool:
+        return self.recording and (self._telemetry.settings.capture_content.on_span or sampled.wants_content(self.span))
+
+    def _error_text(self, error: BaseException) -> str | None:
+        """For the span's status, if content is captured: it may hold words of the prompt."""
+        return _message(error) if self._telemetry.captures_all or self._content_on_span() else None
 
     def _record_content(self, parts: Mapping[str, Json]) -> None:
         settings = self._telemetry.settings
-        on_span = self.recording and settings.capture_content.on_span
+        on_span = self._content_on_span()
         truncated = []
         for name, value in parts.items():
             encoded, cut = encode(value, settings.content_max_bytes)
@@ -160,15 +181,20 @@ class Call:
         request = self.request
         if operation != request.operation and self._open:
             request.operation = request.attributes[s.OPERATION_NAME] = operation
+            around = ambient.of(self.context)
+            prompt = None if around is None else around.describe(request.attributes)
             if self.recording:
-                self.span.set_attribute(s.OPERATION_NAME, operation)
+                self.span.set_attributes(request.attributes)
                 self.span.update_name(f"{operation} {request.subject}" if request.subject else operation)
+            if prompt is not None:
+                self._record_prompt(prompt)
         if self._telemetry.captures_content and content is not None and self._open:
             self._record_input(content)
 
     def discard(self) -> None:
         """It turns out to be none of ours: the call is over, and its span, which never ends, is never exported."""
         self._open.clear()
+        self._telemetry.active.pop(id(self), None)
 
     # --- chunks of a stream ----------------------------------------------------------------------
 
@@ -181,6 +207,24 @@ class Call:
     @property
     def ended(self) -> bool:
         return not self._open
+
+    @property
+    def started_at(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._started_at
+
+    @property
+    def time_to_first_chunk(self) -> float | None:
+        """In seconds; ``None`` while there is none."""
+        return (self._first_chunk_ns - self._start_ns) / 1e9 if self._first_chunk_ns else None
+
+    @property
+    def recorded_content(self) -> Mapping[str, Any]:
+        """Content by attribute, as it is for the event or else, among all else, on the span; none unless it is captured
+        of every call."""
+        if not self._telemetry.captures_all:
+            return {}
+        return self._content or getattr(self.span, "attributes", None) or {}
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -197,7 +241,7 @@ class Call:
         """End the call with ``error``; ``response`` is what had come of the answer before."""
         ended = self._end(response or Response(), _provider_attributes(error) or {}, error)
         if ended and self._telemetry.logged:
-            with_message = self._telemetry.captures_content
+            with_message = self._telemetry.captures_all
             self._emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, errors.event_attributes(error, with_message))
 
     def _end(
@@ -209,8 +253,11 @@ class Call:
         except IndexError:
             return False
         duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
+        self._telemetry.active.pop(id(self), None)
         try:
             try:
+                if self._agent is not None and (agent := self._agent()) is not None:
+                    agent.count(self.request.operation, response)
                 self._record_end(response, duration_ns / 1e9, attributes, error)
             finally:
                 self.span.end(self._started_at + duration_ns)
@@ -237,8 +284,7 @@ class Call:
         if self.recording:
             self.span.set_attributes(attributes)
             if error_type is not None:
-                text = _message(error) if error is not None and telemetry.captures_content else None
-                self.span.set_status(Status(StatusCode.ERROR, text))
+                self.span.set_status(Status(StatusCode.ERROR, self._error_text(error) if error is not None else None))
         if telemetry.measured and s.OPERATION_NAME in self.request.attributes:
             self._record_metrics(response, seconds, error_type, speed)
         if emits_event and self.request.operation in s.INFERENCE_OPERATIONS:
@@ -250,7 +296,7 @@ class Call:
             )
         if on_end:
             for listener in on_end:
-                guard.never_raise(listener)(self, response, seconds, error_type)
+                guard.never_raise(listener)(self, response, seconds, error_type, attributes)
 
     def _describe_end(self, response: Response, error_type: str | None, attributes: dict[str, AttributeValue]) -> None:
         """Add what the answer says; ``attributes`` has a stream's outcome, which is nearer."""
@@ -290,6 +336,8 @@ class Call:
         for key in _METRIC_REQUEST_KEYS:
             if key in known:
                 attributes[key] = known[key]
+        if s.PROMPT_NAME in known or s.LLM_EXPERIMENT_ID in known:
+            attributes.update(dimensions.of(known))
         if response_model is not None:
             attributes[s.RESPONSE_MODEL] = response_model
         return attributes
@@ -301,7 +349,9 @@ class Call:
     @property
     def wanted(self) -> bool:
         """Whether anyone will see the answer: if not, it need not be read."""
-        return self.recording or self._telemetry.measured or (self._telemetry.wants_event and self._telemetry.logged)
+        telemetry = self._telemetry
+        heard = self.recording or telemetry.measured or (telemetry.wants_event and telemetry.logged)
+        return heard or bool(on_end)
 
     @property
     def measured(self) -> bool:

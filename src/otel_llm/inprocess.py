@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import dimensions
 from . import semconv as s
 from .ambient import with_agent
 from .call import Call, Request, Response
@@ -40,6 +41,14 @@ class InProcessCall(Call):
         """Count in what one of the agent's own inferences was answered."""
         self._answers.append(answer)
 
+    def count(self, operation: str, answer: Response) -> None:
+        """Count a call that ended below this agent, as its own."""
+        if operation in s.INFERENCE_OPERATIONS:
+            self.inference_calls += 1
+            self.add(answer)
+        elif operation == s.EXECUTE_TOOL:
+            self.tool_calls += 1
+
     def totals(self) -> Response:
         """The tokens of the agent's own inferences, and how the last of them finished."""
         total = Response()
@@ -55,6 +64,7 @@ class InProcessCall(Call):
     ) -> None:
         operation, known = self.request.operation, self.request.attributes
         attributes: dict[str, Any] = {key: known[key] for key in _METRIC_KEYS.get(operation, ()) if key in known}
+        attributes.update(dimensions.of(known))
         instruments = self._telemetry.instruments
         if operation == s.INVOKE_AGENT:
             instruments.agent_calls(self.inference_calls, self.tool_calls, attributes, self.context)

@@ -201,6 +201,7 @@ METRIC_EXECUTE_TOOL_DURATION = "gen_ai.execute_tool.duration"
 
 # --- metrics: our own ----------------------------------------------------------------------
 METRIC_LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.client.time_per_output_token"
+METRIC_LLM_ACTIVE_CALLS = "otel_llm.client.active_calls"
 METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
 METRIC_LLM_EVAL_TRACES = "otel_llm.eval.traces"
 METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import _logs, metrics, trace
 
+from . import active, sampled
+from .call import on_end
 from .config import ContentCapture, Settings
 from .metrics import Instruments
 from .version import __version__
@@ -46,13 +48,22 @@ class Telemetry:
         self.settings = Settings.from_environment() if settings is None else settings
         self.tracer = trace.get_tracer(scope, __version__, tracer_provider)
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
-        self.instruments = Instruments(metrics.get_meter(scope, __version__, meter_provider), self.settings.metrics)
-        self.captures_content = self.settings.capture_content is not ContentCapture.NO_CONTENT
+        meter = metrics.get_meter(scope, __version__, meter_provider)
+        self.instruments = Instruments(meter, self.settings.metrics)
+        #: What is known of the calls under way, by the identity of the call.
+        self.active = active.calls(scope, meter)
+        #: Whether content is captured of every call.
+        self.captures_all = self.settings.capture_content is not ContentCapture.NO_CONTENT
         #: Whether the operation-details event is to be emitted, if anyone takes it.
         self.wants_event = bool(self.settings.emit_event)
         self.traced = tracer_provider is not None
         self.measured = meter_provider is not None
         self._logged = logger_provider is not None
+
+    @property
+    def captures_content(self) -> bool:
+        """Whether content is captured: of every call, or of those that are sampled for evaluation."""
+        return self.captures_all or bool(sampled.wanting)
 
     def enabled(self) -> bool:
         """Whether anything listens. Where no SDK is configured a call costs this check and nothing else."""
@@ -61,7 +72,7 @@ class Telemetry:
             self.traced = _is_set(_TRACER)
         if not self.measured:
             self.measured = _is_set(_METER)
-        return self.traced or self.measured or self.logged
+        return self.traced or self.measured or self.logged or bool(on_end)
 
     @property
     def logged(self) -> bool:

@@ -72,6 +72,8 @@ EXEMPTIONS: dict[str, tuple[Any, frozenset[str]]] = {
         frozenset({"aws.bedrock.guardrail.id", "aws.bedrock.knowledge_base.id", "gen_ai.request.top_k"}),
     ),
 }
+# By which metrics can be split beyond what the conventions ask for: few values, and the names are theirs.
+LED_BY = frozenset({"gen_ai.prompt.name", "gen_ai.prompt.version"})
 # Values the conventions say to express by leaving the attribute out.
 NEVER_VALUES = {
     "gen_ai.conversation.compacted": False,
@@ -203,7 +205,7 @@ def _dimension(name: str, value: Any, definition: dict[str, Any] | None, allow: 
         yield f"{name} is {type(value).__name__}, not a scalar"
     elif table.known(name):
         yield from table.value_problems(name, value, structured=False)
-    if name in allow or name.startswith(table.OWN):
+    if name in allow or name in LED_BY or name.startswith(table.OWN):
         return
     if definition and name not in definition["attributes"]:
         yield f"attribute {name} does not belong to it"

@@ -17,8 +17,7 @@ NOTHING: Any = object()
 def of(name: str, value: Any) -> dict[str, Json]:
     """``value`` as the content attribute ``name``."""
     if name in (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES):
-        role = "user" if name == s.INPUT_MESSAGES else "assistant"
-        return {name: output(value, "stop") if role == "assistant" else messages(value)}
+        return {name: messages(value) if name == s.INPUT_MESSAGES else output(value, "stop")}
     if name == s.RETRIEVAL_DOCUMENTS:
         return {name: documents(value)}
     if name in (s.TOOL_CALL_ARGUMENTS, s.TOOL_CALL_RESULT):
@@ -47,30 +46,26 @@ def _object(value: Any, name: str) -> Json:
     return value if isinstance(value, dict) else {name: value}
 
 
-def messages(value: Any) -> list[Json]:
-    """Messages of the conventions' shape, or OpenAI's; a text is the user's."""
-    if isinstance(value, str):
-        return [{"role": "user", "parts": [text(value)]}]
-    return [_message(one) for one in (value if isinstance(value, list | tuple) else [value])]
+def messages(value: Any, role: str = "user") -> list[Json]:
+    """Messages of the conventions' shape, or OpenAI's; of anything else a message of ``role``."""
+    several = isinstance(value, list | tuple) and all(isinstance(one, Mapping) and "role" in one for one in value)
+    return [_message(one, role) for one in (value if several else [value])]
 
 
 def output(value: Any, reason: str | None) -> list[Json]:
     """Messages that were answered, each with the reason it ends for."""
-    if isinstance(value, str):
-        made: list[Json] = [{"role": "assistant", "parts": [text(value)]}]
-    else:
-        made = messages(value)
+    made = messages(value, "assistant")
     return [{**one, "finish_reason": one.get("finish_reason") or reason or "error"} for one in made]
 
 
-def _message(value: Any) -> Json:
-    if isinstance(value, Mapping) and "parts" in value:
-        return dict(value)
+def _message(value: Any, role: str) -> Json:
     if isinstance(value, Mapping) and "role" in value:
+        if "parts" in value:
+            return dict(value)
         from ..providers.openai.content import chat_message  # its shape of a message is everybody's
 
         return chat_message(value, False)
-    return {"role": "user", "parts": [text(value if isinstance(value, str) else plain(value))]}
+    return {"role": role, "parts": [text(value if isinstance(value, str) else plain(value))]}
 
 
 def documents(values: Any) -> list[Json]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Self
@@ -58,13 +57,6 @@ class _ModelCall(Operation):
     def _answer(self, call: Call) -> Response | None:
         return self._response
 
-    def _respond(self, response: Mapping[str, Any]) -> None:
-        self.response(**response)
-
-    @abstractmethod
-    def response(self, **told: Any) -> Self:
-        """Tell what was answered."""
-
     def usage(
         self,
         *,
@@ -119,6 +111,9 @@ class embeddings(_ModelCall):  # noqa: N801
         if whole("dimensions", dimensions) is not None:
             self._response.attributes[s.EMBEDDINGS_DIMENSION_COUNT] = dimensions or 0
         return self.usage(input_tokens=input_tokens)
+
+    def _respond(self, response: Mapping[str, Any]) -> None:
+        self.response(**response)
 
 
 class chat(_ModelCall):  # noqa: N801
@@ -280,6 +275,9 @@ class chat(_ModelCall):  # noqa: N801
             cache_write_tokens=cache_write_tokens,
             reasoning_tokens=reasoning_tokens,
         )
+
+    def _respond(self, response: Mapping[str, Any]) -> None:
+        self.response(**response)
 
     def _answer(self, call: Call) -> Response:
         told = self._response

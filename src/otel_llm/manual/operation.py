@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, Self
@@ -33,18 +34,25 @@ class StepCall(Call):
 
     def __init__(self, telemetry: Telemetry, request: Request, parent: Context) -> None:
         self._telemetry = telemetry
-        self.request = request
+        attributes = request.attributes
+        if (around := ambient.of(parent)) is not None:
+            attributes = attributes.copy()
+            around.describe(attributes)
         self._started_at = time_ns()
         self.span = telemetry.tracer.start_span(
-            request.operation, parent, request.kind, request.attributes, start_time=self._started_at
+            request.operation, parent, request.kind, attributes, start_time=self._started_at
         )
         self.context = set_span_in_context(self.span, parent)
         self.recording = self.span.is_recording()
-        self._open = [None] if self.recording else []
         if self.recording:
+            # The request may be that of every call of a function.
+            self.request = Request(request.operation, None, attributes.copy(), 0, kind=request.kind)
+            self._open = [None]
             self._content = {}
-            self._start_ns = perf_counter_ns()
             self._end_ns = 0
+            self._start_ns = perf_counter_ns()
+        else:
+            self._open = []
 
     def _end(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
@@ -56,8 +64,7 @@ class StepCall(Call):
         duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
         if error is not None:
             attributes[s.ERROR_TYPE] = errors.error_type(error)
-            captured = self._telemetry.captures_content
-            self.span.set_status(Status(StatusCode.ERROR, errors.message(error) if captured else None))
+            self.span.set_status(Status(StatusCode.ERROR, self._error_text(error)))
         if attributes:
             self.span.set_attributes(attributes)
         self.span.end(self._started_at + duration_ns)
@@ -106,10 +113,7 @@ class Operation:
         """One like this, which has not begun either."""
         made = object.__new__(type(self))
         asked: Any = self._request
-        attributes = asked.attributes.copy()
-        Operation.__init__(
-            made, Request(asked.operation, asked.subject, attributes, asked.choices, asked.content, asked.kind)
-        )
+        Operation.__init__(made, replace(asked, attributes=asked.attributes.copy()))
         return made
 
     # --- beginning and end ---------------------------------------------------------------------
@@ -141,15 +145,17 @@ class Operation:
 
     @property
     def under_way(self) -> bool:
-        return self._call is not None and not self._call.ended
+        return self._call is not None
 
     def end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
         """End the span, by ``error`` if there is one; ``outcome`` says how a generator ended, other than by its end."""
-        call = self._call
+        # What is inside may be kept long after (by tasks, records, exemplars), and with it this, but not the call.
+        call, self._call = self._call, None
         if call is None or call.ended:
             return
-        if self.kept:
-            self._tell(call, self.OUTPUT, self._kept_items)
+        if kept := self.kept:
+            self._tell(call, self.OUTPUT, lambda: "".join(kept) if all(isinstance(one, str) for one in kept) else kept)
+        self.given = self.kept = None
         if isinstance(error, GeneratorExit):
             error, outcome = None, "closed"
         if error is not None and not _bubbles_up(error):
@@ -262,10 +268,6 @@ class Operation:
         """A generator that is this operation has yielded ``value``."""
         if self.kept is not None and len(self.kept) < _MAX_ITEMS:
             self.kept.append(value)
-
-    def _kept_items(self) -> Any:
-        kept = self.kept or []
-        return "".join(kept) if all(isinstance(one, str) for one in kept) else kept
 
 
 #: Where nothing is under way.

@@ -29,6 +29,11 @@ class step(Operation):  # noqa: N801
         known[s.LLM_OPERATION_NAME] = "step"
         super().__init__(Request(named("the name of a step", name), None, known, 0, kind=SpanKind.INTERNAL), input)
 
+    def another(self) -> Self:
+        made = object.__new__(type(self))
+        Operation.__init__(made, self._request)  # a step leaves it as it is
+        return made
+
 
 class _InProcess(Operation):
     __slots__ = ()

@@ -1,0 +1,25 @@
+"""The operations of the conventions, by context manager: a workflow, an agent, its tool, what that retrieves.
+
+opentelemetry-instrument python examples/manual/operations.py
+"""
+
+import otel_llm
+
+ARTICLES = {"a-1": "Spans have a beginning and an end.", "a-2": "Traces are trees of spans."}
+
+
+def search(query: str) -> list[dict[str, str]]:
+    with otel_llm.retrieval("articles", query=query, top_k=2) as retrieval:
+        found = [{"id": key, "content": text} for key, text in ARTICLES.items() if query in text]
+        retrieval.documents(found)
+    return found
+
+
+with otel_llm.workflow("twin", input="What is a span?") as flow:
+    with otel_llm.agent("writer"), otel_llm.tool("search", input={"query": "span"}) as tool:
+        found = search("span")
+        tool.update(output=found)
+    with otel_llm.step("rerank"):
+        best = found[0]
+    flow.update(output=best["content"], tags=["rag"])
+print(best["content"])

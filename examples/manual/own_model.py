@@ -1,0 +1,28 @@
+"""A model that no instrumentation knows: spans, metrics and times of the chunks as of one that is instrumented.
+
+opentelemetry-instrument python examples/manual/own_model.py
+"""
+
+from collections.abc import Iterator
+
+import otel_llm
+
+
+def model(prompt: str) -> Iterator[str]:
+    """Stands for a client of your own."""
+    yield from ("Spans ", "have ", "two ", "ends.")
+
+
+def ask(question: str) -> str:
+    with otel_llm.chat("llama-3", "my_company", messages=question, temperature=0.2, stream=True) as call:
+        answer = ""
+        for piece in model(question):
+            call.chunk(piece)
+            answer += piece
+        call.response(model="llama-3-8b", finish_reason="stop", input_tokens=5, output_tokens=4)
+    return answer
+
+
+print(ask("What is a span?"))
+with otel_llm.embeddings("e5", "my_company") as call:
+    call.response(dimensions=3, input_tokens=5)

@@ -1,0 +1,422 @@
+"""A generator's span is current while its own code runs, never while its consumer does, and ends on every way out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import json
+import threading
+from typing import Any
+
+import pytest
+from opentelemetry import context, trace
+
+import otel_llm
+from otel_llm import ContentCapture, Settings
+
+CONTENT_ON_SPANS = Settings(capture_content=ContentCapture.SPAN_ONLY)
+OUTCOME = "otel_llm.stream.outcome"
+
+
+def here() -> int:
+    return trace.get_current_span().get_span_context().span_id
+
+
+@otel_llm.observe
+def count(limit: int = 3) -> Any:
+    """Yields which span it runs in, takes what is sent, and returns what it has got."""
+    got = []
+    for _ in range(limit):
+        try:
+            got.append((yield here()))
+        except KeyError as error:
+            got.append(error)
+    return got
+
+
+@otel_llm.observe
+async def acount(limit: int = 3) -> Any:
+    for _ in range(limit):
+        await asyncio.sleep(0)
+        with contextlib.suppress(KeyError):
+            yield here()
+
+
+def clean() -> bool:
+    return context.get_current() == {}
+
+
+# --- whose span is current ----------------------------------------------------------------------------------
+
+
+def test_current_while_it_runs(recorder: Any) -> None:
+    seen = []
+    for span_id in count():
+        assert clean()
+        seen.append(span_id)
+    assert clean()
+    assert seen == [recorder.span.context.span_id] * 3
+    assert OUTCOME not in recorder.attributes
+
+
+async def test_current_while_it_runs_async(recorder: Any) -> None:
+    seen = []
+    async for span_id in acount():
+        assert clean()
+        await asyncio.sleep(0)
+        seen.append(span_id)
+    assert clean()
+    assert seen == [recorder.span.context.span_id] * 3
+
+
+def test_interleaved(recorder: Any) -> None:
+    """Begun one after the other, ended in any order: each has its own span, and nothing is left."""
+    with otel_llm.step("consumer"):
+        mine = here()
+        first, second = count(3), count(2)
+        seen = [next(first), next(second), next(first), next(second)]
+        assert here() == mine
+        assert list(first) == seen[:1]
+        assert list(second) == []
+        assert here() == mine
+    assert seen[0] == seen[2] != seen[1] == seen[3]
+    assert [span.name for span in recorder.spans] == ["count", "count", "consumer"]
+    assert {span.parent.span_id for span in recorder.spans[:2]} == {mine}
+
+
+async def test_interleaved_async(recorder: Any) -> None:
+    async def read() -> set[int]:
+        with otel_llm.step("consumer"):
+            mine = here()
+            seen = set()
+            async for span_id in acount(5):
+                assert here() == mine
+                seen.add(span_id)
+            return seen
+
+    found = await asyncio.gather(*(read() for _ in range(10)))
+    assert len(set.union(*found)) == len(found) == 10
+    assert len(recorder.spans) == 20
+
+
+def test_spans_in_it_are_below_it_and_the_consumers_are_not(recorder: Any) -> None:
+    @otel_llm.observe
+    def outer() -> Any:
+        with otel_llm.step("inner"):
+            pass
+        yield from count(1)
+
+    for _ in outer():
+        with otel_llm.step("of the consumer"):
+            pass
+    spans = {span.name: span for span in recorder.spans}
+    assert spans["inner"].parent.span_id == spans["count"].parent.span_id == spans["outer"].context.span_id
+    assert spans["of the consumer"].parent is None
+
+
+def test_it_begins_where_it_is_called(recorder: Any) -> None:
+    """A web framework iterates it when the handler has returned: session and parent are the handler's all the same."""
+    with otel_llm.context(session_id="s-1"), otel_llm.step("handler"):
+        stream = count(1)
+    list(stream)
+    handler, generator = recorder.spans
+    assert generator.parent.span_id == handler.context.span_id
+    assert generator.attributes["session.id"] == "s-1"
+
+
+def test_read_by_other_threads(recorder: Any) -> None:
+    """A thread for each item, as Starlette does."""
+    stream, seen = count(), []
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: seen.append((next(stream), clean())))
+        thread.start()
+        thread.join()
+    assert list(stream) == []
+    assert seen == [(recorder.span.context.span_id, True)] * 3
+
+
+def test_nothing_is_held_back() -> None:
+    """An item is there before the next is made."""
+    made = []
+
+    @otel_llm.observe(capture=True)
+    def stream() -> Any:
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    reader = stream()
+    assert made == []
+    assert next(reader) == 0
+    assert made == [0]
+
+
+# --- what goes in and out -------------------------------------------------------------------------------------
+
+
+def test_send_throw_and_the_value_returned(recorder: Any) -> None:
+    running = count(3)
+    span_id = next(running)
+    assert running.send("a") == span_id
+    error = KeyError("b")
+    assert running.throw(error) == span_id
+    with pytest.raises(StopIteration) as stop:
+        running.send("c")
+    assert stop.value.value == ["a", error, "c"]
+    assert recorder.span.status.status_code.name == "UNSET"
+
+
+async def test_asend_and_athrow(recorder: Any) -> None:
+    @otel_llm.observe
+    async def echo() -> Any:
+        got = None
+        while got != "end":
+            try:
+                got = yield got
+            except KeyError:
+                got = "caught"
+
+    running = echo()
+    assert await anext(running) is None
+    assert await running.asend("a") == "a"
+    assert await running.athrow(KeyError("b")) == "caught"
+    with pytest.raises(StopAsyncIteration):
+        await running.asend("end")
+    assert recorder.span.status.status_code.name == "UNSET"
+
+
+def test_yield_from_it(recorder: Any) -> None:
+    def around() -> Any:
+        return (yield from count(1))
+
+    running = around()
+    next(running)
+    with pytest.raises(StopIteration) as stop:
+        running.send("x")
+    assert stop.value.value == ["x"]
+
+
+def test_what_it_yields_is_content(recorder: Any) -> None:
+    recorder.instrument(CONTENT_ON_SPANS)
+
+    @otel_llm.observe(capture=True)
+    def words(text: str) -> Any:
+        yield from text
+
+    @otel_llm.observe(capture_result=True)
+    def numbers() -> Any:
+        yield from (1, 2)
+
+    list(words("abc"))
+    list(numbers())
+    assert recorder.spans[0].attributes["otel_llm.step.input"] == '{"text":"abc"}'
+    assert recorder.spans[0].attributes["otel_llm.step.output"] == "abc"
+    assert json.loads(recorder.spans[1].attributes["otel_llm.step.output"]) == [1, 2]
+
+
+# --- every way out ------------------------------------------------------------------------------------------------
+
+
+def test_closed(recorder: Any) -> None:
+    running = count()
+    next(running)
+    running.close()
+    assert recorder.attributes[OUTCOME] == "closed"
+    assert list(running) == []
+    assert recorder.span
+
+
+def test_broken_off_and_dropped(recorder: Any) -> None:
+    for _ in count():
+        break
+    gc.collect()
+    assert recorder.attributes[OUTCOME] == "closed"
+
+
+def test_never_begun(recorder: Any) -> None:
+    count().close()
+    count()
+    gc.collect()
+    assert recorder.spans == []
+
+
+def test_dropped_in_another_context(recorder: Any) -> None:
+    running = [count()]
+    contextvars.copy_context().run(next, running[0])
+    contextvars.copy_context().run(running.clear)
+    gc.collect()
+    assert recorder.attributes[OUTCOME] == "closed"
+
+
+def test_its_own_cleaning_up_runs_inside_of_it(recorder: Any) -> None:
+    seen = []
+
+    @otel_llm.observe
+    def stream() -> Any:
+        try:
+            yield 1
+        finally:
+            seen.append(here())
+
+    running = stream()
+    next(running)
+    running.close()
+    assert seen == [recorder.span.context.span_id]
+
+
+def test_an_error_of_its_own(recorder: Any) -> None:
+    @otel_llm.observe
+    def stream() -> Any:
+        yield 1
+        raise ValueError("no")
+
+    running = stream()
+    next(running)
+    with pytest.raises(ValueError, match="no"):
+        next(running)
+    assert recorder.attributes["error.type"] == "ValueError"
+
+
+def test_an_error_of_the_consumers(recorder: Any) -> None:
+    """It is the consumer's: the generator was closed by it."""
+    running = count()
+
+    def consume() -> None:
+        for _ in running:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        consume()
+    running.close()
+    assert recorder.attributes[OUTCOME] == "closed"
+    assert "error.type" not in recorder.attributes
+
+
+def test_an_error_thrown_into_it(recorder: Any) -> None:
+    running = count()
+    next(running)
+    with pytest.raises(ValueError, match="thrown"):
+        running.throw(ValueError("thrown"))
+    assert recorder.attributes["error.type"] == "ValueError"
+
+
+def test_one_that_will_not_be_closed(recorder: Any) -> None:
+    @otel_llm.observe
+    def stubborn() -> Any:
+        with contextlib.suppress(GeneratorExit):
+            yield 1
+        yield 2
+
+    running = stubborn()
+    next(running)
+    with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
+        running.close()
+    assert recorder.attributes["error.type"] == "RuntimeError"
+
+
+async def test_closed_async(recorder: Any) -> None:
+    running = acount()
+    await anext(running)
+    await running.aclose()
+    assert recorder.attributes[OUTCOME] == "closed"
+    assert clean()
+
+
+async def test_an_error_async(recorder: Any) -> None:
+    @otel_llm.observe
+    async def stream() -> Any:
+        yield 1
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        async for _ in stream():
+            pass
+    assert recorder.attributes["error.type"] == "ValueError"
+    assert clean()
+
+
+async def test_cancelled_while_it_waits(recorder: Any) -> None:
+    begun = asyncio.Event()
+
+    @otel_llm.observe
+    async def stream() -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+        yield 1
+
+    async def read() -> None:
+        async for _ in stream():
+            pass
+
+    task = asyncio.create_task(read())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert recorder.attributes["error.type"] == "asyncio.exceptions.CancelledError"
+
+
+async def test_dropped_async(recorder: Any) -> None:
+    """The loop closes what is dropped, in a task of its own."""
+    running: Any = acount()
+    await anext(running)
+    del running
+    gc.collect()
+    for _ in range(100):
+        if recorder.spans:
+            break
+        await asyncio.sleep(0.01)
+    assert recorder.attributes[OUTCOME] == "closed"
+    assert clean()
+
+
+def test_dropped_async_without_a_loop(recorder: Any) -> None:
+    class Pause:
+        def __await__(self) -> Any:
+            yield
+
+    @otel_llm.observe
+    async def stream() -> Any:
+        await Pause()
+        yield 1
+
+    running = stream()
+    reading = running.asend(None)
+    contextvars.copy_context().run(reading.send, None)
+    reading.close()
+    del reading, running
+    gc.collect()
+    assert recorder.attributes[OUTCOME] == "closed"
+
+
+# --- the chunks of a model's answer -----------------------------------------------------------------------------
+
+
+def test_the_chunks_of_a_chat(recorder: Any) -> None:
+    recorder.instrument(CONTENT_ON_SPANS)
+    recorder.missing |= {"server.address"}
+
+    @otel_llm.observe(operation="chat", name="llama", provider="own")
+    def ask(question: str) -> Any:
+        otel_llm.update_current(input=question)
+        yield from ("Par", "is", ".")
+        otel_llm.update_current(
+            response={"id": "1", "model": "llama-2", "finish_reason": "stop", "input_tokens": 3, "output_tokens": 4}
+        )
+
+    assert "".join(ask("Capital of France?")) == "Paris."
+    attributes = recorder.attributes
+    assert json.loads(attributes["gen_ai.input.messages"])[0]["parts"][0]["content"] == "Capital of France?"
+    (message,) = json.loads(attributes["gen_ai.output.messages"])
+    assert message == {
+        "role": "assistant",
+        "parts": [{"type": "text", "content": "Paris."}],
+        "finish_reason": "stop",
+    }
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert attributes["gen_ai.usage.output_tokens"] == 4
+    (gaps,) = recorder.points("gen_ai.client.operation.time_per_output_chunk")
+    assert gaps.count == 2
+    assert len(recorder.points("gen_ai.client.operation.time_to_first_chunk")) == 1

@@ -1,0 +1,336 @@
+"""The context managers: each is the span that the conventions want, with the metrics, events and content of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from opentelemetry.trace import get_current_span
+
+import otel_llm
+from otel_llm import ContentCapture, Settings
+from otel_llm.prompts import PromptUse, Template
+
+ON_SPANS = Settings(capture_content=ContentCapture.SPAN_ONLY)
+ON_BOTH = Settings(capture_content=ContentCapture.SPAN_AND_EVENT)
+SERVER: dict[str, Any] = {"server_address": "models.example.com", "server_port": 443}
+ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def whole_chat(**request: Any) -> Any:
+    return otel_llm.chat("llama", "own", **SERVER, **request)
+
+
+def answer(call: Any, **more: Any) -> None:
+    call.response(id="r-1", model="llama-3", finish_reason="stop", input_tokens=3, output_tokens=4, **more)
+
+
+# --- every operation ------------------------------------------------------------------------------------------
+
+
+async def test_a_whole_trace(recorder: Any, durations: Any) -> None:
+    async with otel_llm.workflow("twin") as flow:
+        async with otel_llm.agent("writer", description="Writes."):
+            async with otel_llm.tool("search", call_id="c-1", description="Looks it up."):
+                with otel_llm.retrieval("articles", top_k=3, **SERVER):
+                    pass
+            with whole_chat() as call:
+                answer(call)
+        with otel_llm.embeddings("e5", "own", encoding_formats=["float"], **SERVER) as call:
+            call.response(model="e5-large", dimensions=8, input_tokens=2)
+        with otel_llm.step("rerank"):
+            pass
+        with otel_llm.completion("base", "own", **SERVER) as call:
+            answer(call)
+        assert get_current_span().get_span_context().span_id == flow._call.span.get_span_context().span_id
+    assert [(span.name, span.kind.name) for span in recorder.spans] == [
+        ("retrieval articles", "CLIENT"),
+        ("execute_tool search", "INTERNAL"),
+        ("chat llama", "CLIENT"),
+        ("invoke_agent writer", "INTERNAL"),
+        ("embeddings e5", "CLIENT"),
+        ("rerank", "INTERNAL"),
+        ("text_completion base", "CLIENT"),
+        ("invoke_workflow twin", "INTERNAL"),
+    ]
+    ids = {span.name: span.context.span_id for span in recorder.spans}
+    above = {span.name: span.parent and span.parent.span_id for span in recorder.spans}
+    assert above["retrieval articles"] == ids["execute_tool search"]
+    assert above["chat llama"] == above["execute_tool search"] == ids["invoke_agent writer"]
+    assert above["rerank"] == above["embeddings e5"] == ids["invoke_workflow twin"]
+    assert durations() == []
+    for name in ("gen_ai.execute_tool.duration", "gen_ai.invoke_agent.duration", "gen_ai.workflow.duration"):
+        assert len(recorder.points(name)) == 1
+
+
+def test_the_request_of_a_chat(lenient: Any) -> None:
+    request: dict[str, Any] = {
+        "temperature": 1,
+        "top_p": 0.5,
+        "top_k": 40,
+        "max_tokens": 100,
+        "stop": "END",
+        "seed": 7,
+        "choices": 2,
+        "frequency_penalty": 0.1,
+        "presence_penalty": 0.2,
+        "reasoning_level": "low",
+        "output_type": "json",
+    }
+    with otel_llm.chat("m", "own", **request):
+        pass
+    with otel_llm.chat("m", "own") as call:
+        call.request(**request)
+    first, second = (dict(span.attributes) for span in lenient.spans)
+    assert first == second
+    assert first["gen_ai.request.stop_sequences"] == ("END",)
+    assert first["gen_ai.request.choice.count"] == 2
+    assert first["gen_ai.request.temperature"] == 1.0
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), asyncio.CancelledError("secret")])
+@pytest.mark.parametrize("operation", ["step", "workflow", "agent", "tool", "retrieval"])
+async def test_an_error(lenient: Any, operation: str, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        async with getattr(otel_llm, operation)("x"):
+            raise error
+    assert lenient.span.status.status_code.name == "ERROR"
+    assert lenient.attributes["error.type"].endswith(type(error).__name__)
+    assert "secret" not in lenient.span.to_json()
+
+
+def test_a_failed_chat(lenient: Any) -> None:
+    call = otel_llm.chat("m", "own")
+    with pytest.raises(TimeoutError), call:
+        raise call.chunk("Par") and TimeoutError()
+    assert lenient.attributes["gen_ai.response.finish_reasons"] == ("error",)
+    (duration,) = lenient.points("gen_ai.client.operation.duration")
+    assert duration.attributes["error.type"] == "TimeoutError"
+    (event,) = lenient.logs
+    assert event.event_name == "gen_ai.client.operation.exception"
+
+
+# --- a stream, chunk by chunk -----------------------------------------------------------------------------------
+
+
+def test_chunks(recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder.instrument(ON_SPANS)
+    with whole_chat(messages="Capital of France?", stream=True) as call:
+        for piece in ("Par", "is", None, "."):
+            call.chunk(piece)
+        answer(call)
+    attributes = recorder.attributes
+    assert attributes["gen_ai.response.time_to_first_chunk"] > 0
+    assert attributes["otel_llm.response.output_tokens_per_second"] > 0
+    assert attributes["otel_llm.response.time_per_output_token"] > 0
+    (message,) = json.loads(attributes["gen_ai.output.messages"])
+    assert message["parts"] == [{"type": "text", "content": "Paris."}]
+    (gaps,) = recorder.points("gen_ai.client.operation.time_per_output_chunk")
+    assert gaps.count == 3
+
+
+def test_an_endless_stream_is_not_kept(recorder: Any) -> None:
+    recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY, content_max_bytes=1000))
+    with whole_chat(stream=True) as call:
+        for _ in range(10_000):
+            call.chunk("word ")
+        kept = sum(map(len, call._pieces))
+        answer(call)
+    assert kept < 2000
+    assert len(recorder.attributes["gen_ai.output.messages"].encode()) <= 1000
+
+
+# --- content ------------------------------------------------------------------------------------------------------
+
+TOOLS = [{"type": "function", "function": {"name": "search", "description": "d", "parameters": {"type": "object"}}}]
+
+
+def speak() -> None:
+    with otel_llm.workflow("twin", input="secret") as flow:
+        with otel_llm.agent("writer", input=[{"role": "user", "content": "secret"}]) as agent:
+            with otel_llm.tool("search", input={"q": "secret"}) as tool:
+                tool.update(output="secret")
+            with otel_llm.retrieval("articles", query="secret", top_k=2, **SERVER) as retrieval:
+                retrieval.documents(
+                    [
+                        "secret",
+                        {"id": 3, "score": 1, "content": "secret"},
+                        SimpleNamespace(page_content="secret", metadata={"id": "d"}),
+                    ]
+                )
+            with whole_chat(messages=ASK["messages"], system="secret", tools=TOOLS) as call:
+                answer(call, output="secret")
+            agent.update(output={"role": "assistant", "content": "secret"})
+        with otel_llm.step("format", input=("secret", 1)) as step:
+            step.update(output="secret")
+        flow.update(output="secret")
+
+
+def test_content(recorder: Any) -> None:
+    recorder.instrument(ON_BOTH)
+    speak()
+    tool, retrieval, chat, agent, step, flow = (dict(span.attributes) for span in recorder.spans)
+    assert json.loads(tool["gen_ai.tool.call.arguments"]) == {"q": "secret"}
+    assert json.loads(tool["gen_ai.tool.call.result"]) == {"result": "secret"}
+    assert retrieval["gen_ai.retrieval.query.text"] == "secret"
+    assert json.loads(retrieval["gen_ai.retrieval.documents"]) == [
+        {"content": "secret"},
+        {"id": "3", "score": 1.0, "content": "secret"},
+        {"id": "d", "content": "secret", "metadata": {"id": "d"}},
+    ]
+    assert json.loads(chat["gen_ai.system_instructions"]) == [{"type": "text", "content": "secret"}]
+    assert json.loads(chat["gen_ai.tool.definitions"])[0]["name"] == "search"
+    said = {"role": "assistant", "parts": [{"type": "text", "content": "secret"}], "finish_reason": "stop"}
+    for attributes in (chat, agent, flow):
+        assert json.loads(attributes["gen_ai.output.messages"]) == [said]
+        assert json.loads(attributes["gen_ai.input.messages"])[0]["role"] == "user"
+    assert (json.loads(step["otel_llm.step.input"]), step["otel_llm.step.output"]) == (["secret", 1], "secret")
+    (event,) = recorder.logs
+    assert event.event_name == "gen_ai.client.inference.operation.details"
+    assert event.attributes["gen_ai.output.messages"][0]["parts"] == (said["parts"][0],) or list(
+        event.attributes["gen_ai.output.messages"][0]["parts"]
+    ) == [said["parts"][0]]
+
+
+def test_content_off_means_off(recorder: Any) -> None:
+    speak()
+    everything = "".join(span.to_json() for span in recorder.spans) + "".join(str(log) for log in recorder.logs)
+    assert "secret" not in everything
+
+
+# --- one model call is one span -----------------------------------------------------------------------------------
+
+
+def test_an_instrumented_sdk_inside_is_the_same_call(recorder: Any, client: Any) -> None:
+    with otel_llm.chat("gpt-4o-mini", "openai") as call:
+        completion = client.chat.completions.create(**ASK, temperature=0.5)
+        call.response(id="mine", input_tokens=999)
+    span = recorder.span
+    assert span.attributes["gen_ai.response.id"] == completion.id
+    assert span.attributes["gen_ai.usage.input_tokens"] == completion.usage.prompt_tokens
+    assert span.attributes["gen_ai.request.temperature"] == 0.5
+    assert len(recorder.points("gen_ai.client.operation.duration")) == 1
+    (duration,) = recorder.points("gen_ai.client.operation.duration")
+    assert duration.count == 1
+
+
+def test_an_instrumented_sdks_stream_inside_is_the_same_call(lenient: Any, client: Any) -> None:
+    with otel_llm.chat("gpt-4o-mini", "openai", stream=True) as call:
+        chunks = 0
+        for chunk in client.chat.completions.create(**ASK, stream=True):
+            chunks += 1
+            call.chunk(chunk.choices[0].delta.content if chunk.choices else None)
+    assert lenient.span
+    gaps = lenient.points("gen_ai.client.operation.time_per_output_chunk")
+    assert sum(point.count for point in gaps) == chunks - 1
+
+
+def test_another_operation_inside_is_its_own_span(lenient: Any, client: Any) -> None:
+    with otel_llm.chat("m", "own"):
+        client.embeddings.create(model="e", input="hi", encoding_format="float")
+    assert [span.name for span in lenient.spans] == ["embeddings e", "chat m"]
+
+
+# --- what an agent counts ---------------------------------------------------------------------------------------
+
+
+def test_an_agents_own_calls(recorder: Any, client: Any) -> None:
+    with otel_llm.agent("outer"):
+        completion = client.chat.completions.create(**ASK)
+        with otel_llm.step("think"), whole_chat() as call:
+            answer(call)
+        with otel_llm.tool("t"), whole_chat() as call:
+            answer(call)
+        with otel_llm.agent("inner"), whole_chat() as call:
+            answer(call)
+        with pytest.raises(ValueError, match="no"), otel_llm.tool("t"):
+            raise ValueError("no")
+    inner, outer = (span for span in recorder.spans if span.name.startswith("invoke_agent"))
+    assert inner.attributes["gen_ai.usage.output_tokens"] == 4
+    assert outer.attributes["gen_ai.usage.output_tokens"] == completion.usage.completion_tokens + 4
+    assert outer.attributes["gen_ai.response.finish_reasons"] == ("stop",)
+
+    def calls(what: str) -> dict[str, float]:
+        return {
+            point.attributes["gen_ai.agent.name"]: point.sum for point in recorder.points(f"gen_ai.invoke_agent.{what}")
+        }
+
+    assert calls("inference_calls") == {"inner": 1, "outer": 2}
+    assert calls("tool_calls") == {"inner": 0, "outer": 2}
+    tools = [span for span in recorder.spans if span.name.startswith("execute_tool")]
+    assert {span.attributes["gen_ai.agent.name"] for span in tools} == {"outer"}
+
+
+# --- update_current and current_ids -----------------------------------------------------------------------------
+
+
+def test_update_the_nearest_and_the_outermost(recorder: Any) -> None:
+    with otel_llm.context(tags=["all"]), otel_llm.workflow("w"), otel_llm.step("s") as step:
+        otel_llm.update_current(tags=["a"], metadata={"k": 1}, attributes={"otel_llm.metadata.own": True})
+        otel_llm.update_current(tags=["b", "a"])
+        otel_llm.update_current(tags=["root"], root=True)
+        step.update(metadata={"k": 2})
+    below, above = recorder.spans
+    assert below.attributes["otel_llm.tags"] == ("all", "a", "b")
+    assert below.attributes["otel_llm.metadata.k"] == 2
+    assert below.attributes["otel_llm.metadata.own"] is True
+    assert above.attributes["otel_llm.tags"] == ("all", "root")
+
+
+def test_update_through_spans_of_others(recorder: Any) -> None:
+    tracer = recorder.tracer_provider.get_tracer("other")
+    with otel_llm.step("ours"), tracer.start_as_current_span("theirs"):
+        otel_llm.update_current(tags=["a"])
+    theirs, ours = recorder.spans
+    assert "otel_llm.tags" not in theirs.attributes
+    assert ours.attributes["otel_llm.tags"] == ("a",)
+
+
+def test_update_where_there_is_nothing() -> None:
+    otel_llm.update_current(tags=["a"], output="b", response={"id": "x"})
+    with otel_llm.step("over") as step:
+        pass
+    step.update(tags=["late"])
+    assert otel_llm.current_ids() == {}
+
+
+def test_a_response_where_there_is_none(recorder: Any) -> None:
+    with pytest.raises(TypeError, match="step has no response"), otel_llm.step("s"):
+        otel_llm.update_current(response={"id": "x"})
+
+
+def test_a_prompt_on_a_step_and_on_a_chat(lenient: Any) -> None:
+    lenient.instrument(ON_SPANS)
+    use = PromptUse(Template.of("Say {what}"), {"what": "secret"}, "greeting", "2")
+    with otel_llm.step("format"):
+        otel_llm.update_current(prompt=use)
+    with otel_llm.chat("m", "own") as call:
+        call.update(prompt=use)
+    step, chat = (dict(span.attributes) for span in lenient.spans)
+    assert (step["otel_llm.prompt.name"], step["otel_llm.prompt.version"]) == ("greeting", "2")
+    assert (chat["gen_ai.prompt.name"], chat["gen_ai.prompt.version"]) == ("greeting", "2")
+    assert step["otel_llm.prompt.template"] == chat["otel_llm.prompt.template"] == "Say {what}"
+    assert json.loads(step["otel_llm.step.input"]) == {"what": "secret"}
+    assert chat["gen_ai.prompt.variable.what"] == "secret"
+
+
+def test_ids(recorder: Any) -> None:
+    use = PromptUse(Template.of("Say {what}"), {"what": "hi"}, "greeting", "2")
+    with (
+        otel_llm.context(session_id="s", user_id="u", conversation_id="c", prompt=use),
+        otel_llm.step("x"),
+    ):
+        ids = otel_llm.current_ids()
+    assert ids == {
+        "trace_id": f"{recorder.span.context.trace_id:032x}",
+        "span_id": f"{recorder.span.context.span_id:016x}",
+        "session_id": "s",
+        "user_id": "u",
+        "conversation_id": "c",
+        "prompt_name": "greeting",
+        "prompt_version": "2",
+        "prompt_hash": use.template.hash,
+    }

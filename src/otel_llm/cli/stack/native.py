@@ -6,6 +6,7 @@ import errno
 import fcntl
 import http.client
 import json
+import re
 import shutil
 import socket
 import time
@@ -147,19 +148,18 @@ def explain(service: Service, log: Path) -> str:
     except OSError as error:
         return f"Its log can't be read: {error}"
     said = "\n".join(lines).lower()
-    if "address already in use" in said:
-        return _taken(service.ports) if service.ports else f"A port was taken meanwhile: try again. Log: {log}"
+    if taken := re.search(r":(\d+): bind: address already in use", said):
+        names = [name for name, port in service.ports.items() if port == int(taken[1])]
+        return _taken(names[0], int(taken[1])) if names else f"Port {taken[1]} was taken meanwhile: try again."
     if "no space left on device" in said:
         return f"The disk that holds {log.parent} is full: free some room, or use --directory on another disk."
     return "\n".join([f"The end of {log}:", *(f"  {line}" for line in lines[-_LOG_LINES:])])
 
 
-def _taken(ports: Mapping[str, int]) -> str:
-    options = " or ".join(f"--{name}-port" for name in ports)
-    numbers = ", ".join(str(port) for port in ports.values())
+def _taken(name: str, port: int) -> str:
     return (
-        f"Port {numbers} is taken by another program: end that (`lsof -i :{next(iter(ports.values()))}` names it),"
-        f" or choose another with {options}; 0 takes any free one."
+        f"Port {port} is taken by another program: end that (`lsof -i :{port}` names it), or choose another with"
+        f" --{name}-port; 0 takes any free one."
     )
 
 
@@ -173,7 +173,7 @@ def _require_free_ports(services: list[Service]) -> None:
                     probe.bind((HOST, port))
                 except OSError as error:
                     if error.errno == errno.EADDRINUSE:
-                        raise StackError(f"{service.name}: {_taken({name: port})}") from error
+                        raise StackError(f"{service.name}: {_taken(name, port)}") from error
                     raise StackError(
                         f"{service.name} can't listen at port {port} ({error.strerror}):"
                         f" choose another with --{name}-port"

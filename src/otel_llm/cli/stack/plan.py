@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ HOST = "127.0.0.1"
 
 #: The ports a user meets, each with its usual number. All others are picked free.
 PORTS = {"otlp-grpc": 4317, "otlp-http": 4318, "jaeger": 16686, "prometheus": 9090}
+
+#: Below what Linux, macOS and Windows use for connections.
+FREE_PORTS = range(15000, 32000)
 
 #: Programs by the names that they are found under, the built one first.
 PROGRAMS = {
@@ -103,19 +108,21 @@ def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) ->
         OSError: `data` can't be written.
     """
     folder = configuration()
-    chosen = {name: port or _free_port() for name, port in ports.items()}
+    free = _free_ports()
+    chosen = {name: port or next(free) for name, port in ports.items()}
     at = {name: f"{HOST}:{port}" for name, port in chosen.items()}
-    telemetry, jaeger_telemetry, metrics, jaeger_otlp, health = (f"{HOST}:{_free_port()}" for _ in range(5))
+    inner = (f"{HOST}:{port}" for port in free)
+    telemetry, jaeger_telemetry, metrics, jaeger_otlp, health = islice(inner, 5)
 
     jaeger = Service(
         "jaeger",
         [programs["jaeger"], f"--config={folder / 'jaeger.yaml'}"],
         {
             "JAEGER_OTLP_GRPC_ENDPOINT": jaeger_otlp,
-            "JAEGER_OTLP_HTTP_ENDPOINT": f"{HOST}:{_free_port()}",
+            "JAEGER_OTLP_HTTP_ENDPOINT": next(inner),
             "JAEGER_QUERY_HTTP_ENDPOINT": at["jaeger"],
-            "JAEGER_QUERY_GRPC_ENDPOINT": f"{HOST}:{_free_port()}",
-            "JAEGER_HEALTH_ENDPOINT": f"{HOST}:{_free_port()}",
+            "JAEGER_QUERY_GRPC_ENDPOINT": next(inner),
+            "JAEGER_HEALTH_ENDPOINT": next(inner),
             "JAEGER_UI_CONFIG": str(folder / "config-ui.json"),
             "JAEGER_DATA_DIR": str(_made(data / "jaeger")),
             "PROMETHEUS_URL": f"http://{at['prometheus']}",
@@ -189,7 +196,12 @@ def _made(path: Path) -> Path:
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def _free_ports() -> Iterator[int]:
+    """Ports that are free now, each once; none that the system gives to outgoing connections meanwhile."""
+    for port in random.sample(FREE_PORTS, len(FREE_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        yield port

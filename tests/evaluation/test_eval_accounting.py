@@ -282,7 +282,8 @@ def chat(n):
             tracer.start_span("chat m", attributes={"gen_ai.operation.name": "chat"}).end()
 def report():
     a = sampler.accounts()
-    print(json.dumps([a.offered, a.sampled, a.stored, a.pending, a.dropped_by]), flush=True)
+    left_to_parent = len(getattr(sampler._sink, "_foreign", ()))
+    print(json.dumps([a.offered, a.sampled, a.stored, a.pending, a.dropped_by, left_to_parent]), flush=True)
 chat(5)
 sampler.force_flush()
 sampler._grace = 3600.0
@@ -319,8 +320,8 @@ def test_after_a_fork_each_process_counts_and_stores_its_own(suffix: str, tmp_pa
     )
     assert finished.returncode == 0, finished.stderr
     child, parent = (json.loads(line) for line in finished.stdout.splitlines())
-    assert child == [5, 5, 4, 0, {"fork": 1}]
-    assert parent == [9, 9, 8, 0, {"nothing_to_evaluate": 1}]
+    assert child == [5, 5, 4, 0, {"fork": 1}, int(suffix == "db")]  # a connection to SQLite must not be shared
+    assert parent == [9, 9, 8, 0, {"nothing_to_evaluate": 1}, 0]
     assert len(list(read(path, Selection()).items)) == 12
 
 

@@ -11,6 +11,7 @@ import pytest
 from evaluating import Evaluated, message
 
 import otel_llm
+from conformance.check import violations
 from otel_llm import ContentCapture, Settings
 from otel_llm.evaluation import SCHEMA, Limits, json_schema
 
@@ -25,14 +26,21 @@ WORDS = ("query", "answer", "context", "messages")
 def instrumented(evaluated: Make) -> Iterator[Instrument]:
     """A sampler, and everything instrumented with its provider."""
 
+    all_made = []
+
     def make(capture: ContentCapture = ContentCapture.SPAN_ONLY, **kwargs: Any) -> Evaluated:
         made = evaluated(kwargs.pop("rate", 1.0), **kwargs)
+        all_made.append(made)
         otel_llm.uninstrument()
         otel_llm.instrument(settings=Settings(capture_content=capture), tracer_provider=made.provider)
         return made
 
     yield make
     otel_llm.uninstrument()
+    for made in all_made:
+        # Which a retriever does not always tell.
+        untold = {"gen_ai.data_source.id", "gen_ai.provider.name", "gen_ai.retrieval.top_k", "server.address"}
+        assert violations(made.spans, made.reader.get_metrics_data(), allow=untold) == []
 
 
 def test_a_call_of_the_openai_sdk(instrumented: Instrument, client: openai.OpenAI) -> None:

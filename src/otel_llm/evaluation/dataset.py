@@ -1,0 +1,176 @@
+"""Datasets of items, as they are on disk, and reading them. Needs nothing but Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+Item = dict[str, Any]
+
+#: What an item says that it is; changes when the meaning of one does.
+SCHEMA = "otel-llm.evaluation-item/1"
+DEFAULT_DATASET = "otel-llm-evaluation.db"
+#: "otlm", in the header of our databases.
+APPLICATION_ID = 0x6F746C6D
+VERSION = 1
+TABLE = """\
+create table if not exists items (
+    id text primary key,
+    stored_at real not null,
+    started_at text not null,
+    service text,
+    name text not null,
+    sampled_by text not null,
+    item text not null
+)"""
+_BUSY_SECONDS = 2.0
+
+
+class DatasetError(Exception):
+    """A dataset can't be read; the message says which, why, and what to do."""
+
+
+def is_json_lines(path: str | os.PathLike[str]) -> bool:
+    """Whether a dataset at ``path`` is one of JSON lines; all others are SQLite."""
+    return os.fspath(path).endswith(".jsonl")
+
+
+def rotated(path: Path) -> list[Path]:
+    """The numbered files of JSON lines beside ``path``, the oldest first."""
+    found = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdecimal()]
+    return sorted(found, key=lambda one: int(one.suffix[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which items: those whose id begins with ``id``, begun at ``since`` (ISO 8601, UTC) or later, sampled by
+    ``reason``; of these the newest ``limit``."""
+
+    id: str = ""
+    since: str = ""
+    reason: str | None = None
+    limit: int | None = None
+
+    def takes(self, item: Item) -> bool:
+        return (
+            str(item.get("id")).startswith(self.id)
+            and str(item.get("started_at")) >= self.since
+            and (self.reason is None or self.reason in (item.get("sampled_by") or ()))
+        )
+
+
+@dataclass(slots=True)
+class Reading:
+    """The items that were selected, the oldest first, and how many lines were none."""
+
+    items: Iterator[Item]
+    unreadable: int = field(default=0)
+
+
+def read(path: Path, selection: Selection) -> Reading:
+    """Read a dataset that may be written meanwhile.
+
+    :raises DatasetError: if it is missing, locked or not ours; also while the items are iterated.
+    """
+    reading = Reading(iter(()))
+    if is_json_lines(path):
+        files = [one for one in (*rotated(path), path) if one.exists()]
+        if not files:
+            raise _missing(path)
+        reading.items = _lines(files, selection, reading)
+    else:
+        if not path.exists():
+            raise _missing(path)
+        reading.items = _rows(path, selection)
+    return reading
+
+
+def _missing(path: Path) -> DatasetError:
+    return DatasetError(
+        f"there is no dataset {path}; name it by --dataset or OTEL_LLM_EVAL_DATASET"
+        " (it is made when the first item is stored)"
+    )
+
+
+def _lines(files: list[Path], selection: Selection, reading: Reading) -> Iterator[Item]:
+    found: Iterator[Item] = (item for item in _all_lines(files, reading) if selection.takes(item))
+    yield from found if selection.limit is None else deque(found, selection.limit)
+
+
+def _all_lines(files: list[Path], reading: Reading) -> Iterator[Item]:
+    for path in files:
+        try:
+            with path.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    if (item := _item(line)) is not None:
+                        yield item
+                    elif line.strip():
+                        reading.unreadable += 1
+        except OSError as error:
+            raise DatasetError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _item(text: str) -> Item | None:
+    try:
+        item = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return item if isinstance(item, dict) and item.get("schema") == SCHEMA else None
+
+
+def _rows(path: Path, selection: Selection) -> Iterator[Item]:
+    try:
+        database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        try:
+            check(database)
+            yield from _selected(database, selection)
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise DatasetError(_explained(path, error)) from None
+
+
+def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[Item]:
+    query = (
+        "select item, started_at from items where substr(id, 1, length(:id)) = :id and started_at >= :since"
+        " and (:reason is null or exists (select 1 from json_each(sampled_by) where value = :reason))"
+    )
+    if selection.limit is not None:
+        query = f"select * from ({query} order by started_at desc limit :limit)"
+    given = {"id": selection.id, "since": selection.since, "reason": selection.reason, "limit": selection.limit}
+    for text, _ in database.execute(f"{query} order by started_at", given):
+        yield json.loads(text)
+
+
+def check(database: sqlite3.Connection) -> bool:
+    """Whether ``database`` is one of ours; an empty one is not yet.
+
+    :raises sqlite3.DatabaseError: if it is somebody else's, or of a newer version.
+    """
+    (owner,) = database.execute("pragma application_id").fetchone()
+    (version,) = database.execute("pragma user_version").fetchone()
+    if owner == APPLICATION_ID and version <= VERSION:
+        return True
+    if owner == APPLICATION_ID:
+        raise sqlite3.DatabaseError(f"it is of version {version}, for which a newer otel-llm is needed")
+    if database.execute("select count(*) from sqlite_schema").fetchone()[0]:
+        raise sqlite3.DatabaseError("it is a database of something else")
+    return False
+
+
+def _explained(path: Path, error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return f"{path} is locked by another process; try again"
+    if "not a database" in text:
+        return f"{path} is no dataset: neither SQLite nor, by its suffix .jsonl, JSON lines"
+    if "no such table" in text:
+        return f"{path} is empty"
+    return f"{path} can't be read: {text}"

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import StatusCode
 
 from e2e import otlp
-from e2e.programs import CONFIGURATION, Collector, Tempo, until
+from e2e.programs import CONFIGURATION, Collector, until
+from e2e.tempo import Tempo
 from otel_llm.config import DEFAULT_CONTENT_MAX_BYTES
 
 pytestmark = [

@@ -7,6 +7,7 @@ import gc
 import json
 import threading
 import weakref
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -221,23 +222,53 @@ def test_words_that_several_prompts_share(recorder: Any, sagemaker: Any, rag: Pr
     assert said(recorder) == [named(rag, 2), named(other, 2)]
 
 
-def test_many_requests_at_once(recorder: Any, rag: Prompt) -> None:
-    """Each finds its own, though all share a system prompt, and also the one that was made first."""
-    made = [Prompt(f"p{number}", "1", rag.template) for number in range(20)]
-    barrier, found = threading.Barrier(len(made)), {}
+def elsewhere(work: Any) -> Any:
+    """What ``work`` returns in a thread that has filled in no prompt."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
 
-    def work(prompt: Prompt) -> None:
-        messages = prompt.format(who="a poet", question=prompt.name)
-        barrier.wait()
-        use = behind(json.loads(json.dumps(messages)))
-        found[prompt.name] = use.name if use is not None else None
 
-    threads = [threading.Thread(target=work, args=(prompt,)) for prompt in made]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {prompt.name: prompt.name for prompt in made}
+@pytest.mark.parametrize("number", [2, 20, 200])
+def test_many_requests_at_once(number: int, rag: Prompt) -> None:
+    """Each finds its own by its words, though all share a system prompt, and never another one's variables."""
+    requests = [rag.format(who="a poet", question=f"Question {n}") for n in range(number)]
+    for n, messages in enumerate(requests):
+        sent = json.loads(json.dumps(messages))
+        use = elsewhere(lambda sent=sent: behind(sent))
+        assert use.variables["question"] == f"Question {n}"
+        assert elsewhere(lambda sent=sent: behind(sent[:1])) is None
+
+
+def test_a_prompt_that_every_request_shares_does_not_name_the_others(ask: Prompt) -> None:
+    """A system prompt of its own is made anew by each request, later ones included."""
+    system = Prompt("system", "1", "Be kind.")
+    made = [(system.format(), ask.format(question=str(n))) for n in range(10)]
+    for n, texts in enumerate(made):
+        sent = json.loads(json.dumps(texts))
+        use = elsewhere(lambda sent=sent: behind(sent))
+        assert (use.name, use.variables) == ("ask", {"question": str(n)})
+
+
+def test_words_of_a_prompt_whose_rest_is_not_there_are_nobodys(rag: Prompt) -> None:
+    """They may be another's, who has let go of them, and must not be given this one's variables."""
+    sent = json.loads(json.dumps(rag.format(who="a poet", question="Theirs")))
+    for n in range(5):
+        rag.format(who="a poet", question=str(n))
+    assert behind(sent) is None
+    assert elsewhere(lambda: behind(sent)) is None
+
+
+def test_of_the_same_words_those_of_this_thread_count(ask: Prompt) -> None:
+    mine = ask.format(question="Why?")
+    theirs = copy_context().run(Prompt("other", "1", ask.template).format, question="Why?")
+    assert theirs == mine
+    sent = [mine + ""]
+    assert type(sent[0]) is str
+    use = behind(sent)
+    assert use is mine.use
 
 
 # --- LangChain -----------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ latest of a thread or task are held by it, as a library may have copied them and
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 _ASKED = ("messages", "instructions", "input", "prompt")
 _WORDS = ("content", "text")
 _MAX_DEPTH = 6
-#: So many uses of a prompt that made the same text at the same time are told apart.
+#: So many uses that made the same text at the same time are known by it.
 _MAX_USES = 64
 
 
@@ -101,17 +100,27 @@ def _remember(text: str, use: PromptUse) -> _Same:
 def behind(asked: Any) -> PromptUse | None:
     """The use that words in ``asked`` (messages of any shape, or texts) came of; of several, the latest.
 
-    A use known by words alone must have made as many of them as it did in all: a system prompt is the same in many.
+    Words alone (a system prompt) may be those of many uses: then all that a use has made must be there, so that what is
+    told is never another one's. A use of this thread or task counts first, then one with words that no other has.
     """
-    found: dict[PromptUse, float] = {}
-    for text in _texts(asked, _MAX_DEPTH):
+    texts = list(_texts(asked, _MAX_DEPTH))
+    near: set[PromptUse] = set()
+    sole: set[PromptUse] = set()
+    found: set[PromptUse] = set()
+    for text in texts:
         if isinstance(text, PromptText):
-            found[text.use] = math.inf
+            near.add(text.use)
         elif (same := known.get(text)) is not None:
-            for reference in same.uses:
-                if (use := reference()) is not None:
-                    found[use] = found.get(use, 0) + 1
-    return max(found, key=lambda use: (found[use] >= use.texts, use.order), default=None)
+            uses = [use for reference in same.uses if (use := reference()) is not None]
+            sole.update(uses if len(uses) == 1 else ())
+            found.update(uses)
+    if found:
+        there = {hash(text) for text in texts}
+        found = {use for use in found if use.words <= there}
+        near |= found & {text.use for recent in _recent.get() for text in recent}
+    if near:
+        return latest(*near)
+    return max(found, key=lambda use: (use in sole, use.order), default=None)
 
 
 def latest(*uses: PromptUse | None) -> PromptUse | None:

@@ -106,8 +106,10 @@ class Prompt:
         try:
             texts = [content.render(variables) for content in self._contents]
         except (PromptError, TypeError) as error:
-            raise type(error)(f"{self}: {error}") from error
-        use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, len(set(texts)))
+            kind = PromptError if isinstance(error, PromptError) else TypeError
+            raise kind(f"{self}: {error}") from error
+        words = frozenset(hash(text) for text in texts if text)
+        use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, words)
         made = [PromptText(text, use) for text in texts]
         hold(made)
         note(use)

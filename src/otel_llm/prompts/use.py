@@ -44,7 +44,8 @@ class Assignment:
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class PromptUse:
-    """A template filled in with ``variables``. ``order`` grows with every use; ``texts`` came of it."""
+    """A template filled in with ``variables``. ``order`` grows with every use; ``words`` are the texts it made, by
+    their hashes."""
 
     template: Template
     variables: Mapping[str, Any]
@@ -52,7 +53,7 @@ class PromptUse:
     version: str | None = None
     label: str | None = None
     assignment: Assignment | None = None
-    texts: int = 1
+    words: frozenset[int] = frozenset()
     order: int = field(default_factory=lambda: next(_order))
 
     def attributes(self) -> dict[str, AttributeValue]:

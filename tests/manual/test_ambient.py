@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -255,6 +257,23 @@ def test_a_provider_of_the_applications_own() -> None:
     with otel_llm.context(session_id="s-1"):
         provider.get_tracer("own").start_span("own").end()
     assert seen[0].attributes["session.id"] == "s-1"
+
+
+def test_a_program_that_never_instruments() -> None:
+    program = """
+import otel_llm
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+with otel_llm.context(session_id="early"):  # no SDK as yet
+    pass
+trace.set_tracer_provider(TracerProvider())
+with otel_llm.context(session_id="s-1"), otel_llm.step("ours"):
+    span = trace.get_tracer("theirs").start_span("theirs")
+    assert trace.get_current_span().attributes["session.id"] == span.attributes["session.id"] == "s-1"
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stderr
 
 
 # --- what it takes -------------------------------------------------------------------------------------------------

@@ -102,6 +102,13 @@ async def test_an_error(lenient: Any, operation: str, error: BaseException) -> N
     assert "secret" not in lenient.span.to_json()
 
 
+def test_an_interrupt_of_langgraph_is_no_error(recorder: Any) -> None:
+    interrupt = pytest.importorskip("langgraph.errors").GraphInterrupt
+    with pytest.raises(interrupt), otel_llm.step("ask a person"):
+        raise interrupt
+    assert recorder.span.status.status_code.name == "UNSET"
+
+
 def test_a_failed_chat(lenient: Any) -> None:
     call = otel_llm.chat("m", "own")
     with pytest.raises(TimeoutError), call:
@@ -240,7 +247,7 @@ def test_another_operation_inside_is_its_own_span(lenient: Any, client: Any) -> 
 def test_an_agents_own_calls(recorder: Any, client: Any) -> None:
     with otel_llm.agent("outer"):
         completion = client.chat.completions.create(**ASK)
-        with otel_llm.step("think"), whole_chat() as call:
+        with otel_llm.step("think"), otel_llm.context(tags=["a"]), whole_chat() as call:
             answer(call)
         with otel_llm.tool("t"), whole_chat() as call:
             answer(call)
@@ -262,6 +269,23 @@ def test_an_agents_own_calls(recorder: Any, client: Any) -> None:
     assert calls("tool_calls") == {"inner": 0, "outer": 2}
     tools = [span for span in recorder.spans if span.name.startswith("execute_tool")]
     assert {span.attributes["gen_ai.agent.name"] for span in tools} == {"outer"}
+
+
+def test_langchain_in_an_agent(lenient: Any) -> None:
+    models = pytest.importorskip("langchain_core.language_models")
+    model = models.FakeListChatModel(responses=["hi"])
+    with otel_llm.context(session_id="s-1", conversation_id="c-1"), otel_llm.agent("outer"):
+        model.invoke("hi")
+        list(model.stream("hi"))
+    *chats, agent = lenient.spans
+    assert len(chats) == 2
+    for chat in chats:
+        assert chat.attributes["session.id"] == "s-1"
+        assert chat.attributes["gen_ai.conversation.id"] == "c-1"
+        assert chat.attributes["gen_ai.agent.name"] == "outer"
+        assert chat.parent.span_id == agent.context.span_id
+    (counted,) = lenient.points("gen_ai.invoke_agent.inference_calls")
+    assert counted.sum == 2
 
 
 # --- update_current and current_ids -----------------------------------------------------------------------------
@@ -315,6 +339,14 @@ def test_a_prompt_on_a_step_and_on_a_chat(lenient: Any) -> None:
     assert step["otel_llm.prompt.template"] == chat["otel_llm.prompt.template"] == "Say {what}"
     assert json.loads(step["otel_llm.step.input"]) == {"what": "secret"}
     assert chat["gen_ai.prompt.variable.what"] == "secret"
+
+
+def test_ids_of_the_prompt_that_a_step_makes(recorder: Any) -> None:
+    use = PromptUse(Template.of("Say {what}"), {"what": "hi"}, "greeting", "2")
+    with otel_llm.step("format") as step:
+        step.update(prompt=use)
+        ids = otel_llm.current_ids()
+    assert (ids["prompt_name"], ids["prompt_version"], ids["prompt_hash"]) == ("greeting", "2", use.template.hash)
 
 
 def test_ids(recorder: Any) -> None:

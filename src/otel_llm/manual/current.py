@@ -64,6 +64,8 @@ class Ids(TypedDict, total=False):
 _LED_BY = {
     s.PROMPT_NAME: "prompt_name",
     s.PROMPT_VERSION: "prompt_version",
+    s.LLM_PROMPT_NAME: "prompt_name",
+    s.LLM_PROMPT_VERSION: "prompt_version",
     s.LLM_PROMPT_TEMPLATE_HASH: "prompt_hash",
     s.LLM_EXPERIMENT_ID: "experiment_id",
     s.LLM_EXPERIMENT_VARIANT: "experiment_variant",
@@ -83,13 +85,14 @@ def _ids() -> Ids:
     if about.is_valid:
         ids["trace_id"] = trace.format_trace_id(about.trace_id)
         ids["span_id"] = trace.format_span_id(about.span_id)
-    found = ambient.of(context)
-    if found is not None:
+    told: dict[str, Any] = {}
+    if (around := ambient.of(context)) is not None:
         for name in ("session_id", "user_id", "conversation_id"):
-            if (value := getattr(found, name)) is not None:
+            if (value := getattr(around, name)) is not None:
                 ids[name] = value
-        for describes in (found.experiment, found.prompt):
-            if describes is not None:
-                attributes = describes.attributes()
-                ids |= {name: attributes[key] for key, name in _LED_BY.items() if key in attributes}
+        for describes in (around.experiment, around.prompt):
+            told |= describes.attributes() if describes is not None else {}
+    if (nearest := scope.nearest(context)) is not None:
+        told |= nearest.known
+    ids |= {name: told[key] for key, name in _LED_BY.items() if key in told}
     return ids  # type: ignore[return-value]

@@ -147,6 +147,11 @@ class Operation:
     def under_way(self) -> bool:
         return self._call is not None
 
+    @property
+    def known(self) -> Mapping[str, AttributeValue]:
+        """The attributes that it has by what the application told of it."""
+        return self._call.request.attributes if self._call is not None else {}
+
     def end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
         """End the span, by ``error`` if there is one; ``outcome`` says how a generator ended, other than by its end."""
         # What is inside may be kept long after (by tasks, records, exemplars), and with it this, but not the call.

@@ -239,7 +239,7 @@ class Call:
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
         """End the call with ``error``; ``response`` is what had come of the answer before."""
-        ended = self._end(response or Response(), _provider_attributes(error) or {}, error)
+        ended = self._end(response or Response(), {**(_provider_attributes(error) or {})}, error)
         if ended and self._telemetry.logged:
             with_message = self._telemetry.captures_all
             self._emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, errors.event_attributes(error, with_message))

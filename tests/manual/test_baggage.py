@@ -9,6 +9,7 @@ import httpx
 import openai
 import pytest
 from opentelemetry import baggage, propagate
+from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -73,8 +74,6 @@ def test_the_other_process_reads_it(recorder: Any, service: Any) -> None:
     recorder.instrument(Settings(baggage=SHARED))
     with otel_llm.context(session_id="s 1,ä", user_id="u-1", conversation_id="c-1"):
         headers = call(service)
-    from opentelemetry import context as otel_context
-
     token = otel_context.attach(propagate.extract(headers))
     try:
         with otel_llm.workflow("w"), otel_llm.context(tags=["here"]), otel_llm.step("s"):
@@ -91,8 +90,6 @@ def test_the_other_process_reads_it(recorder: Any, service: Any) -> None:
 
 def test_nobody_else_may_say_who_it_is(recorder: Any) -> None:
     """Where it is not wanted, a caller's baggage is none of ours; where it is, no more than what is wanted."""
-    from opentelemetry import context as otel_context
-
     foreign = baggage.set_baggage("otel_llm.user_id", "spoofed", baggage.set_baggage("otel_llm.session_id", "spoofed"))
     for settings in (Settings(), Settings(baggage=frozenset({"conversation_id"}))):
         recorder.instrument(settings)
@@ -106,10 +103,7 @@ def test_nobody_else_may_say_who_it_is(recorder: Any) -> None:
 def test_the_provider_never_gets_it(lenient: Any, watched: Any, server: Any, service: Any) -> None:
     lenient.instrument(Settings(baggage=frozenset({"session_id", "user_id", "conversation_id"})))
     with otel_llm.context(session_id="s-1", user_id="u-1", conversation_id="c-1"):
-        token_context = baggage.set_baggage("own", "kept")
-        from opentelemetry import context as otel_context
-
-        token = otel_context.attach(token_context)
+        token = otel_context.attach(baggage.set_baggage("own", "kept"))
         with otel_llm.agent("a"):
             watched.chat.completions.create(**ASK)
             list(watched.chat.completions.create(**ASK, stream=True))
@@ -129,13 +123,16 @@ def test_the_provider_never_gets_it(lenient: Any, watched: Any, server: Any, ser
 
 def test_what_came_by_baggage_does_not_go_on_to_the_provider(lenient: Any, watched: Any, server: Any) -> None:
     lenient.instrument(Settings(baggage=SHARED))
-    from opentelemetry import context as otel_context
-
+    tracer = lenient.tracer_provider.get_tracer("http")
+    watched._client.event_hooks["request"].append(lambda request: tracer.start_span("POST").end())
     token = otel_context.attach(baggage.set_baggage("otel_llm.session_id", "s-1"))
     watched.chat.completions.create(**ASK)
     otel_context.detach(token)
     assert "baggage" not in {name.lower() for name in server.requests[-1].headers}
-    assert lenient.attributes["session.id"] == "s-1"
+    assert [(span.name, span.attributes["session.id"]) for span in lenient.spans] == [
+        ("POST", "s-1"),  # the provider's HTTP span, which is ours
+        ("chat gpt-4o-mini", "s-1"),
+    ]
 
 
 @pytest.mark.parametrize("value", ["session_id, conversation_id", "SESSION_ID,conversation_id"])

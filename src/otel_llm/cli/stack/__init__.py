@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_llm.cli.stack.plan import PORTS, home
+from otel_llm.cli.terminal import fail
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -52,6 +54,8 @@ def _parser(
 
 
 def _run(name: str, arguments: argparse.Namespace) -> int:
+    if os.name != "posix":
+        return fail(f"`{name}` runs on Linux and macOS; elsewhere use `docker compose` with collector/compose.yaml")
     commands = importlib.import_module("otel_llm.cli.stack.commands")
     return int(commands.run(name, arguments))
 

@@ -193,7 +193,8 @@ def _require_room(directory: Path) -> None:
 def _alone(directory: Path) -> Iterator[None]:
     """Two commands at once would start it twice."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        # What people ask and are answered is in there: for the owner's eyes.
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (directory / "lock").open("w")
     except OSError as error:
         raise StackError(f"{directory} can't be written ({error.strerror}): use --directory") from error

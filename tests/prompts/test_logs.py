@@ -67,6 +67,13 @@ def test_ids_on_a_record(recorder: Any, records: list[logging.LogRecord], ask: P
     }
 
 
+def test_the_prompt_of_the_step_at_work(recorder: Any, records: list[logging.LogRecord], ask: Prompt) -> None:
+    with otel_llm.step("format_prompt"):
+        ask.format(question="Why?")
+        logging.getLogger("application").info("asking")
+    assert (vars(records[0])["prompt_name"], vars(records[0])["prompt_version"]) == ("ask", "7")
+
+
 def test_outside_of_everything(records: list[logging.LogRecord]) -> None:
     logging.getLogger("application").info("starting")
     assert {vars(records[0])[name] for name in ALL} == {None}

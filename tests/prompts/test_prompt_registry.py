@@ -50,6 +50,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "queries" / "any.md").write_text(EXPAND)
     (tmp_path / "queries" / "expand-1.0.yml").write_text("{name: expand, version: '1.0', template: x}")
     (tmp_path / "notes.txt").write_text("no prompt")
+    (tmp_path / "README.md").write_text("no prompt")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "old.yaml").write_text("no prompt")
     return tmp_path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ class Prompt:
 
     name: str
     version: str
-    template: str | Iterable[Message] = field(hash=False)
+    template: str | Sequence[Message] = field(hash=False)
     label: str | None = None
     notation: str = field(default="format", kw_only=True)
     #: The variant this prompt is of an experiment; set by :meth:`Experiment.assign`.

@@ -31,7 +31,8 @@ class _Versions:
 
 
 class PromptRegistry:
-    """The prompts in the files of ``folder`` and the folders in it: ``*.yaml``, ``*.yml`` and ``*.md``.
+    """The prompts in the files of ``folder`` and the folders in it: ``*.yaml``, ``*.yml`` and ``*.md``, but for
+    ``README.md`` and what is hidden.
 
     A YAML file has, for each version of a prompt, a document of ``name`` (default: the file's), ``version``, ``labels``
     (a list; optional), ``notation`` (``format`` or ``jinja2``; optional), and either ``template``, a text, or
@@ -118,7 +119,8 @@ def _read_folder(folder: Path) -> Mapping[str, _Versions]:
     found: dict[str, _Versions] = {}
     origins: dict[tuple[str, str], Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix not in _READERS or not path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix not in _READERS or path.name == "README.md" or hidden or not path.is_file():
             continue
         try:
             for prompt, labels in _read(path):

@@ -228,6 +228,14 @@ def test_the_last_thing_that_was_said_in_a_conversation_is_the_query(evaluated: 
     assert (made.item["query"], made.item["answer"]) == ("And now?", "Later")
 
 
+def test_the_messages_that_an_agent_was_given(evaluated: Make) -> None:
+    made = evaluated(1.0)
+    given = json.dumps(json.loads(message("user", "Plan it")) + json.loads(message("assistant", "Certainly")))
+    with made.tracer.start_as_current_span("agent", attributes={"gen_ai.input.messages": given}):
+        made.call(gen_ai__input__messages=message("user", "As a planner, plan it"))
+    assert made.item["query"] == "Plan it"
+
+
 def test_a_call_of_tools_is_no_answer(evaluated: Make) -> None:
     made = evaluated(1.0)
     calls = [{"role": "assistant", "parts": [{"type": "tool_call", "name": "f"}], "finish_reason": "tool_calls"}]

@@ -137,7 +137,7 @@ def test_the_traces_of_a_lower_rate_are_among_those_of_a_higher_one(evaluated: M
 @pytest.mark.parametrize("key", ["baggage", "service"])
 def test_what_is_known_at_the_start_marks_the_spans(key: str, evaluated: Make) -> None:
     rule = {"name": "early", key: {"evaluate": True} if key == "baggage" else "twin", "rate": 0.5}
-    made = evaluated(0.1, rules=[rule])
+    made = evaluated(0.1, rules=[rule, {"name": "of another", "baggage": {"evaluate": "no"}}])
     from opentelemetry import context
 
     token = context.attach(baggage.set_baggage("evaluate", "true"))

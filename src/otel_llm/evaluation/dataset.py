@@ -21,7 +21,7 @@ DEFAULT_DATASET = "otel-llm-evaluation.db"
 APPLICATION_ID = 0x6F746C6D
 VERSION = 1
 TABLE = """\
-create table if not exists items (
+create table items (
     id text primary key,
     stored_at real not null,
     started_at text not null,

@@ -110,15 +110,16 @@ class SQLiteSink:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    is_ours = check(database)
-    database.execute("pragma journal_mode=wal")
-    database.execute("pragma synchronous=normal")
+    database.execute("begin immediate")  # several processes may begin the dataset at once
     with database:
-        database.execute(TABLE)
-        database.execute("create index if not exists items_started_at on items (started_at)")
-        if not is_ours:
+        if not check(database):
+            database.execute(TABLE)
+            database.execute("create index items_started_at on items (started_at)")
             database.execute(f"pragma application_id={APPLICATION_ID}")
             database.execute(f"pragma user_version={VERSION}")
+    if database.execute("pragma journal_mode").fetchone() != ("wal",):
+        database.execute("pragma journal_mode=wal")
+    database.execute("pragma synchronous=normal")
 
 
 def _create_private(path: Path) -> None:

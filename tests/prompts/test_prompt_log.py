@@ -118,6 +118,17 @@ def test_a_stream(recorder: Any, client: Any, log: Any, records: Any) -> None:
     assert record["request_id"] == recorder.attributes["otel_llm.request.id"]
 
 
+def test_a_stream_that_is_closed(recorder: Any, client: Any, log: Any, records: Any) -> None:
+    recorder.instrument(sampler=ALWAYS_OFF)
+    with client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "Why?"}], stream=True
+    ) as stream:
+        next(iter(stream))
+    record = one(records, log)
+    assert (record["status"], record["stream_outcome"]) == ("success", "closed")
+    assert "output_tokens" not in record
+
+
 def test_what_is_not_known_is_left_out(recorder: Any, client: Any, server: Any, log: Any, records: Any) -> None:
     recorder.missing |= {
         "gen_ai.response.id",

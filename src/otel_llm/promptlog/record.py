@@ -31,7 +31,12 @@ _REQUEST = (
     ("experiment_variant", s.LLM_EXPERIMENT_VARIANT),
 )
 #: ... and of the response or the span, whoever told it.
-_RESPONSE = (("request_id", s.LLM_REQUEST_ID), ("request_id", s.AWS_REQUEST_ID), ("conversation_id", s.CONVERSATION_ID))
+_RESPONSE = (
+    ("request_id", s.LLM_REQUEST_ID),
+    ("request_id", s.AWS_REQUEST_ID),
+    ("conversation_id", s.CONVERSATION_ID),
+    ("stream_outcome", s.LLM_STREAM_OUTCOME),
+)
 _CONTENT = (
     ("system_instructions", s.SYSTEM_INSTRUCTIONS),
     ("input_messages", s.INPUT_MESSAGES),

@@ -125,4 +125,4 @@ def _compile_jinja2(template: str) -> Compiled:
 
 
 _NOTATIONS: dict[str, Callable[[str], Compiled]] = {"format": _compile_format, "jinja2": _compile_jinja2}
-NOTATIONS = frozenset(_NOTATIONS)
+NOTATIONS = tuple(_NOTATIONS)

@@ -46,8 +46,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "deep" / f"items.{request.param}"
 
 
-def sink_of(path: Path) -> SQLiteSink | JSONLinesSink:
-    return JSONLinesSink(path) if path.suffix == ".jsonl" else SQLiteSink(path)
+def sink_of(path: Path, **others: int) -> SQLiteSink | JSONLinesSink:
+    return JSONLinesSink(path, **others) if path.suffix == ".jsonl" else SQLiteSink(path)
 
 
 def test_what_is_written_is_read(path: Path) -> None:
@@ -82,7 +82,7 @@ import sys
 sys.path[:0] = sys.argv[3:]
 from test_eval_sinks import an_item, sink_of
 from pathlib import Path
-sink = sink_of(Path(sys.argv[1]))
+sink = sink_of(Path(sys.argv[1]), rotate_bytes=3000)
 for number in range(300):
     sink.write(an_item(number + 1000 * int(sys.argv[2]), query="x" * 500))
 sink.close()

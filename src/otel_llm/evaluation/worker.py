@@ -46,8 +46,9 @@ class Worker(Generic[_T]):
     def start(self) -> None:
         """Start the thread, unless it runs."""
         if self._thread is None and not self._closing:
-            self._thread = threading.Thread(target=self._run, name="otel-llm-evaluation", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="otel-llm-evaluation", daemon=True)
+            thread.start()  # which may fail: then it is tried again
+            self._thread = thread
 
     def put(self, entry: _T, due: float) -> bool:
         """Whether there is room for ``entry``, handled at ``due`` of ``monotonic`` and after those before it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .ambient import context, in_context
 from .api import instrument, uninstrument
 from .config import ContentCapture, MetricGeneration, Settings
+from .contexts import context, in_context
 from .version import __version__
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 from opentelemetry import trace
 
 from . import ambient, guard, telemetry
-from .ambient import ContextSpanProcessor
 from .config import EVAL_RULES, EVAL_RULES_FILE, EVAL_SAMPLE_RATE, Settings
+from .contexts import ContextSpanProcessor
 
 #: What switches the evaluation sampler on.
 _EVALUATION = (EVAL_SAMPLE_RATE, EVAL_RULES, EVAL_RULES_FILE)

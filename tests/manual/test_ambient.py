@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind
 
 import otel_llm
-from otel_llm import ContentCapture, Settings, ambient
+from otel_llm import ContentCapture, Settings, values
 from otel_llm.prompts import PromptUse, Template
 
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
@@ -291,11 +291,11 @@ def test_it_is_bounded(recorder: Any) -> None:
     ):
         pass
     attributes = recorder.attributes
-    assert len(attributes["session.id"]) == ambient.MAX_LENGTH
-    assert len(attributes["otel_llm.tags"]) == ambient.MAX_ENTRIES
+    assert len(attributes["session.id"]) == values.MAX_LENGTH
+    assert len(attributes["otel_llm.tags"]) == values.MAX_ENTRIES
     metadata = {name: value for name, value in attributes.items() if name.startswith("otel_llm.metadata.")}
-    assert len(metadata) == ambient.MAX_ENTRIES
-    assert {len(value) for value in metadata.values()} == {ambient.MAX_LENGTH}
+    assert len(metadata) == values.MAX_ENTRIES
+    assert {len(value) for value in metadata.values()} == {values.MAX_LENGTH}
 
 
 def test_a_lone_surrogate(recorder: Any) -> None:

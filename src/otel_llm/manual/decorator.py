@@ -9,7 +9,8 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from ..call import AttributeValue
 from . import models, operations
-from .operation import Operation, named, plain_attributes
+from .operation import Operation
+from .requests import named, plain_attributes
 from .wrapping import Make, wrap
 
 _P = ParamSpec("_P")

@@ -11,13 +11,13 @@ from opentelemetry.trace import SpanKind
 
 from .. import guard, layers
 from .. import semconv as s
-from ..ambient import identifier
 from ..call import MAX_CHOICES, AttributeValue, Call, Request, Response
 from ..messages import Json
 from ..telemetry import Telemetry
+from ..values import identifier
 from . import content
-from .operation import Operation, named, request
-from .operations import server, whole
+from .operation import Operation
+from .requests import named, parameters, request, server, strings, whole
 
 _Attributes = Mapping[str, AttributeValue] | None
 _USAGE = {
@@ -98,7 +98,7 @@ class embeddings(_ModelCall):  # noqa: N801
         known: dict[str, AttributeValue | None] = {
             s.PROVIDER_NAME: named("provider", provider),
             s.REQUEST_MODEL: model,
-            s.REQUEST_ENCODING_FORMATS: _strings("encoding_formats", encoding_formats),
+            s.REQUEST_ENCODING_FORMATS: strings("encoding_formats", encoding_formats),
             **server(server_address, server_port),
         }
         super().__init__(request(s.EMBEDDINGS, model, known, attributes, SpanKind.CLIENT))
@@ -159,7 +159,7 @@ class chat(_ModelCall):  # noqa: N801
             s.REQUEST_MODEL: model,
             s.REQUEST_STREAM: True if stream else None,
             **server(server_address, server_port),
-            **_parameters(given),
+            **parameters(given),
         }
         made = request(self._OPERATION, model, known, attributes, SpanKind.CLIENT, min(choices or 1, MAX_CHOICES))
         if messages is not None or system is not None or tools is not None:
@@ -192,7 +192,7 @@ class chat(_ModelCall):  # noqa: N801
         output_type: str | None = None,
     ) -> Self:
         """Tell of the request what was not known when it began."""
-        known = {name: value for name, value in _parameters(locals()).items() if value is not None}
+        known = {name: value for name, value in parameters(locals()).items() if value is not None}
         call = self._call
         if call is not None and not call.ended:
             if choices:
@@ -301,36 +301,3 @@ class completion(chat):  # noqa: N801
 
     __slots__ = ()
     _OPERATION = s.TEXT_COMPLETION
-
-
-def _parameters(given: Mapping[str, Any]) -> dict[str, AttributeValue | None]:
-    stop, choices = given["stop"], whole("choices", given["choices"])
-    return {
-        s.REQUEST_TEMPERATURE: _number("temperature", given["temperature"]),
-        s.REQUEST_TOP_P: _number("top_p", given["top_p"]),
-        s.REQUEST_TOP_K: whole("top_k", given["top_k"]),
-        s.REQUEST_MAX_TOKENS: whole("max_tokens", given["max_tokens"]),
-        s.REQUEST_STOP_SEQUENCES: _strings("stop", [stop] if isinstance(stop, str) else stop),
-        s.REQUEST_SEED: whole("seed", given["seed"]),
-        s.REQUEST_CHOICE_COUNT: choices if choices != 1 else None,
-        s.REQUEST_FREQUENCY_PENALTY: _number("frequency_penalty", given["frequency_penalty"]),
-        s.REQUEST_PRESENCE_PENALTY: _number("presence_penalty", given["presence_penalty"]),
-        s.REQUEST_REASONING_LEVEL: identifier("reasoning_level", given["reasoning_level"]),
-        s.OUTPUT_TYPE: identifier("output_type", given["output_type"]),
-    }
-
-
-def _number(what: str, value: float | None) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{what} must be a number, not {type(value).__name__}")
-    return float(value)
-
-
-def _strings(what: str, values: Sequence[str] | None) -> list[str] | None:
-    if values is None:
-        return None
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{what} must be a list of strings")
-    return list(values) or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from time import perf_counter_ns, time_ns
 from types import TracebackType
@@ -11,14 +11,16 @@ from typing import Any, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
-from .. import ambient, errors, finalizer, guard
+from .. import ambient, errors, finalizer, guard, values
 from .. import semconv as s
-from ..ambient import Describes, Value
+from ..ambient import Describes
 from ..call import AttributeValue, Call, Request, Response
 from ..telemetry import Telemetry
+from ..values import Value
 from . import content, scope
+from .requests import plain_attributes
 
 #: So many items of a generator are kept where they are what comes out.
 _MAX_ITEMS = 1000
@@ -221,9 +223,9 @@ class Operation:
         :raises TypeError: for values of other types (see :class:`otel_llm.context`), and for the response of a span
             that is no model's call.
         """
-        more = ambient.tag_list(tags)
-        entries = ambient.metadata_of(metadata)
-        ambient.describing("prompt", prompt)
+        more = values.tag_list(tags)
+        entries = values.metadata_of(metadata)
+        values.describing("prompt", prompt)
         given = plain_attributes(attributes)
         if response is not None:
             self._respond(response)
@@ -231,7 +233,7 @@ class Operation:
         if call is not None and not call.ended:
             if more or entries:
                 already: Any = call.request.attributes.get(s.LLM_TAGS, ())
-                given |= ambient.described(ambient.union(already, more) if more else (), entries)
+                given |= values.described(values.union(already, more) if more else (), entries)
             if given:
                 self._set(call, given)
             if prompt is not None:
@@ -285,57 +287,3 @@ def _bubbles_up(error: BaseException) -> bool:
         return False
     kind = getattr(sys.modules["langgraph.errors"], "GraphBubbleUp", None)
     return isinstance(kind, type) and isinstance(error, kind)
-
-
-# --- requests ------------------------------------------------------------------------------------
-
-
-def request(
-    operation: str,
-    subject: str | None,
-    attributes: Mapping[str, AttributeValue | None],
-    extra: Mapping[str, AttributeValue] | None = None,
-    kind: SpanKind = SpanKind.INTERNAL,
-    choices: int = 0,
-) -> Request:
-    """A request with those ``attributes`` that are not ``None``, and the application's ``extra`` ones."""
-    known = {name: value for name, value in attributes.items() if value is not None}
-    known[s.OPERATION_NAME] = operation
-    return Request(operation, subject, {**plain_attributes(extra), **known}, choices, kind=kind)
-
-
-def named(what: str, value: object) -> str:
-    """``value`` as the name that an operation can't do without.
-
-    :raises TypeError: if it is no string.
-    :raises ValueError: if it is empty.
-    """
-    name = ambient.identifier(what, value)
-    if name is None:
-        raise ValueError(f"{what} must not be empty")
-    return name
-
-
-_SCALARS = (str, bool, int, float)
-
-
-def plain_attributes(attributes: Mapping[str, AttributeValue] | None) -> dict[str, AttributeValue]:
-    """``attributes`` that a span takes, less those that are ``None``.
-
-    :raises TypeError: for names that are no strings, and for values that are neither scalars nor lists of them.
-    """
-    if attributes is None:
-        return {}
-    if not isinstance(attributes, Mapping):
-        raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
-    plain: dict[str, AttributeValue] = {}
-    for name, value in attributes.items():
-        if not isinstance(name, str):
-            raise TypeError(f"the name of an attribute must be a string, not {type(name).__name__}: {name!r}")
-        if isinstance(value, _SCALARS) or (
-            isinstance(value, Sequence) and all(isinstance(one, _SCALARS) for one in value)
-        ):
-            plain[name] = value
-        elif value is not None:
-            raise TypeError(f"attribute {name!r} can't be {type(value).__name__}; spans take scalars and lists of them")
-    return plain

@@ -9,12 +9,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
-from ..ambient import identifier, with_agent
+from ..ambient import with_agent
 from ..call import AttributeValue, Call, Request, Response
 from ..inprocess import InProcessCall
 from ..telemetry import Telemetry
+from ..values import identifier
 from . import content
-from .operation import Operation, named, plain_attributes, request
+from .operation import Operation
+from .requests import description_of, named, plain_attributes, request, server, whole
 
 _Attributes = Mapping[str, AttributeValue] | None
 
@@ -165,29 +167,3 @@ class retrieval(Operation):  # noqa: N801
         """Tell what was found (content): texts, mappings with ``id``, ``score`` and what else there is, or LangChain's
         documents."""
         return self.update(output=documents)
-
-
-# --- values of requests --------------------------------------------------------------------------
-
-_MAX_DESCRIPTION = 1024
-
-
-def description_of(value: str | None) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"description must be a string, not {type(value).__name__}")
-    return value[:_MAX_DESCRIPTION] if value else None
-
-
-def whole(what: str, value: int | None) -> int | None:
-    """``value`` as a whole number.
-
-    :raises TypeError: if it is none.
-    """
-    if value is not None and type(value) is not int:
-        raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
-    return value
-
-
-def server(address: str | None, port: int | None) -> dict[str, AttributeValue | None]:
-    known = identifier("server_address", address)
-    return {s.SERVER_ADDRESS: known, s.SERVER_PORT: whole("server_port", port) if known else None}

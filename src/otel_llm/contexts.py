@@ -1,0 +1,152 @@
+"""``otel_llm.context``: how the application says for whom its calls are, and how that gets to where they are made."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from . import ambient, guard
+from .ambient import Describes
+from .values import Value, describing, identifier, metadata_of, tag_list
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class context:  # noqa: N801
+    """Say whom and what all spans below are for: ``with otel_llm.context(session_id="s-1", tags=["rag"]): ...``
+
+    Also an asynchronous context manager, and a decorator of functions and coroutine functions. It reaches spans of
+    other libraries, tasks, and generators of this API; threads by OpenTelemetry's threading instrumentation or by
+    :func:`in_context`. Contexts nest: tags and metadata add up, all else is replaced; ``None`` leaves it as it is.
+
+    ``session_id``, ``user_id`` and ``conversation_id`` are strings of at most 256 characters (the rest is cut),
+    ``tags`` strings, ``metadata`` maps names to strings, numbers and booleans; of both at most 32 are kept.
+    ``prompt`` and ``experiment`` say by which prompt and variant the inferences below are led. What
+    ``OTEL_LLM_BAGGAGE`` names also goes to other processes, never to providers of models.
+
+    :raises TypeError: for values of other types.
+    """
+
+    __slots__ = ("_given", "_token")
+
+    def __init__(
+        self,
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Value] | None = None,
+        prompt: Describes | None = None,
+        experiment: Describes | None = None,
+    ) -> None:
+        self._given = ambient.Ambient(
+            identifier("session_id", session_id),
+            identifier("user_id", user_id),
+            identifier("conversation_id", conversation_id),
+            tag_list(tags),
+            metadata_of(metadata),
+            describing("prompt", prompt),
+            describing("experiment", experiment),
+        )
+        self._token: Any = None
+
+    def _inside(self) -> Context:
+        current = otel_context.get_current()
+        return ambient.put(self._given.within(ambient.of(current)), current)
+
+    def __enter__(self) -> None:
+        if self._token is not None:
+            raise RuntimeError("this otel_llm.context(...) is entered already; make one for each use")
+        from .startup import watch_global  # late: it adds the processor below
+
+        watch_global()
+        self._token = otel_context.attach(self._inside())
+
+    def __exit__(self, *error: object) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            otel_context.detach(token)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.__exit__()
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Run every call of ``function`` inside of such a context."""
+        return _inside_of(function, self._inside)
+
+
+def in_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """``function``, to be run by another thread, in the OpenTelemetry context of here and now.
+
+    ``executor.submit(otel_llm.in_context(work), item)``; needless where OpenTelemetry's threading instrumentation is
+    on, and for asyncio's tasks. Coroutine functions are run so, too.
+
+    :raises TypeError: for what can't be called, and for generator functions, which run when they are iterated.
+    """
+    here = otel_context.get_current()
+    return _inside_of(function, lambda: here)
+
+
+def _inside_of(function: Callable[_P, _R], where: Callable[[], Context]) -> Callable[_P, _R]:
+    if not callable(function):
+        raise TypeError(f"expected a function, not {type(function).__name__}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError("a generator runs when it is iterated, not when it is called: use `with` inside of it")
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def inside_async(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+            token = otel_context.attach(where())
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                otel_context.detach(token)
+
+        return inside_async  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        token = otel_context.attach(where())
+        try:
+            return function(*args, **kwargs)
+        finally:
+            otel_context.detach(token)
+
+    return inside
+
+
+class ContextSpanProcessor:
+    """Puts on the spans of other libraries what holds where they begin. An SDK span processor by its methods."""
+
+    @guard.never_raise
+    def on_start(self, span: Any, parent_context: Context | None = None) -> None:
+        around = ambient.of(otel_context.get_current() if parent_context is None else parent_context)
+        if around is None:
+            return
+        known = span.attributes or {}
+        attributes = dict(known)
+        around.describe(attributes)
+        if len(attributes) > len(known):
+            span.set_attributes({name: value for name, value in attributes.items() if name not in known})
+
+    def _on_ending(self, span: Any) -> None:
+        """Part of the SDK's interface."""
+
+    def on_end(self, span: Any) -> None:
+        """Part of the SDK's interface."""
+
+    def shutdown(self) -> None:
+        """Part of the SDK's interface."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True

@@ -1,0 +1,92 @@
+"""What the application gives in its own words (ids, tags, metadata), checked, bounded, and as attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import semconv as s
+
+Value = str | bool | int | float
+
+#: Longer ids, tags, names and values are cut.
+MAX_LENGTH = 256
+#: More tags, and more entries of metadata, are left out: a span has room for 128 attributes.
+MAX_ENTRIES = 32
+
+
+def identifier(what: str, value: object) -> str | None:
+    """``value`` as an id; ``None`` and the empty string are none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
+    return _cut(value)
+
+
+def _cut(value: str) -> str:
+    from .messages import utf8  # when it is used: this module is loaded at the start of every program
+
+    return utf8(value)[:MAX_LENGTH]
+
+
+def tag_list(tags: Iterable[str] | None) -> tuple[str, ...]:
+    """``tags`` without repetition.
+
+    :raises TypeError: for a single string, whose letters would each be a tag, and for tags that are no strings.
+    """
+    if tags is None:
+        return ()
+    if isinstance(tags, str):
+        raise TypeError(f"tags must be a list of strings, not one string: tags=[{tags!r}]")
+    return union((), tuple(identifier("a tag", tag) or "" for tag in tags))
+
+
+def union(tags: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(tag for tag in dict.fromkeys((*tags, *more)) if tag)[:MAX_ENTRIES]
+
+
+def metadata_of(metadata: Mapping[str, Value] | None) -> dict[str, Value]:
+    """``metadata`` with plain values, less those that are ``None``.
+
+    :raises TypeError: for anything but a mapping of strings to strings, numbers and booleans.
+    """
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a mapping, not {type(metadata).__name__}")
+    plain: dict[str, Value] = {}
+    for key, value in metadata.items():
+        name = identifier("a key of metadata", key)
+        if name is None or value is None:
+            continue
+        if isinstance(value, str):
+            plain[name] = _cut(value)
+        elif isinstance(value, bool | int | float):
+            plain[name] = value
+        else:
+            kind = type(value).__name__
+            raise TypeError(f"metadata[{key!r}] must be a string, a number or a boolean, not {kind}")
+    return merged({}, plain)
+
+
+def merged(metadata: Mapping[str, Value], more: Mapping[str, Value]) -> dict[str, Value]:
+    return dict(list({**metadata, **more}.items())[:MAX_ENTRIES])
+
+
+def describing(what: str, value: Any) -> Any:
+    """``value``, if it has attributes to give.
+
+    :raises TypeError: if it has not.
+    """
+    if value is not None and not callable(getattr(value, "attributes", None)):
+        raise TypeError(f"{what} must be a {what.capitalize()} of otel_llm, not {type(value).__name__}")
+    return value
+
+
+def described(tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str, Any]:
+    """Tags and metadata as attributes."""
+    attributes: dict[str, Any] = {s.LLM_METADATA_PREFIX + name: value for name, value in metadata.items()}
+    if tags:
+        attributes[s.LLM_TAGS] = tags
+    return attributes

@@ -154,6 +154,35 @@ def test_the_steps_of_an_application(instrumented: Instrument, client: openai.Op
     assert item["usage"]["output_tokens"] == sum(call["usage"]["output_tokens"] for call in item["calls"])
 
 
+def test_what_comes_before_and_after_the_answer_is_not_the_answer(
+    instrumented: Instrument, client: openai.OpenAI
+) -> None:
+    """The step that says what it was asked and answered is the stage; of the documents, what the model saw counts."""
+    made = instrumented()
+
+    def ask(words: str) -> str:
+        message: Any = {"role": "user", "content": words}
+        return client.chat.completions.create(model="gpt-4o", messages=[message]).choices[0].message.content or ""
+
+    with otel_llm.step("request"):
+        ask("Is this a question?")
+        with otel_llm.workflow("twin", input="Who wrote Faust?") as run:
+            with otel_llm.step("retrieve"), otel_llm.retrieval("articles") as search:
+                search.documents([{"id": name, "content": f"Note {name}."} for name in "abc"])
+            with otel_llm.step("rerank", input=["a", "b", "c"]) as step:
+                step.update(output=["c", "a"])
+            said = ask("Notes: Note c. Note a. Question: Who wrote Faust?")
+            run.update(output=said)
+        with otel_llm.retrieval("others") as search:
+            search.documents([{"id": "x", "content": "Another."}])
+        ask("Judge it")
+    item = made.item
+    assert (item["query"], item["answer"]) == ("Who wrote Faust?", said)
+    assert [document["id"] for document in item["context"]] == ["a", "c"]
+    assert item["messages"][0]["parts"][0]["content"].startswith("Notes:")
+    assert len(item["calls"]) == 3
+
+
 def test_a_function_that_answers_with_its_context(instrumented: Instrument, client: openai.OpenAI) -> None:
     made = instrumented()
 

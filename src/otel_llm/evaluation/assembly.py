@@ -8,6 +8,7 @@ from sys import getsizeof
 from typing import Any, NamedTuple
 
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 #: What a span takes beside the values of its attributes.
@@ -41,6 +42,7 @@ class SpanRecord(NamedTuple):
     start_ns: int
     end_ns: int
     status: Status
+    scope: InstrumentationScope | None
     attributes: dict[str, Any]
 
     @classmethod
@@ -53,6 +55,7 @@ class SpanRecord(NamedTuple):
             span.start_time or 0,
             span.end_time or 0,
             span.status,
+            span.instrumentation_scope,
             attributes.copy(),  # several times faster than `dict(...)`, which asks for each key
         )
 

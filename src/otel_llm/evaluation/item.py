@@ -22,6 +22,8 @@ from .rules import Seen
 _USAGE = "gen_ai.usage."
 _MODEL_OPERATIONS = s.INFERENCE_OPERATIONS | {s.EMBEDDINGS}
 _GENAI = ("gen_ai.", "otel_llm.")
+#: The scope of the application's own steps.
+_MANUAL = "otel_llm.manual"
 _MARKS = frozenset({s.LLM_EVAL_SAMPLED, s.LLM_EVAL_RATE})
 #: Of a model call, by the name in the item.
 _OF_CALL = {
@@ -59,7 +61,8 @@ def json_schema() -> dict[str, Any]:
 
 
 class _Tree:
-    def __init__(self, spans: Iterable[SpanRecord]) -> None:
+    def __init__(self, spans: Sequence[SpanRecord]) -> None:
+        self._root = spans[0]
         self._by_id = {span.span_id: span for span in spans}
 
     def above(self, span: SpanRecord) -> Iterator[SpanRecord]:
@@ -70,6 +73,10 @@ class _Tree:
             yield above
             passed.add(above.span_id)
             above = self._by_id.get(above.parent_id or 0)
+
+    def within(self, span: SpanRecord, stage: SpanRecord) -> bool:
+        """Whether ``span`` is ``stage`` or in it. All are in the root, also those whose parents were left out."""
+        return stage is self._root or span is stage or any(above is stage for above in self.above(span))
 
     def outermost(self, spans: Iterable[SpanRecord]) -> list[SpanRecord]:
         """Those of ``spans`` that are in none of the others, in the order of their start."""
@@ -124,14 +131,18 @@ def build(
 ) -> Item:
     """The item of the trace below ``root``, which is one of ``spans``."""
     tree = _Tree(spans)
-    inferences = [call for call in calls if _operation(call) in s.INFERENCE_OPERATIONS]
+    all_inferences = [call for call in calls if _operation(call) in s.INFERENCE_OPERATIONS]
+    stage = _stage(tree, root, spans, all_inferences)
+    inferences = [call for call in all_inferences if tree.within(call, stage)]
     answering = _answering(inferences)
-    around = _around(tree, root, answering)
+    around = _around(tree, stage, answering)
     answer = words.answer(around, answering)
     if answer is not None:  # other models may have spoken after the one that gave it
         answering = next((call for call in reversed(inferences) if words.answer_of(call) == answer), answering)
     retrievals = tree.outermost(
-        span for span in spans if _operation(span) == s.RETRIEVAL and s.RETRIEVAL_DOCUMENTS in span.attributes
+        span
+        for span in spans
+        if _operation(span) == s.RETRIEVAL and s.RETRIEVAL_DOCUMENTS in span.attributes and tree.within(span, stage)
     )
     ordered = [root, *sorted((span for span in spans if span is not root), key=lambda span: span.start_ns)]
     made: Item = {
@@ -173,10 +184,25 @@ def _answering(inferences: Sequence[SpanRecord]) -> SpanRecord | None:
     return next(speaking, None) or next(succeeded, None) or next(iter(by_end), None)
 
 
-def _around(tree: _Tree, root: SpanRecord, answering: SpanRecord | None) -> list[SpanRecord]:
-    """The steps that the answer was given in, the outermost first."""
-    above = [] if answering is None else [span for span in tree.above(answering) if span is not root]
-    steps = [root, *reversed(above)]
+def _stage(tree: _Tree, root: SpanRecord, spans: Iterable[SpanRecord], inferences: Iterable[SpanRecord]) -> SpanRecord:
+    """Where the question is answered: the first of the application's own steps around an inference that says what went
+    into it or came out of it; else everywhere."""
+    around = {above.span_id for inference in inferences for above in tree.above(inference)}
+    told = [
+        span
+        for span in spans
+        if span.span_id in around
+        and span.scope is not None
+        and span.scope.name == _MANUAL
+        and not words.STEP.isdisjoint(span.attributes)
+    ]
+    return next(iter(tree.outermost(told)), root)
+
+
+def _around(tree: _Tree, stage: SpanRecord, answering: SpanRecord | None) -> list[SpanRecord]:
+    """The steps that the answer was given in, from the stage on inwards."""
+    above = [] if answering is None else [span for span in tree.above(answering) if tree.within(span, stage)]
+    steps = [stage, *(span for span in reversed(above) if span is not stage)]
     return [span for span in steps if _operation(span) not in _MODEL_OPERATIONS]
 
 

@@ -24,6 +24,8 @@ CONTENT = (
     s.LLM_STEP_INPUT,
     s.LLM_STEP_OUTPUT,
 )
+#: What a step of the application's own says of what went into it and came out.
+STEP = frozenset({s.LLM_STEP_INPUT, s.LLM_STEP_OUTPUT, s.INPUT_MESSAGES, s.OUTPUT_MESSAGES})
 #: Names under which applications have the question and the documents, in variables, arguments and results.
 _QUERY = ("query", "question")
 _ANSWER = ("answer",)
@@ -120,12 +122,14 @@ def answer(around: Iterable[SpanRecord], answering: SpanRecord | None) -> str | 
 def context(
     retrievals: Iterable[SpanRecord], around: Iterable[SpanRecord], answering: SpanRecord | None
 ) -> list[dict[str, Any]]:
-    """The documents of the retrievals, each once; without any, what the application has under that name."""
+    """The documents of the retrievals, each once, and of these, if any, those that the answering inference was given;
+    without retrievals, what the application has under that name."""
     found: dict[str, dict[str, Any]] = {}
     for document in _documents(retrievals):
         found.setdefault(str(document.get("id") or document.get("content")), document)
     if found:
-        return list(found.values())
+        asked = "" if answering is None else "\n".join(filter(None, map(text, messages(answering, s.INPUT_MESSAGES))))
+        return [one for one in found.values() if one.get("content") and one["content"] in asked] or list(found.values())
     for span in around:
         values = decoded(span.attributes.get(s.LLM_STEP_OUTPUT) or _last(messages(span, s.OUTPUT_MESSAGES)))
         named = next((values[name] for name in _CONTEXT if name in values), None) if isinstance(values, dict) else None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry.context import get_current
 
 import otel_llm
 from otel_llm import MetricGeneration, Settings, active, dimensions
@@ -105,6 +107,16 @@ async def test_calls_under_way(lenient: Any, client: Any) -> None:
     assert set(under_way(lenient).values()) == {0}
 
 
+def test_a_context_that_is_kept_keeps_no_call(lenient: Any) -> None:
+    """A task begun inside may live as long as the program."""
+    with otel_llm.chat("m", "own") as call:
+        kept = get_current()
+        reference = weakref.ref(call._call)
+    gc.collect()
+    assert kept
+    assert reference() is None
+
+
 def test_nothing_is_kept(lenient: Any, client: Any) -> None:
     """Whatever the way out: nothing of ours grows."""
 
@@ -119,8 +131,6 @@ def test_nothing_is_kept(lenient: Any, client: Any) -> None:
     @otel_llm.observe(capture=True)
     def step(mark: str) -> str:
         return mark
-
-    import weakref
 
     marks: Any = weakref.WeakSet()
     before = None

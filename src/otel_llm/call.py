@@ -1,13 +1,12 @@
 """One GenAI operation: its span, metrics, event and content; started once and ended exactly once.
 
-A provider maps its SDK's request to :class:`Request` and its answer to :class:`Response`; everything
-telemetry is here. Times are seconds of one monotonic clock, so that the duration metric equals the span's.
+A provider maps its SDK's request to :class:`.Request` and its answer to :class:`.Response`; everything telemetry is
+here. Times are seconds of one monotonic clock, so that the duration metric equals the span's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -18,58 +17,18 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from . import ambient, dimensions, errors, finalizer, guard, sampled
 from . import semconv as s
 from .messages import Content, Json, encode, structure
+from .request import AttributeValue, Request, Response
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from .telemetry import Telemetry
 
-AttributeValue = str | bool | int | float | Sequence[str]
-
-#: More finish reasons than this are not listed; the number asked for is the caller's, unchecked.
-MAX_CHOICES = 2048
-
 #: Called at the end of every call with it, what was answered, its duration in seconds, the type of its error, and
 #: attributes of its end: those of the error at the least.
 on_end: list[Callable[[Call, Response, float, str | None, Mapping[str, AttributeValue]], None]] = []
 
 _METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
-
-
-@dataclass(slots=True)
-class Request:
-    """What the caller asked for.
-
-    ``operation`` and ``subject`` (the model, tool, agent, ...) name the span; ``attributes`` is all that is known at
-    the start, operation and provider included (a sampler sees it). ``choices`` is how many finish reasons are
-    expected. ``content`` is called only when content is captured.
-    """
-
-    operation: str
-    subject: str | None
-    attributes: dict[str, AttributeValue]
-    choices: int = 1
-    content: Callable[[], Content] | None = None
-    kind: SpanKind = SpanKind.CLIENT
-
-
-@dataclass(slots=True)
-class Response:
-    """What the provider answered; what it left out is ``None`` or absent.
-
-    ``usage`` maps usage attributes to tokens. ``attributes`` go on the span, ``metric_attributes`` on the metrics.
-    ``finish_reasons`` has ``None`` where a reason is missing. ``output`` gives the output messages and
-    is called only when content is captured. ``error`` is the code of an error that came as an answer.
-    """
-
-    id: str | None = None
-    model: str | None = None
-    finish_reasons: list[str | None] | None = None
-    usage: dict[str, int] = field(default_factory=dict)
-    attributes: dict[str, AttributeValue] = field(default_factory=dict)
-    metric_attributes: dict[str, AttributeValue] = field(default_factory=dict)
-    output: Callable[[], list[Json]] | None = None
-    error: str | None = None
 
 
 class Call:
@@ -279,8 +238,13 @@ class Call:
             self._record_output(response.output)
         emits_event = telemetry.wants_event and telemetry.logged
         if self.recording or emits_event:
-            self._describe_end(response, error_type, attributes)
-            attributes.update(speed)
+            broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
+            response.describe(self.request, broken_off, attributes)
+            if self._first_chunk_ns:
+                attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_chunk_ns - self._start_ns) / 1e9
+                attributes.update(speed)
+            if error_type is not None:
+                attributes[s.ERROR_TYPE] = error_type
         if self.recording:
             self.span.set_attributes(attributes)
             if error_type is not None:
@@ -297,26 +261,6 @@ class Call:
         if on_end:
             for listener in on_end:
                 guard.never_raise(listener)(self, response, seconds, error_type, attributes)
-
-    def _describe_end(self, response: Response, error_type: str | None, attributes: dict[str, AttributeValue]) -> None:
-        """Add what the answer says; ``attributes`` has a stream's outcome, which is nearer."""
-        broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
-        attributes.update(response.attributes)
-        attributes.update(response.usage)
-        if response.id is not None:
-            attributes[s.RESPONSE_ID] = response.id
-        if response.model is not None:
-            attributes[s.RESPONSE_MODEL] = response.model
-        reasons = response.finish_reasons
-        if reasons is None and broken_off and self.request.operation in s.INFERENCE_OPERATIONS:
-            reasons = [None] * min(self.request.choices, MAX_CHOICES)
-        if reasons:
-            # The conventions' word for a reason that was expected and did not come.
-            attributes[s.RESPONSE_FINISH_REASONS] = [reason or "error" for reason in reasons]
-        if self._first_chunk_ns:
-            attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_chunk_ns - self._start_ns) / 1e9
-        if error_type is not None:
-            attributes[s.ERROR_TYPE] = error_type
 
     def _stream_speed(self, response: Response, seconds: float) -> dict[str, float]:
         tokens = response.usage.get(s.USAGE_OUTPUT_TOKENS, 0)

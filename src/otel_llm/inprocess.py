@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from . import dimensions
 from . import semconv as s
 from .ambient import with_agent
-from .call import Call, Request, Response
+from .call import Call
+from .request import Request, Response
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

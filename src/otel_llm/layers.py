@@ -16,7 +16,8 @@ from opentelemetry.context import Context
 
 from . import errors, guard
 from . import semconv as s
-from .call import AttributeValue, Call, Request, Response
+from .call import Call
+from .request import AttributeValue, Request, Response
 
 if TYPE_CHECKING:
     from .telemetry import Telemetry

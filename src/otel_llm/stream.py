@@ -11,7 +11,8 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 from . import finalizer, guard
-from .call import Call, Response
+from .call import Call
+from .request import Response
 
 
 class Accumulator(Protocol):

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from outcomes import outcome, read_stream, read_value
 
 import otel_llm
-from otel_llm import ContentCapture, Settings, call, layers, messages
+from otel_llm import ContentCapture, Settings, call, layers, messages, request
 from otel_llm.providers import openai as provider
 from otel_llm.providers.openai import chat, content, embeddings, responses
 
@@ -51,7 +51,7 @@ PLACES: list[tuple[Any, str]] = [
     (embeddings, "_dimensions"),
     (call, "encode"),
     (call.Call, "_record_metrics"),
-    (call.Call, "_describe_end"),
+    (request.Response, "describe"),
     (call.Call, "_emit"),
     (call.Call, "chunk"),
     (call.Call, "metric_attributes"),

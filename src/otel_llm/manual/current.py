@@ -11,7 +11,7 @@ from opentelemetry import trace
 from .. import ambient, guard
 from .. import semconv as s
 from ..ambient import Describes
-from ..call import AttributeValue
+from ..request import AttributeValue
 from ..values import Value
 from . import content, operation, scope
 

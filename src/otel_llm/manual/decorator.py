@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
-from ..call import AttributeValue
+from ..request import AttributeValue
 from . import models, operations
 from .operation import Operation
 from .requests import named, plain_attributes

@@ -11,8 +11,9 @@ from opentelemetry.trace import SpanKind
 
 from .. import guard, layers
 from .. import semconv as s
-from ..call import MAX_CHOICES, AttributeValue, Call, Request, Response
+from ..call import Call
 from ..messages import Json
+from ..request import MAX_CHOICES, AttributeValue, Request, Response
 from ..telemetry import Telemetry
 from ..values import identifier
 from . import content

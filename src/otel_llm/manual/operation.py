@@ -16,7 +16,8 @@ from opentelemetry.trace import Status, StatusCode, set_span_in_context
 from .. import ambient, errors, finalizer, guard, values
 from .. import semconv as s
 from ..ambient import Describes
-from ..call import AttributeValue, Call, Request, Response
+from ..call import Call
+from ..request import AttributeValue, Request, Response
 from ..telemetry import Telemetry
 from ..values import Value
 from . import content, scope

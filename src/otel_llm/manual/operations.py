@@ -10,8 +10,9 @@ from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
 from ..ambient import with_agent
-from ..call import AttributeValue, Call, Request, Response
+from ..call import Call
 from ..inprocess import InProcessCall
+from ..request import AttributeValue, Request, Response
 from ..telemetry import Telemetry
 from ..values import identifier
 from . import content

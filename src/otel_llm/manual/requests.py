@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
-from ..call import AttributeValue, Request
+from ..request import AttributeValue, Request
 from ..values import identifier
 
 _MAX_DESCRIPTION = 1024

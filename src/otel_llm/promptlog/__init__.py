@@ -20,7 +20,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from .. import call, guard
 from .. import semconv as s
-from ..call import Call, Response
+from ..call import Call
+from ..request import Response
 from .record import Record, finished, record_of
 from .targets import File, Stream, Write, writer
 

@@ -9,8 +9,9 @@ from typing import Any
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from .. import semconv as s
-from ..call import Call, Response
+from ..call import Call
 from ..messages import parsed
+from ..request import Response
 
 Record = dict[str, Any]
 

@@ -19,7 +19,7 @@ from .. import semconv as s
 from .use import PromptUse
 
 if TYPE_CHECKING:
-    from ..call import AttributeValue, Request
+    from ..request import AttributeValue, Request
 
 #: The fields of a request's body that hold what is asked, and those of a message or a part of one.
 _ASKED = ("messages", "instructions", "input", "prompt")

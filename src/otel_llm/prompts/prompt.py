@@ -14,7 +14,7 @@ from .steps import note
 from .use import Assignment, PromptUse, Template, named
 
 if TYPE_CHECKING:
-    from ..call import AttributeValue
+    from ..request import AttributeValue
 
 Message = Mapping[str, str]
 

@@ -12,7 +12,7 @@ from .. import semconv as s
 from ..messages import Json, utf8, variables
 
 if TYPE_CHECKING:
-    from ..call import AttributeValue
+    from ..request import AttributeValue
 
 MAX_NAME = 256
 _HASH_CHARACTERS = 16

@@ -11,8 +11,9 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
 from ... import semconv as s
-from ...call import AttributeValue, Call, Request, Response
+from ...call import Call
 from ...instrumentor import Instrumentor
+from ...request import AttributeValue, Request, Response
 from ...running import run, run_async
 from . import models
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from ... import finalizer, guard, layers
 from ... import semconv as s
-from ...call import Call, Response
+from ...call import Call
 from ...inprocess import InProcessCall
 from ...instrumentor import Instrumentor
+from ...request import Response
 from . import content, models
 from .runs import Run, Runs
 

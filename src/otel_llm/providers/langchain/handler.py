@@ -18,11 +18,12 @@ from opentelemetry.trace import SpanKind
 
 from ... import guard, layers, prompts
 from ... import semconv as s
-from ...call import AttributeValue, Call, Request
+from ...call import Call
 from ...config import LangChainSteps
 from ...inprocess import InProcessCall
 from ...instrumentor import Instrumentor
 from ...messages import Content
+from ...request import AttributeValue, Request
 from . import content, models, naming
 from .boundary import Opening, opening
 from .endings import Endings

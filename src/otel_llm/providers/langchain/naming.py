@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import semconv as s
-from ...call import AttributeValue
 from ...config import LangChainSteps
 from ...messages import dumps, utf8, without_secrets
+from ...request import AttributeValue
 
 _MAX_ITEMS = 32
 _MAX_TEXT = 256

@@ -16,9 +16,10 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers, prompts
-from ...call import MAX_CHOICES, Call
+from ...call import Call
 from ...instrumentor import Instrumentor
 from ...patching import Target
+from ...request import MAX_CHOICES
 from ...running import Complete, run, run_async
 from ...semconv import LLM_REQUEST_ID
 from . import chat, embeddings, media, platform, responses

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...call import AttributeValue, Request, Response
 from ...messages import Content, Json, text
+from ...request import AttributeValue, Request, Response
 from . import content
 from .endpoint import Exchange
 from .fields import INFERENCE, Body, Readers, count, dimensions, get, items, mapping, read, served_by, string, usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...call import Request, Response
+from ...request import Request, Response
 from .endpoint import Exchange
 from .fields import count, get, items, string, usage
 

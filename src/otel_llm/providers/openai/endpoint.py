@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ... import semconv as s
-from ...call import AttributeValue, Request, Response
+from ...request import AttributeValue, Request, Response
 from ...stream import Accumulator
 from .fields import Body
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import semconv as s
-from ...call import AttributeValue
 from ...messages import utf8
+from ...request import AttributeValue
 
 Body = Mapping[str, Any]
 

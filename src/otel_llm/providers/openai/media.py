@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...call import Request, Response
 from ...messages import Content, Json, blob, text
+from ...request import Request, Response
 from .endpoint import Endpoint, Exchange
 from .fields import INFERENCE, get, items, read, string, usage
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from ... import semconv as s
-from ...call import Request, Response
+from ...request import Request, Response
 from .endpoint import Endpoint, Exchange
 from .fields import count, get, items, string
 

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ... import semconv as s
-from ...call import Call, Response
+from ...call import Call
+from ...request import Response
 from ...sse import SSEDecoder
 from ...stream import AsyncChunkIterator, BytesObserver, ChunkIterator, Observer
 from .endpoint import Endpoint, Exchange

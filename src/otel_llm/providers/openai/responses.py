@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from ... import semconv as s
-from ...call import Request, Response
 from ...messages import Content, Json, text
+from ...request import Request, Response
 from . import content, items
 from .endpoint import Exchange
 from .fields import INFERENCE, Body, Readers, count, dimensions, get, mapping, read, served_by, string, usage

@@ -18,9 +18,10 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, layers
 from ... import semconv as s
-from ...call import AttributeValue, Call, Request, Response
+from ...call import Call
 from ...instrumentor import Instrumentor
 from ...patching import Target
+from ...request import AttributeValue, Request, Response
 from ...running import Complete, run, run_async
 from ..openai.endpoint import Server
 from ..openai.fields import string

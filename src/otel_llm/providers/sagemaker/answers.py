@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import semconv as s
-from ...call import Response
 from ...messages import Json, text
+from ...request import Response
 from ..openai import chat, embeddings
 from ..openai.fields import count, items, string
 from .invocation import Invocation

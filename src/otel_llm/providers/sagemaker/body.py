@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import Any
 
 from ... import guard
-from ...call import Call, Response
+from ...call import Call
+from ...request import Response
 from ...stream import Observer
 from .answers import error_code, is_classification, read
 from .invocation import Invocation

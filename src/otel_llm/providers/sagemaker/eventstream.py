@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import guard
-from ...call import Call, Response
+from ...call import Call
+from ...request import Response
 from ...stream import AsyncChunkIterator, ChunkIterator, Observer
 from .invocation import Invocation
 from .lines import Decoder

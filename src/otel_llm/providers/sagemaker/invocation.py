@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from ... import layers, prompts
 from ... import semconv as s
-from ...call import MAX_CHOICES, AttributeValue, Request
 from ...messages import Content
+from ...request import MAX_CHOICES, AttributeValue, Request
 from ..openai import chat, embeddings
 from ..openai.endpoint import Exchange, Server
 from ..openai.fields import string

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...call import Response
+from ...request import Response
 from ..openai.chat import ChatAccumulator
 from ..openai.fields import items, string
 from .answers import Generation, error_code, generated, plain

@@ -370,12 +370,13 @@ def test_errors_of_ours_do_not_reach_the_application(
     quiet.clear()
 
 
+@pytest.mark.parametrize("place", ["model_calls", "seen", "build"])
 def test_an_item_that_can_not_be_made_is_counted(
-    evaluated: Make, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    place: str, evaluated: Make, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from otel_llm.evaluation import item
 
-    monkeypatch.setattr(item, "build", lambda *args: 1 / 0)
+    monkeypatch.setattr(item, place, lambda *args: 1 / 0)
     made = evaluated(1.0)
     made.chat()
     made.flushed()

@@ -99,6 +99,19 @@ def test_a_rule_holds(rule: Any, holds: Callable[..., None], does_not: Callable[
     assert not any(SAMPLED in (span.attributes or {}) for span in made.spans)
 
 
+def test_attributes_of_other_types_than_expected(evaluated: Make) -> None:
+    made = evaluated(rules=[{"finish_reason": "stop"}, {"prompt": "x"}, {"tokens_over": 1}, {"attribute": {"a": 1}}])
+    for value in (3, True, "stop", [3, 4], {"a": ["b"]}):
+        made.chat(
+            gen_ai__response__finish_reasons=value,
+            gen_ai__prompt__name=value,
+            gen_ai__usage__input_tokens=value,
+            a=value,
+        )
+    assert [item["sampled_by"] for item in made.flushed()] == [["rule 3"]]
+    assert made.accounts.not_sampled_by == {"no_rule": 4}
+
+
 def test_a_rule_of_another_service(evaluated: Make) -> None:
     made = evaluated(rules=[{"service": "shop", "operation": "chat"}])
     _plain(made)
@@ -252,8 +265,8 @@ def test_a_document_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_rate_of_the_arguments_goes_before_that_of_the_document(evaluated: Make) -> None:
-    assert evaluated(0.5, rules=Rules(rate=0.1)).sampler._rate == 0.5
-    assert evaluated(rules=Rules(rate=0.1)).sampler._rate == 0.1
+    assert evaluated(0.5, rules=Rules(rate=0.1)).sampler._choice.rate == 0.5
+    assert evaluated(rules=Rules(rate=0.1)).sampler._choice.rate == 0.1
 
 
 def test_rules_of_one_s_own_making(evaluated: Make) -> None:

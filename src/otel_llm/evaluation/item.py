@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeGuard
 
 from opentelemetry.trace import format_span_id, format_trace_id
 
@@ -32,13 +32,14 @@ _OF_CALL = {
     "model": s.REQUEST_MODEL,
     "response_model": s.RESPONSE_MODEL,
     "response_id": s.RESPONSE_ID,
-    "finish_reasons": s.RESPONSE_FINISH_REASONS,
-    "time_to_first_chunk": s.RESPONSE_TIME_TO_FIRST_CHUNK,
-    "time_per_output_token": s.LLM_TIME_PER_OUTPUT_TOKEN,
     "error_type": s.ERROR_TYPE,
     "prompt_name": s.PROMPT_NAME,
     "prompt_version": s.PROMPT_VERSION,
     "prompt_hash": s.LLM_PROMPT_TEMPLATE_HASH,
+}
+_TIMES_OF_CALL = {
+    "time_to_first_chunk": s.RESPONSE_TIME_TO_FIRST_CHUNK,
+    "time_per_output_token": s.LLM_TIME_PER_OUTPUT_TOKEN,
 }
 #: Of the whole, from whichever span has it first.
 _OF_TRACE = {
@@ -115,7 +116,7 @@ def seen(spans: Iterable[SpanRecord], root: SpanRecord, calls: Iterable[SpanReco
 
 def _tokens(span: SpanRecord) -> int:
     counts = (span.attributes.get(name) for name in (s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS))
-    return sum(count for count in counts if isinstance(count, int))
+    return sum(int(count) for count in counts if _is_number(count))
 
 
 # --- the item ------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def build(
         "answered_by": None if answering is None else _answered_by(answering),
         "prompt": words.prompt(answering),
         **{key: _first(ordered, name) for key, name in _OF_TRACE.items()},
-        "tags": list(dict.fromkeys(tag for span in ordered for tag in span.attributes.get(s.LLM_TAGS) or ())),
+        "tags": list(dict.fromkeys(tag for span in ordered for tag in strings(span.attributes.get(s.LLM_TAGS)))),
         "metadata": _metadata(ordered),
         "usage": _total(calls),
         "calls": [_call(call) for call in calls],
@@ -214,6 +215,9 @@ def _answered_by(call: SpanRecord) -> dict[str, Any]:
 def _call(span: SpanRecord) -> dict[str, Any]:
     made = {"span_id": format_span_id(span.span_id), "duration": span.duration_ns / 1e9}
     made |= _found(_OF_CALL, span.attributes)
+    made |= {key: value for key, name in _TIMES_OF_CALL.items() if _is_number(value := span.attributes.get(name))}
+    if reasons := strings(span.attributes.get(s.RESPONSE_FINISH_REASONS)):
+        made["finish_reasons"] = reasons
     if usage := _usage(span):
         made["usage"] = usage
     return made
@@ -221,9 +225,9 @@ def _call(span: SpanRecord) -> dict[str, Any]:
 
 def _usage(span: SpanRecord) -> dict[str, int]:
     return {
-        name.removeprefix(_USAGE): count
+        name.removeprefix(_USAGE): int(count)
         for name, count in span.attributes.items()
-        if name.startswith(_USAGE) and isinstance(count, int)
+        if name.startswith(_USAGE) and _is_number(count)
     }
 
 
@@ -236,12 +240,20 @@ def _total(calls: Iterable[SpanRecord]) -> dict[str, int]:
 
 
 def _found(names: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: attributes[name] for key, name in names.items() if name in attributes}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+    """The texts among the attributes; others who write them may write anything."""
+    return {key: value for key, name in names.items() if isinstance(value := attributes.get(name), str)}
 
 
-def _first(spans: Iterable[SpanRecord], name: str) -> Any:
-    return next((span.attributes[name] for span in spans if name in span.attributes), None)
+def strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _first(spans: Iterable[SpanRecord], name: str) -> str | None:
+    return next((value for span in spans if isinstance(value := span.attributes.get(name), str)), None)
 
 
 def _error_type(ordered: Iterable[SpanRecord]) -> str | None:

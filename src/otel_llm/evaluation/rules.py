@@ -68,14 +68,23 @@ def _words(value: Any) -> frozenset[str]:
 def _attribute_in(*names: str) -> Callable[[Any], _Test]:
     def condition(value: Any) -> _Test:
         words = _words(value)
-        return lambda seen: any(seen.span.attributes.get(name) in words for name in names)
+        return lambda seen: any(_is_in(words, seen.span.attributes.get(name)) for name in names)
 
     return condition
 
 
+def _is_in(words: frozenset[str], value: object) -> bool:
+    return isinstance(value, str) and value in words
+
+
 def _finish_reason(value: Any) -> _Test:
     words = _words(value)
-    return lambda seen: not words.isdisjoint(seen.span.attributes.get(s.RESPONSE_FINISH_REASONS) or ())
+
+    def test(seen: Seen) -> bool:
+        reasons = seen.span.attributes.get(s.RESPONSE_FINISH_REASONS)
+        return isinstance(reasons, list | tuple) and any(_is_in(words, reason) for reason in reasons)
+
+    return test
 
 
 def _span_name(value: Any) -> _Test:
@@ -91,7 +100,11 @@ def _wanted(value: Any) -> dict[str, Any]:
 
 def _attribute(value: Any) -> _Test:
     wanted = _wanted(value)
-    return lambda seen: all(seen.span.attributes.get(name) == one for name, one in wanted.items())
+    return lambda seen: all(_is_same(seen.span.attributes.get(name), one) for name, one in wanted.items())
+
+
+def _is_same(value: object, wanted: object) -> bool:
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)  # True == 1 in Python
 
 
 _CONDITIONS: dict[str, Callable[[Any], _Test]] = {

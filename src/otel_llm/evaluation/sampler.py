@@ -19,7 +19,8 @@ from . import accounting as why
 from . import item
 from .accounting import Accounts, Ledger, publish
 from .assembly import Limits, SpanRecord, Trace, Traces
-from .rate import Algorithm, Head, bound, kept_share, position
+from .choice import Choice
+from .rate import Algorithm
 from .rules import Bucket, Rule, Rules, positive
 from .sinks import Sink, deliver, open_sink
 from .worker import Worker
@@ -86,11 +87,7 @@ class EvaluationSampler(SpanProcessor):
         meter_provider: MeterProvider | None = None,
     ) -> None:
         known = rules if isinstance(rules, Rules) else Rules.of(list(rules))
-        self._rate = (known.rate or 0.0) if rate is None else rate
-        try:
-            self._bound = bound(self._rate)
-        except ValueError as error:
-            raise ValueError(f"rate {error}") from None
+        self._choice = Choice((known.rate or 0.0) if rate is None else rate, algorithm, evaluate_unsampled)
         if grace < 0:
             raise ValueError(f"grace must be a number of seconds from 0, not {grace!r}")
         self._early = tuple(rule for rule in known.rules if rule.early)
@@ -99,14 +96,11 @@ class EvaluationSampler(SpanProcessor):
         limit = known.max_per_minute if max_per_minute is None else positive("max_per_minute", max_per_minute)
         self._bucket = None if limit is None else Bucket(limit)
         self._grace = grace
-        self._algorithm = Algorithm(algorithm)
-        self._evaluate_unsampled = evaluate_unsampled
         self._limits = limits or Limits()
         self._shutdown_timeout = shutdown_timeout
         self._sink = open_sink(sink)
-        self._head: tuple[object, Head] = (None, Head())
         self._service: tuple[object, str | None] = (None, None)
-        self._warned = self._closed = False
+        self._closed = False
         self._forked_ns = 0
         self._begin_afresh()
         publish(self, meter_provider)
@@ -141,7 +135,7 @@ class EvaluationSampler(SpanProcessor):
         """Mark the span if its trace is sampled."""
         try:
             context = span.get_span_context()
-            if self._closed or not (context.trace_flags & 1 or self._evaluate_unsampled):
+            if self._closed or not self._choice.considers(context):
                 return
             parent = span.parent
             if parent is None or parent.is_remote:
@@ -169,15 +163,10 @@ class EvaluationSampler(SpanProcessor):
 
     def _begin(self, span: Span, context: SpanContext, parent_context: Context | None) -> float | None:
         """A local root begins: the rate its trace is sampled at, if it is."""
-        sampler = getattr(span, "_sampler", None)
-        if self._head[0] is not sampler:
-            self._head = (sampler, Head.of(sampler))
-        where = self._position(context)
-        share = self._share(context, is_first=span.parent is None)
-        if share < self._rate and not self._warned:
-            self._warn(share)
+        self._choice.look_at(span)
+        where = self._choice.position(context)
         carried: dict[str, object] = {}
-        sampled_by = {why.RATE: self._rate} if where < self._bound else {}
+        sampled_by = {why.RATE: self._choice.rate} if self._choice.takes(where) else {}
         if self._early or self._late:
             service = self._service_of(span)
             if self._carried:
@@ -195,7 +184,7 @@ class EvaluationSampler(SpanProcessor):
             if trace is None:
                 return rate
             trace.position = where
-            trace.kept_share = share
+            trace.kept_share = self._choice.share(context, span.parent is None)
             trace.baggage = {**trace.baggage, **carried}
             trace.sampled_by = [*trace.sampled_by, *(name for name in sampled_by if name not in trace.sampled_by)]
             if rate is not None:
@@ -224,17 +213,18 @@ class EvaluationSampler(SpanProcessor):
 
     def _end_unkept(self, span: ReadableSpan, context: SpanContext) -> None:
         """A local root ended whose trace was not sampled, or given up."""
-        if self._closed or not (context.trace_flags & 1 or self._evaluate_unsampled):
+        if self._closed or not self._choice.considers(context):
             return
         attributes = span.attributes or {}
         given_up = self._why_given_up(span)
+        where = self._choice.position(context)
         with self._lock:
-            self._ledger.offer(self._position(context) < self._bound, self._share(context, span.parent is None))
+            self._ledger.offer(self._choice.takes(where), self._choice.share(context, span.parent is None))
             if attributes.get(s.LLM_EVAL_SAMPLED):
                 self._ledger.sample(why.RATE)
                 self._ledger.drop(given_up)
             elif self._late:
-                undecided = self._may_be_late(self._position(context), span)
+                undecided = self._may_be_late(where, span)
                 self._ledger.pass_over(given_up if undecided else why.NO_RULE)
             else:
                 self._ledger.pass_over(why.RATE)
@@ -247,26 +237,9 @@ class EvaluationSampler(SpanProcessor):
 
     # --- what a trace's rate depends on ----------------------------------------------------------------
 
-    def _position(self, context: SpanContext) -> int:
-        state = context.trace_state
-        if self._algorithm is Algorithm.AUTO:
-            consistent = self._head[1].consistent or (bool(state) and kept_share(state) is not None)
-        else:
-            consistent = self._algorithm is Algorithm.CONSISTENT
-        return position(context.trace_id, state, consistent)
-
     def _rate_of(self, context: SpanContext) -> float | None:
-        return self._rate if self._position(context) < self._bound else None
-
-    def _share(self, context: SpanContext, is_first: bool) -> float:
-        """The share of traces that the head sampler keeps. That of a trace from elsewhere is known if it says so."""
-        head = self._head[1]
-        if self._evaluate_unsampled and head.records_all:
-            return 1.0
-        said = kept_share(context.trace_state) if context.trace_state else None
-        if said is None and is_first:
-            said = head.share
-        return 1.0 if said is None else said
+        choice = self._choice
+        return choice.rate if choice.takes(choice.position(context)) else None
 
     def _service_of(self, span: Span | ReadableSpan) -> str | None:
         resource = span.resource
@@ -281,50 +254,41 @@ class EvaluationSampler(SpanProcessor):
         service = self._service_of(span)
         return any(rule.concerns(where, service) for rule in self._late)
 
-    def _warn(self, share: float) -> None:
-        self._warned = True
-        _logger.warning(
-            "%g of all traces shall be evaluated, but the head sampler keeps only %g: that is the most there can be",
-            self._rate,
-            share,
-        )
-
     # --- on the worker's thread ----------------------------------------------------------------------
 
     def _evaluate(self, ended: _Ended) -> None:
-        """Decide by the rules, and store the item."""
-        trace = ended.trace
-        root = ended.root
+        try:
+            outcome = self._outcome(ended)
+        except Exception as error:
+            guard.report("EvaluationSampler", error)
+            outcome = why.BUILD_ERROR
+        self._settle(ended, outcome)
+
+    def _outcome(self, ended: _Ended) -> str | None:
+        """Decide by the rules, and store the item; why it is not stored, or ``None``."""
+        trace, root, resource = ended.trace, ended.root, ended.resource.attributes
         spans = trace.below(root)
         calls = item.model_calls(spans)
-        reasons = list(trace.sampled_by)
-        resource = ended.resource.attributes
         service = item.service_of(resource)
         seen = item.seen(spans, root, calls)
+        reasons = list(trace.sampled_by)
         reasons += [
             rule.name
             for rule in self._late
             if rule.concerns(trace.position, service) and rule.carried(trace.baggage) and rule.holds(seen)
         ]
         if not reasons:
-            return self._settle(ended, why.NO_RULE)
-        if not ended.sampled:
-            with self._lock:
-                if ended.settled:
-                    return None
+            return why.NO_RULE
+        with self._lock:
+            if not ended.sampled and not ended.settled:
                 ended.sampled = True
                 self._ledger.sample(reasons[0])
         if not item.worth_evaluating(spans):
-            return self._settle(ended, why.NOTHING_TO_EVALUATE)
+            return why.NOTHING_TO_EVALUATE
         if self._bucket is not None and not self._bucket.take(ended.at):
-            return self._settle(ended, why.RATE_LIMIT)
-        try:
-            made = item.build(root, spans, calls, trace, resource, reasons)
-        except Exception as error:
-            guard.report("EvaluationSampler", error)
-            return self._settle(ended, why.BUILD_ERROR)
-        stored = deliver(self._sink, made, self._worker.pause)
-        return self._settle(ended, None if stored else why.SINK_ERROR)
+            return why.RATE_LIMIT
+        made = item.build(root, spans, calls, trace, resource, reasons)
+        return None if deliver(self._sink, made, self._worker.pause) else why.SINK_ERROR
 
     def _tidy(self) -> None:
         with self._lock:

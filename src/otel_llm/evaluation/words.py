@@ -30,7 +30,13 @@ STEP = frozenset({s.LLM_STEP_INPUT, s.LLM_STEP_OUTPUT, s.INPUT_MESSAGES, s.OUTPU
 _QUERY = ("query", "question")
 _ANSWER = ("answer",)
 _CONTEXT = ("context",)
-_DOCUMENT = ("id", "content", "score", "metadata")
+_OF_PROMPT = {
+    "name": s.PROMPT_NAME,
+    "version": s.PROMPT_VERSION,
+    "hash": s.LLM_PROMPT_TEMPLATE_HASH,
+    "template": s.LLM_PROMPT_TEMPLATE,
+}
+_OF_DOCUMENT: dict[str, Any] = {"score": int | float, "metadata": dict}
 
 
 def captured(spans: Iterable[SpanRecord]) -> bool:
@@ -86,7 +92,7 @@ def _recorded(span: SpanRecord, step: str, given: str, names: Sequence[str]) -> 
     text = span.attributes.get(step) or _last(messages(span, given), "user" if given == s.INPUT_MESSAGES else None)
     values = decoded(text)
     if not isinstance(values, dict):
-        return text
+        return text if isinstance(text, str) else None
     value = next((values[name] for name in names if name in values), None)
     if value is None and len(values) == 1:
         value = next(iter(values.values()))
@@ -142,28 +148,24 @@ def context(
 def _documents(retrievals: Iterable[SpanRecord]) -> Iterator[dict[str, Any]]:
     for span in retrievals:
         listed = decoded(span.attributes.get(s.RETRIEVAL_DOCUMENTS))
-        for document in listed if isinstance(listed, list) else ():
-            if isinstance(document, dict):
-                yield {
-                    key: _as_text(document[key]) if key in ("id", "content") else document[key]
-                    for key in _DOCUMENT
-                    if document.get(key) is not None
-                }
+        for given in listed if isinstance(listed, list) else ():
+            if not isinstance(given, dict):
+                continue
+            document = {key: _as_text(given[key]) for key in ("id", "content") if given.get(key) is not None}
+            document |= {key: given[key] for key, kind in _OF_DOCUMENT.items() if isinstance(given.get(key), kind)}
+            yield document
 
 
 def prompt(span: SpanRecord | None) -> dict[str, Any]:
     """The prompt template behind an inference. Its text and variables are content; name, version and hash are not."""
     if span is None:
         return {}
-    known = {
-        "name": span.attributes.get(s.PROMPT_NAME),
-        "version": span.attributes.get(s.PROMPT_VERSION),
-        "hash": span.attributes.get(s.LLM_PROMPT_TEMPLATE_HASH),
-        "template": span.attributes.get(s.LLM_PROMPT_TEMPLATE),
-        "variables": {
-            name.removeprefix(s.PROMPT_VARIABLE_PREFIX): value
-            for name, value in span.attributes.items()
-            if name.startswith(s.PROMPT_VARIABLE_PREFIX)
-        },
+    known: dict[str, Any] = {
+        key: value for key, name in _OF_PROMPT.items() if isinstance(value := span.attributes.get(name), str)
     }
-    return {name: value for name, value in known.items() if value}
+    variables = {
+        name.removeprefix(s.PROMPT_VARIABLE_PREFIX): value
+        for name, value in span.attributes.items()
+        if name.startswith(s.PROMPT_VARIABLE_PREFIX)
+    }
+    return {**known, "variables": variables} if variables else known

@@ -1,0 +1,73 @@
+"""The rate's choice of traces, in accord with the head sampler in force."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .rate import Algorithm, Head, bound, kept_share, position
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import Span
+    from opentelemetry.trace import SpanContext
+
+_logger = logging.getLogger("otel_llm")
+
+
+class Choice:
+    """``rate`` of all traces. The head sampler is found out from the spans that begin.
+
+    :raises ValueError: for a rate, or an algorithm, that is none.
+    """
+
+    def __init__(self, rate: float, algorithm: Algorithm, evaluate_unsampled: bool) -> None:
+        try:
+            self._bound = bound(rate)
+        except ValueError as error:
+            raise ValueError(f"rate {error}") from None
+        self.rate = rate
+        self._algorithm = Algorithm(algorithm)
+        self._evaluate_unsampled = evaluate_unsampled
+        self._sampler: Any = None
+        self._head = Head()
+        self._warned = False
+
+    def look_at(self, span: Span) -> None:
+        """Find out by whom ``span``, of a trace that begins here, was sampled; say once if the rate can't hold."""
+        sampler = getattr(span, "_sampler", None)  # nothing public tells
+        if self._sampler is not sampler:
+            self._sampler, self._head = sampler, Head.of(sampler)
+        share = self.share(span.get_span_context(), is_first=span.parent is None)
+        if share < self.rate and not self._warned:
+            self._warned = True
+            _logger.warning(
+                "%g of all traces shall be evaluated, but the head sampler keeps only %g: more there can't be",
+                self.rate,
+                share,
+            )
+
+    def position(self, context: SpanContext) -> int:
+        """Where the trace is; see :mod:`.rate`."""
+        state = context.trace_state
+        if self._algorithm is Algorithm.AUTO:
+            consistent = self._head.consistent or (bool(state) and kept_share(state) is not None)
+        else:
+            consistent = self._algorithm is Algorithm.CONSISTENT
+        return position(context.trace_id, state, consistent)
+
+    def takes(self, where: int) -> bool:
+        """Whether the trace at that position is one of the rate's."""
+        return where < self._bound
+
+    def considers(self, context: SpanContext) -> bool:
+        """Whether the span counts: those that are only recorded do not, unless they are wanted."""
+        return bool(context.trace_flags & 1) or self._evaluate_unsampled
+
+    def share(self, context: SpanContext, is_first: bool) -> float:
+        """The share of traces that the head sampler keeps. That of a trace from elsewhere is known if it says so."""
+        if self._evaluate_unsampled and self._head.records_all:
+            return 1.0
+        said = kept_share(context.trace_state) if context.trace_state else None
+        if said is None and is_first:
+            said = self._head.share
+        return 1.0 if said is None else said

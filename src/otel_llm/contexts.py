@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 
 from . import ambient, guard
 from .ambient import Describes
+from .startup import watch_global
 from .values import Value, describing, identifier, metadata_of, tag_list
 
 _P = ParamSpec("_P")
@@ -64,8 +65,6 @@ class context:  # noqa: N801
     def __enter__(self) -> None:
         if self._token is not None:
             raise RuntimeError("this otel_llm.context(...) is entered already; make one for each use")
-        from .startup import watch_global  # late: it adds the processor below
-
         watch_global()
         self._token = otel_context.attach(self._inside())
 

@@ -12,7 +12,6 @@ from opentelemetry import trace
 
 from . import ambient, guard, telemetry
 from .config import EVAL_RULES, EVAL_RULES_FILE, EVAL_SAMPLE_RATE, Settings
-from .contexts import ContextSpanProcessor
 
 #: What switches the evaluation sampler on.
 _EVALUATION = (EVAL_SAMPLE_RATE, EVAL_RULES, EVAL_RULES_FILE)
@@ -33,6 +32,8 @@ def post_instrument() -> None:
 def watch(provider: Any) -> None:
     """Add our span processors to ``provider``, once, if it takes any."""
     if provider not in _watched and hasattr(provider, "add_span_processor"):
+        from .contexts import ContextSpanProcessor
+
         _watched.add(provider)
         provider.add_span_processor(ContextSpanProcessor())
 

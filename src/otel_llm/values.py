@@ -25,9 +25,11 @@ def identifier(what: str, value: object) -> str | None:
 
 
 def _cut(value: str) -> str:
-    from .messages import utf8  # when it is used: this module is loaded at the start of every program
+    if not value.isascii():
+        from .messages import utf8  # when it is used: this module is loaded at the start of every program
 
-    return utf8(value)[:MAX_LENGTH]
+        value = utf8(value)
+    return value[:MAX_LENGTH]
 
 
 def tag_list(tags: Iterable[str] | None) -> tuple[str, ...]:

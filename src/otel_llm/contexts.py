@@ -132,6 +132,9 @@ class ContextSpanProcessor:
         around = ambient.of(otel_context.get_current() if parent_context is None else parent_context)
         if around is None:
             return
+        scope = span.instrumentation_scope
+        if scope is not None and scope.name.startswith("otel_llm."):
+            return  # ours have begun with it
         known = span.attributes or {}
         attributes = dict(known)
         around.describe(attributes)

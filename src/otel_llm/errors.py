@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from typing import Any
 
@@ -97,3 +98,10 @@ def _stack_trace(error: BaseException) -> str:
         told.append(f"Traceback (most recent call last):\n{guard.frames(chain.__traceback__)}{only}")
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
     return utf8(without_secrets("\n".join(reversed(told))))
+
+
+def bubbles_up(error: BaseException) -> bool:
+    """Whether ``error`` is none, but LangGraph's way to leave a node: an interrupt, a command to the graph above."""
+    module = sys.modules.get("langgraph.errors")
+    kind = getattr(module, "GraphBubbleUp", None)
+    return isinstance(kind, type) and isinstance(error, kind)

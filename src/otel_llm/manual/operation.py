@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from time import perf_counter_ns, time_ns
@@ -166,7 +165,7 @@ class Operation:
         self.given = self.kept = None
         if isinstance(error, GeneratorExit):
             error, outcome = None, "closed"
-        if error is not None and not _bubbles_up(error):
+        if error is not None and not errors.bubbles_up(error):
             call.fail(error, self._answer(call))
         elif outcome is not None:
             # Whoever closes a generator may be the garbage collector, at any place.
@@ -280,11 +279,3 @@ class Operation:
 
 #: Where nothing is under way.
 NOWHERE = Operation(None)
-
-
-def _bubbles_up(error: BaseException) -> bool:
-    """Whether ``error`` is LangGraph's way to leave a node, which is none."""
-    if "langgraph.errors" not in sys.modules:
-        return False
-    kind = getattr(sys.modules["langgraph.errors"], "GraphBubbleUp", None)
-    return isinstance(kind, type) and isinstance(error, kind)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 from uuid import UUID
 
-from ... import finalizer, guard, layers
+from ... import errors, finalizer, guard, layers
 from ... import semconv as s
 from ...call import Call
 from ...inprocess import InProcessCall
@@ -155,7 +154,7 @@ class Endings:
             if call is not None:
                 call.stop_clock()
             finalizer.run(lambda: self._finish(run, None, "closed"))
-        elif _bubbles_up(error):
+        elif errors.bubbles_up(error):
             if call is not None and call.recording and type(error).__name__ in ("GraphInterrupt", "NodeInterrupt"):
                 call.span.set_attribute(s.LLM_LANGCHAIN_INTERRUPTED, True)
             self._finish(run)
@@ -163,13 +162,6 @@ class Endings:
             run.over()
             if call is not None:
                 call.fail(error, call.totals() if isinstance(call, InProcessCall) and call is run.agent else None)
-
-
-def _bubbles_up(error: BaseException) -> bool:
-    """Whether ``error`` is LangGraph's way to leave a node: an interrupt, a command to the graph above."""
-    module = sys.modules.get("langgraph.errors")
-    kind = getattr(module, "GraphBubbleUp", None)
-    return isinstance(kind, type) and isinstance(error, kind)
 
 
 def _came(outputs: Any, capture_media: bool) -> Mapping[str, Any]:

@@ -91,6 +91,20 @@ def test_the_output_of_a_stream_is_whole(instrumented: Make, client: openai.Open
     assert made.item["answer"] == text
 
 
+def test_a_stream_that_outlives_its_trace(instrumented: Make, client: openai.OpenAI) -> None:
+    made = instrumented(1.0)
+    with made.tracer.start_as_current_span("request"):
+        stream = client.chat.completions.create(**ASK, stream=True)
+        next(iter(stream))
+    made.flushed()
+    assert len(made.sampler._traces) == 0
+    for _ in stream:
+        pass
+    request, chat = made.spans
+    assert (request.name, chat.name) == ("request", "chat gpt-4o-mini")
+    assert {"gen_ai.input.messages", "gen_ai.output.messages"} <= set(chat.attributes or {})
+
+
 def test_what_a_later_rule_adds_has_no_words(instrumented: Make, client: openai.OpenAI) -> None:
     made = instrumented(0.0, rules=[{"name": "chats", "operation": "chat"}])
     _plain(client)

@@ -100,6 +100,7 @@ class EvaluationSampler(SpanProcessor):
         self._shutdown_timeout = shutdown_timeout
         self._sink = open_sink(sink)
         self._service: tuple[object, str | None] = (None, None)
+        self._resource: Resource | None = None
         self._closed = False
         self._forked_ns = 0
         self._begin_afresh()
@@ -164,6 +165,7 @@ class EvaluationSampler(SpanProcessor):
     def _begin(self, span: Span, context: SpanContext, parent_context: Context | None) -> float | None:
         """A local root begins: the rate its trace is sampled at, if it is."""
         self._choice.look_at(span)
+        self._resource = span.resource
         where = self._choice.position(context)
         carried: dict[str, object] = {}
         sampled_by = {why.RATE: self._choice.rate} if self._choice.takes(where) else {}
@@ -316,9 +318,12 @@ class EvaluationSampler(SpanProcessor):
             return self._ledger.accounts()
 
     def captures(self, span: Any) -> bool:
-        """Whether content is wanted of ``span``, which has just begun."""
+        """Whether content is wanted of ``span``, which has not ended."""
         trace = self._traces.get(span.get_span_context().trace_id)
-        return trace is not None and trace.rate is not None
+        if trace is not None:
+            return trace.rate is not None
+        # A stream may outlive its root, and so its trace here; it has the mark, if it is of this sampler's provider.
+        return span.resource is self._resource and s.LLM_EVAL_SAMPLED in span.attributes
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Store what has ended, without waiting for late spans; whether that was done in time."""

@@ -216,6 +216,36 @@ def test_what_it_yields_is_content(recorder: Any) -> None:
     assert json.loads(recorder.spans[1].attributes["otel_llm.step.output"]) == [1, 2]
 
 
+async def test_what_a_method_is_given_is_content(recorder: Any) -> None:
+    recorder.instrument(CONTENT_ON_SPANS)
+
+    class Source:
+        @otel_llm.observe(capture=True)
+        def words(self, text: str = "b") -> Any:
+            yield text
+
+        @otel_llm.observe(capture=True)
+        async def awords(self, text: str = "b") -> Any:
+            yield text
+
+        @classmethod
+        @otel_llm.observe(capture=True)
+        def of_class(cls, text: str = "b") -> Any:
+            yield text
+
+        @otel_llm.observe(capture=True)
+        @staticmethod
+        def static(text: str = "b") -> Any:
+            yield text
+
+    source = Source()
+    assert [*source.words("a"), *Source.words(source, text="a"), *source.of_class("a"), *source.static("a")] == [
+        "a"
+    ] * 4
+    assert [word async for word in source.awords("a")] == ["a"]
+    assert [span.attributes["otel_llm.step.input"] for span in recorder.spans] == ['{"text":"a"}'] * 5
+
+
 # --- every way out ------------------------------------------------------------------------------------------------
 
 

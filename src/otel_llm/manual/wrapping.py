@@ -124,7 +124,8 @@ def _generator_function(function: Any, make: Make, drive: Callable[..., Any]) ->
         telemetry = scope.telemetry(context)
         if telemetry is None:
             return made
-        driven = drive(make, made, context, telemetry, args, kwargs)
+        given = args if instance is None else (instance, *args)
+        driven = drive(make, made, context, telemetry, given, kwargs)
         driven.__name__, driven.__qualname__ = made.__name__, made.__qualname__
         return driven
 

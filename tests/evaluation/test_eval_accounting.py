@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from evaluating import Evaluated, StuckSink, until
-from opentelemetry import trace
+from opentelemetry import baggage, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
 from otel_llm.evaluation import Limits, sinks
@@ -401,6 +402,33 @@ def test_two_local_roots_in_one_trace_are_two_items(evaluated: Make) -> None:
         "server": ["inner"],
     }
     assert made.accounts.offered == made.accounts.stored == 2
+    empty(made)
+
+
+def test_local_roots_of_one_trace_of_which_a_rule_samples_one(evaluated: Make) -> None:
+    """Whether the sampled one begins before or after the other."""
+    made = evaluated(rules=[{"name": "asked", "baggage": {"evaluate": "yes"}}], grace=3600.0)
+    with_baggage = baggage.set_baggage("evaluate", "yes")
+
+    def remote(trace_id: int, context: Context | None = None) -> Context:
+        parent = trace.SpanContext(trace_id, 99, True, trace.TraceFlags(1))
+        return set_span_in_context(trace.NonRecordingSpan(parent), context)
+
+    for trace_id, first, second in ((5, with_baggage, None), (6, None, with_baggage)):
+        one = made.tracer.start_span("first", remote(trace_id, first))
+        other = made.tracer.start_span("second", remote(trace_id, second))
+        for root in (other, one):
+            made.tracer.start_span(
+                "chat m", set_span_in_context(root), attributes={"gen_ai.operation.name": "chat"}
+            ).end()
+        other.end()
+        one.end()
+    made.flushed()
+    accounts = made.accounts
+    assert accounts.offered == 4
+    assert accounts.stored == len(made.items) == 3
+    assert accounts.not_sampled_by == {"rate": 1}
+    balanced(made)
     empty(made)
 
 

@@ -95,6 +95,7 @@ class Trace:
         "kept_share",
         "left_out",
         "lost",
+        "open",
         "position",
         "rate",
         "roots",
@@ -109,6 +110,8 @@ class Trace:
         self.begun = begun
         self.users = 0
         self.roots = 0
+        #: Span ids of the local roots that have not ended.
+        self.open: set[int] = set()
         self.spans: list[SpanRecord] = []
         self.bytes = 0
         #: Spans beyond the limits of one trace.
@@ -148,8 +151,8 @@ class Traces:
     def __len__(self) -> int:
         return len(self._traces)
 
-    def begin(self, trace_id: int, now: float) -> Trace | None:
-        """The trace, in which one more local root begins; ``None`` if there is no room for it."""
+    def begin(self, trace_id: int, root_id: int, now: float) -> Trace | None:
+        """The trace, in which the local root ``root_id`` begins; ``None`` if there is no room for it."""
         trace = self._traces.get(trace_id)
         if trace is None:
             if len(self._traces) >= self._limits.traces:
@@ -157,6 +160,7 @@ class Traces:
             trace = self._traces[trace_id] = Trace(trace_id, now)
         trace.users += 1
         trace.roots += 1
+        trace.open.add(root_id)
         return trace
 
     def add(self, trace: Trace, span: SpanRecord, size: int, root: bool) -> None:
@@ -192,6 +196,7 @@ class Traces:
             if id(trace) not in kept:
                 del self._traces[trace.trace_id]
                 trace.users = 0
+                trace.open.clear()
                 self._forget(trace)
 
     def _forget(self, trace: Trace) -> None:

@@ -177,12 +177,12 @@ class EvaluationSampler(SpanProcessor):
             for rule in self._early:
                 if rule.concerns(where, service) and rule.carried(carried):
                     sampled_by[rule.name] = rule.rate
-        if not sampled_by and not self._may_be_late(where, span):
+        if not sampled_by and not self._may_be_late(where, span) and self._traces.get(context.trace_id) is None:
             return None
         rate = max(sampled_by.values(), default=None)
         with self._lock:
             self._worker.start()
-            trace = self._traces.begin(context.trace_id, monotonic())
+            trace = self._traces.begin(context.trace_id, context.span_id, monotonic())
             if trace is None:
                 return rate
             trace.position = where
@@ -197,11 +197,12 @@ class EvaluationSampler(SpanProcessor):
         record = SpanRecord.of(span, span.context.span_id)
         size = record.size()
         with self._lock:
+            if root and record.span_id not in trace.open:
+                return self._end_unkept(span, span.context)
             self._traces.add(trace, record, size, root)
             if not root:
                 return None
-            if not trace.users:
-                return self._end_unkept(span, span.context)
+            trace.open.remove(record.span_id)
             now = monotonic()
             ended = _Ended(record, trace, now, span.resource)
             self._ledger.offer(why.RATE in trace.sampled_by, trace.kept_share)

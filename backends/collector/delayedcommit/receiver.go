@@ -7,6 +7,8 @@ package delayedcommit
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,9 @@ import (
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 )
+
+// A record is one trace of one batch: handed on alone each would cost more than its spans.
+const recordsAtATime = 500
 
 // NewFactory makes the factory of the kafka_delayed_commit receiver.
 func NewFactory() receiver.Factory {
@@ -132,14 +137,15 @@ func (r *kafkaReceiver) consume(ctx context.Context) {
 	}
 }
 
-// handOn passes the records on in their order. A consumer that refuses for now is asked again until it takes them:
-// meanwhile Kafka keeps the rest.
+// handOn passes the records on in their order, many at a time. A consumer that refuses for now is asked again until it
+// takes them: meanwhile Kafka keeps the rest.
 func (r *kafkaReceiver) handOn(ctx context.Context, fetched kgo.FetchTopicPartition) {
 	r.mu.Lock()
 	owned := r.owned[fetched.Partition]
 	r.mu.Unlock()
-	for _, record := range fetched.Records {
-		if !r.handOnRecord(ctx, record) {
+	for records := range slices.Chunk(fetched.Records, recordsAtATime) {
+		r.handOnTogether(ctx, records)
+		if ctx.Err() != nil {
 			return
 		}
 	}
@@ -149,26 +155,34 @@ func (r *kafkaReceiver) handOn(ctx context.Context, fetched kgo.FetchTopicPartit
 	}
 }
 
-func (r *kafkaReceiver) handOnRecord(ctx context.Context, record *kgo.Record) bool {
-	spans := 0
+func (r *kafkaReceiver) handOnTogether(ctx context.Context, records []*kgo.Record) {
 	reported := r.report.StartTracesOp(ctx)
-	traces, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(record.Value)
-	if err == nil {
-		spans = traces.SpanCount()
-		retries := backoff.NewExponentialBackOff(backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
-		err = backoff.Retry(func() error {
-			err := r.next.ConsumeTraces(reported, traces)
-			if err != nil && consumererror.IsPermanent(err) {
-				return backoff.Permanent(err)
-			}
-			return err
-		}, backoff.WithContext(retries, ctx))
+	traces := ptrace.NewTraces()
+	for _, record := range records {
+		read, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(record.Value)
+		if err != nil {
+			r.logger.Error("record is no OTLP, skipped", position(record), zap.Error(err))
+			continue
+		}
+		read.ResourceSpans().MoveAndAppendTo(traces.ResourceSpans())
 	}
+	spans := traces.SpanCount()
+	retries := backoff.NewExponentialBackOff(backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	err := backoff.Retry(func() error {
+		err := r.next.ConsumeTraces(reported, traces)
+		if err != nil && consumererror.IsPermanent(err) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}, backoff.WithContext(retries, ctx))
 	r.report.EndTracesOp(reported, "otlp_proto", spans, err)
 	if err != nil && ctx.Err() == nil {
-		r.logger.Error("record skipped", zap.Int32("partition", record.Partition), zap.Int64("offset", record.Offset), zap.Error(err))
+		r.logger.Error("spans refused for good, skipped", position(records[0]), zap.Int("spans", spans), zap.Error(err))
 	}
-	return ctx.Err() == nil
+}
+
+func position(record *kgo.Record) zap.Field {
+	return zap.String("position", fmt.Sprintf("%s/%d@%d", record.Topic, record.Partition, record.Offset))
 }
 
 // settle marks for commit what was handed on at least the delay before now. Time counts only while records are taken:

@@ -63,7 +63,7 @@ class Call:
         self._content: dict[str, Json] = {}
         if parent is None:
             parent = otel_context.get_current()
-        around = ambient.of(parent)
+        around = ambient.of(parent) if parent else None
         prompt = None if around is None else around.describe(request.attributes)
         self._agent = None if around is None else around.agent
         self._started_at = time_ns()
@@ -76,7 +76,7 @@ class Call:
         if ambient.shared and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
             self.context = ambient.private(self.context)
         self.recording = self.span.is_recording()
-        if telemetry.captures_content and request.content is not None:
+        if (telemetry.captures_all or sampled.wanting) and request.content is not None:
             self._record_input(request.content)
         if prompt is not None:
             self._record_prompt(prompt)
@@ -234,7 +234,7 @@ class Call:
         elif response.error is not None:
             error_type = errors.answered_type(response.error)
         speed = self._stream_speed(response, seconds) if self._first_chunk_ns else {}
-        if telemetry.captures_content and response.output is not None:
+        if (telemetry.captures_all or sampled.wanting) and response.output is not None:
             self._record_output(response.output)
         emits_event = telemetry.wants_event and telemetry.logged
         if self.recording or emits_event:

@@ -83,7 +83,7 @@ def describing(what: str, value: Any) -> Any:
     """
     if value is not None and not callable(getattr(value, "attributes", None)):
         raise TypeError(f"{what} must be a {what.capitalize()} of otel_llm, not {type(value).__name__}")
-    return value
+    return getattr(value, "use", value)  # of a text that a prompt made: it knows the words, too
 
 
 def described(tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str, Any]:

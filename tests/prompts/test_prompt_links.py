@@ -183,6 +183,15 @@ def test_what_the_context_says_gives_way_to_the_text(recorder: Any, client: Any,
     assert said(recorder) == [named(ask, 1), unfilled, named(ask, 1)]
 
 
+def test_the_context_knows_the_words_of_a_text(recorder: Any, client: Any, ask: Prompt) -> None:
+    recorder.instrument(CONTENT_ON_SPANS)
+    text = ask.format(question="Why?")
+    with otel_llm.context(prompt=text):
+        client.responses.create(model=MODEL, input=text + "?")
+    content = {"template": "Answer briefly: {question}", "variable.question": "Why?"}
+    assert said(recorder) == [named(ask, 1) | content]
+
+
 # --- SageMaker -----------------------------------------------------------------------------------
 
 

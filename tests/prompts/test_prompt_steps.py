@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import otel_llm
 from otel_llm import ContentCapture, Experiment, Prompt, Settings
 
@@ -48,6 +50,20 @@ def test_the_variant_that_was_assigned(recorder: Any) -> None:
         Experiment("model", ["small"]).assign("user-1")
     said = attributes(recorder, "choose")
     assert (said["otel_llm.experiment.id"], said["otel_llm.experiment.variant"]) == ("model", "small")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_call_that_the_application_describes(recorder: Any, rag: Prompt, late: bool) -> None:
+    recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
+    recorder.missing |= {"server.address"}
+    messages = rag.format(who="a poet", question="Why?")
+    with otel_llm.chat("model-1", "own", messages=None if late else messages) as call:
+        if late:
+            call.request(messages=messages)
+        call.response("Because.", id="1", model="model-1", finish_reason="stop", input_tokens=1, output_tokens=1)
+    said = attributes(recorder, "chat model-1")
+    assert (said["gen_ai.prompt.name"], said["gen_ai.prompt.version"]) == ("rag", "2")
+    assert said["gen_ai.prompt.variable.question"] == "Why?"
 
 
 def test_outside_of_a_step_nothing_happens(recorder: Any, ask: Prompt) -> None:

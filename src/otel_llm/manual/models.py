@@ -9,7 +9,7 @@ from typing import Any, Self
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from .. import guard, layers
+from .. import guard, layers, prompts
 from .. import semconv as s
 from ..call import Call
 from ..messages import Json
@@ -165,6 +165,8 @@ class chat(_ModelCall):  # noqa: N801
         made = request(self._OPERATION, model, known, attributes, SpanKind.CLIENT, min(choices or 1, MAX_CHOICES))
         if messages is not None or system is not None or tools is not None:
             made.content = lambda: content.asked(messages, system, tools)
+        if prompts.known:
+            prompts.link(made, {"messages": messages, "instructions": system})
         super().__init__(made)
 
     def _reset(self) -> None:
@@ -201,6 +203,8 @@ class chat(_ModelCall):  # noqa: N801
             if isinstance(call, layers.LayeredCall):
                 call.know(known)
             call.record_content(lambda: content.asked(messages, system, tools).by_attribute())
+            if prompts.known and (use := prompts.behind([messages, system])) is not None:
+                self._prompted(call, use)
         return self
 
     # --- the answer ------------------------------------------------------------------------------

@@ -64,12 +64,15 @@ class StepCall(Call):
         except IndexError:
             return False
         duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
-        if error is not None:
-            attributes[s.ERROR_TYPE] = errors.error_type(error)
-            self.span.set_status(Status(StatusCode.ERROR, self._error_text(error)))
-        if attributes:
-            self.span.set_attributes(attributes)
-        self.span.end(self._started_at + duration_ns)
+        try:
+            if error is not None:
+                attributes[s.ERROR_TYPE] = errors.error_type(error)
+                self.span.set_status(Status(StatusCode.ERROR, self._error_text(error)))
+            if attributes:
+                self.span.set_attributes(attributes)
+            self.span.end(self._started_at + duration_ns)
+        except Exception as failure:
+            guard.report("StepCall._end", failure)
         return error is not None
 
 

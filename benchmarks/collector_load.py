@@ -284,6 +284,7 @@ def main() -> int:
             BARE: bench.plain(FORWARD),
             "the same, GOGC as ours": bench.plain(FORWARD),
             "agent": ["common", "ingest", "keep-all", "evaluation", "jaeger"],
+            "agent without evaluation": ["common", "ingest", "keep-all", "jaeger"],
             "agent, queue in memory": ["common", "ingest", "keep-all", "evaluation", "jaeger", in_memory(bench)],
             "agent, sampling": ["common", "ingest", "sampling", "evaluation", "jaeger"],
             "gateway without Kafka": ["common", "from-agents", http_in(bench), "sampling", "evaluation", "jaeger"],

@@ -125,9 +125,7 @@ def run(quick: bool = False) -> list[Result]:
         call = functools.partial(_chat, bare) if units > 1 else None
         pair = functools.partial(work, bare), functools.partial(work, traced)
         calls = 50 if quick else 1000
-        results.append(
-            compare(_TITLE + name, *pair, floor, limit, calls if units == 1 else calls // 10, units, call)
-        )
+        results.append(compare(_TITLE + name, *pair, floor, limit, calls if units == 1 else calls // 10, units, call))
         otel_llm.uninstrument("sagemaker")
 
     unsampled = harness.tracer_provider(sampled=False)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: attributes of its end: those of the error at the least.
 on_end: list[Callable[[Call, Response, float, str | None, Mapping[str, AttributeValue]], None]] = []
 
+#: Not empty, which would stand for the current one.
+_NO_SPAN = otel_context.set_value(otel_context.create_key("otel_llm-no-span"), True, otel_context.Context())
+
 _METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
 
 
@@ -291,11 +294,14 @@ class Call:
         self._telemetry.instruments.chunk(seconds, attributes, self.context)
 
     @property
+    def described(self) -> bool:
+        """Whether anyone sees more of the answer than its metrics."""
+        return self.recording or bool(on_end) or (self._telemetry.wants_event and self._telemetry.logged)
+
+    @property
     def wanted(self) -> bool:
         """Whether anyone will see the answer: if not, it need not be read."""
-        telemetry = self._telemetry
-        heard = self.recording or telemetry.measured or (telemetry.wants_event and telemetry.logged)
-        return heard or bool(on_end)
+        return self._telemetry.measured or self.described
 
     @property
     def measured(self) -> bool:
@@ -306,6 +312,8 @@ class Call:
         self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
     ) -> None:
         instruments, context = self._telemetry.instruments, self.context
+        if not (self.recording or self.span.get_span_context().trace_flags.sampled):
+            context = _NO_SPAN  # each record would find out by itself that it needs no exemplar
         inference = self.request.operation in s.INFERENCE_OPERATIONS
         attributes = self.metric_attributes(response.model)
         if self._first_chunk_ns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from openai import NOT_GIVEN
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from pydantic import BaseModel
 from reading import exactly, part_of, usage
 from replies import ASK, CHAT, WEATHER, chat_reply
@@ -201,6 +202,28 @@ def test_breakdowns_that_are_absent_or_zero_are_left_out(recorder, client, serve
     server.reply_with(chat_reply(usage={"prompt_tokens": 12, "completion_tokens": 0, "total_tokens": 12, **told}))
     client.chat.completions.create(**CHAT)
     assert usage(recorder.attributes) == {"input_tokens": 12, "output_tokens": 0}
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF])
+def test_metrics_are_the_same_whether_the_span_is_sampled(recorder, client, server, sampler):
+    recorder.instrument(sampler=sampler)
+    server.reply_with(chat_reply(service_tier="priority"))
+    client.chat.completions.create(**CHAT)
+    common = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+        "openai.response.service_tier": "priority",
+        "server.address": "127.0.0.1",
+        "server.port": server.port,
+    }
+    tokens = recorder.points("gen_ai.client.token.usage")
+    assert {len(point.exemplars) for point in tokens} == {int(sampler is ALWAYS_ON)}
+    (duration,) = recorder.points("gen_ai.client.operation.duration")
+    assert dict(duration.attributes) == common
+    assert {point.attributes["gen_ai.token.type"]: point.sum for point in tokens} == {"input": 12, "output": 3}
+    assert all(dict(point.attributes).items() >= common.items() for point in tokens)
 
 
 @pytest.mark.parametrize(

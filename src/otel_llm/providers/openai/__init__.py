@@ -70,7 +70,7 @@ def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, re
     """End ``call`` with what the SDK returned, or see to it that its stream does."""
     fields = getattr(result, "__dict__", {})  # asking a model for an attribute it lacks is slow
     try:
-        if not call.wanted:
+        if not (exchange.described or call.wanted):
             call.finish()
         elif "_iterator" in fields:
             watch_stream(call, endpoint, exchange, result, chat.is_usage_only if hide else None)
@@ -177,7 +177,9 @@ class OpenAIInstrumentor(Instrumentor):
         if prompts.known:
             prompts.link(request, body)
         exchange.choices = min(request.choices, MAX_CHOICES)
-        return layers.start(telemetry, request, current), partial(_complete, exchange, endpoint, ask_usage), args
+        call = layers.start(telemetry, request, current)
+        exchange.described = call.described
+        return call, partial(_complete, exchange, endpoint, ask_usage), args
 
 
 def _is_raw(options: Any) -> bool:

@@ -9,7 +9,21 @@ from ...messages import Content, Json, text
 from ...request import AttributeValue, Request, Response
 from . import content
 from .endpoint import Exchange
-from .fields import INFERENCE, Body, Readers, count, dimensions, get, items, mapping, read, served_by, string, usage
+from .fields import (
+    INFERENCE,
+    Body,
+    Readers,
+    count,
+    dimensions,
+    get,
+    items,
+    mapping,
+    metered,
+    read,
+    served_by,
+    string,
+    usage,
+)
 
 
 def _format(value: Any) -> str | None:
@@ -65,6 +79,8 @@ def completion_request(exchange: Exchange) -> Request:
 def response(exchange: Exchange, answer: Any) -> Response:
     """A chat completion."""
     fields = mapping(answer)
+    if not exchange.described:
+        return metered(fields)
     choices = items(fields.get("choices"))
     reasons = []
     for choice in choices:

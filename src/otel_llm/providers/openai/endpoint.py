@@ -24,7 +24,10 @@ class Server:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way. ``path`` is the API's, below the base URL; ``body`` what will be sent as JSON."""
+    """One request on its way. ``path`` is the API's, below the base URL; ``body`` what will be sent as JSON.
+
+    ``described`` says whether anybody sees more of the answer than its metrics.
+    """
 
     server: Server
     path: str
@@ -34,6 +37,7 @@ class Exchange:
     captures_content: bool
     capture_media: bool
     choices: int = 1
+    described: bool = True
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
         """The attributes every request has. Without an operation of the conventions' there is nothing of GenAI."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ... import semconv as s
 from ...messages import utf8
-from ...request import AttributeValue
+from ...request import AttributeValue, Response
 
 Body = Mapping[str, Any]
 
@@ -169,6 +169,16 @@ _SERVED = (
     ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", s.OPENAI_RESPONSE_SYSTEM_FINGERPRINT),
 )
+
+
+def metered(fields: Mapping[str, Any]) -> Response:
+    """Of the fields of an answer what its metrics need."""
+    tier = fields.get("service_tier")
+    return Response(
+        model=string(fields.get("model")),
+        usage=usage(fields.get("usage")),
+        metric_attributes={} if tier is None or tier == "default" else dimensions(served_by(fields)),
+    )
 
 
 def dimensions(served: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:

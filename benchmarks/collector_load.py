@@ -7,7 +7,8 @@ the load and the sink, another Collector, have the rest. A round lets the subjec
 fast as traces come, then counts for `--seconds`: spans accepted, CPU time of the process, and at the end its peak of
 memory. What is behind the receiver holds back what it does not take at once: what is accepted is what is passed.
 The figure is spans per second of CPU time, divided by the bare one's: other work on the machine hardly changes it.
-Our configurations run with GOGC and GOMEMLIMIT as compose.yaml sets them; the bare one without, and once with them.
+Our configurations run with the GOGC that compose.yaml sets, and the GOMEMLIMIT that goes with the 2 GiB they may use;
+the bare one without, and once with them.
 """
 
 from __future__ import annotations

@@ -261,9 +261,11 @@ class Call:
                 SeverityNumber.DEBUG,
                 {**self.request.attributes, **attributes, **content},
             )
-        if on_end:
-            for listener in on_end:
-                guard.never_raise(listener)(self, response, seconds, error_type, attributes)
+        for listener in on_end:
+            try:
+                listener(self, response, seconds, error_type, attributes)
+            except Exception as failure:
+                guard.report("call.on_end", failure)
 
     def _stream_speed(self, response: Response, seconds: float) -> dict[str, float]:
         tokens = response.usage.get(s.USAGE_OUTPUT_TOKENS, 0)

@@ -116,14 +116,14 @@ def _string(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def parsed(arguments: Json) -> Json:
+def parsed(value: Json) -> Json:
     """JSON text as what it says; anything else, and text that is no JSON, as it is."""
-    if not isinstance(arguments, str):
-        return arguments
+    if not isinstance(value, str):
+        return value
     try:
-        return json.loads(arguments)
+        return json.loads(value)
     except (ValueError, RecursionError):
-        return arguments
+        return value
 
 
 # --- encoding ------------------------------------------------------------------------------------

@@ -142,6 +142,16 @@ async def test_a_span_processor(unaffected: Any, recorder: Any) -> None:
     assert await unaffected(break_it)
 
 
+async def test_who_hears_of_the_end_of_calls(unaffected: Any) -> None:
+    """One who fails keeps it neither from the caller nor from the next."""
+    heard: list[Any] = []
+    try:
+        assert await unaffected(lambda: call.on_end.extend([broken, lambda *about: heard.append(about)]))
+    finally:
+        call.on_end.clear()
+    assert heard
+
+
 def test_an_error_that_cannot_be_read(recorder: Any, server: Any, quiet: Any) -> None:
     """Its text and its code fail: the span ends all the same, with its class."""
     import openai

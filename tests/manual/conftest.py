@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry import context, trace
 
 from openai_clients import async_client, client, server, session_server
-from otel_llm import config, guard
+from quietness import quiet
 
-__all__ = ["async_client", "client", "server", "session_server"]
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
-    """Neither we nor OpenTelemetry complain, and nothing stays current. Who provokes it ends with ``quiet.clear()``."""
-    monkeypatch.setattr(guard, "_seen", set())
-    monkeypatch.setattr(config, "_told", set())
-    caplog.set_level(logging.WARNING)
-    yield caplog
-    said = [record for record in caplog.get_records("call") if record.name.startswith(("otel_llm", "opentelemetry"))]
-    assert [f"{record.name}: {record.getMessage()}" for record in said] == []
-    assert trace.get_current_span() is trace.INVALID_SPAN
-    assert context.get_current() == {}
+__all__ = ["async_client", "client", "quiet", "server", "session_server"]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from otel_llm.messages import parsed
+
 # What a span may hold, in the order of reading, with the name to show it under where the value has no roles of its own.
 CONTENT = {
     "gen_ai.system_instructions": "system",
@@ -27,7 +29,7 @@ def lines_of(attributes: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, label in CONTENT.items():
         if name not in attributes:
             continue
-        value = _decoded(attributes[name])
+        value = parsed(attributes[name])
         match name:
             case "gen_ai.input.messages" | "gen_ai.output.messages" if isinstance(value, list):
                 yield from _messages(value, label)
@@ -70,16 +72,6 @@ def _part(part: Any) -> str:
         case "uri" | "file":
             return f"[{part.get('modality')}] {part.get('uri') or part.get('file_id')}"
     return _text(part)
-
-
-def _decoded(value: Any) -> Any:
-    """Structured content comes as JSON text from SDKs that cannot put it on a span any other way."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
 
 
 def _text(value: Any) -> str:

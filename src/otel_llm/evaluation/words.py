@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import semconv as s
+from ..messages import parsed
 from .assembly import SpanRecord
 
 CONTENT = (
@@ -46,22 +47,12 @@ def captured(spans: Iterable[SpanRecord]) -> bool:
     )
 
 
-def decoded(value: Any) -> Any:
-    """Structured content is on a span as JSON text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
-
-
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def messages(span: SpanRecord, name: str) -> list[dict[str, Any]]:
-    found = decoded(span.attributes.get(name))
+    found = parsed(span.attributes.get(name))
     return [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
 
 
@@ -90,7 +81,7 @@ def _recorded(span: SpanRecord, step: str, given: str, names: Sequence[str]) -> 
     """What a step of the application's recorded as its input or output: the text, or of several values the one that
     is named so."""
     text = span.attributes.get(step) or _last(messages(span, given), "user" if given == s.INPUT_MESSAGES else None)
-    values = decoded(text)
+    values = parsed(text)
     if not isinstance(values, dict):
         return text if isinstance(text, str) else None
     value = next((values[name] for name in names if name in values), None)
@@ -137,7 +128,7 @@ def context(
         asked = "" if answering is None else "\n".join(filter(None, map(text, messages(answering, s.INPUT_MESSAGES))))
         return [one for one in found.values() if one.get("content") and one["content"] in asked] or list(found.values())
     for span in around:
-        values = decoded(span.attributes.get(s.LLM_STEP_OUTPUT) or _last(messages(span, s.OUTPUT_MESSAGES)))
+        values = parsed(span.attributes.get(s.LLM_STEP_OUTPUT) or _last(messages(span, s.OUTPUT_MESSAGES)))
         named = next((values[name] for name in _CONTEXT if name in values), None) if isinstance(values, dict) else None
         if named:
             return [{"content": _as_text(one)} for one in (named if isinstance(named, list) else [named])]
@@ -147,7 +138,7 @@ def context(
 
 def _documents(retrievals: Iterable[SpanRecord]) -> Iterator[dict[str, Any]]:
     for span in retrievals:
-        listed = decoded(span.attributes.get(s.RETRIEVAL_DOCUMENTS))
+        listed = parsed(span.attributes.get(s.RETRIEVAL_DOCUMENTS))
         for given in listed if isinstance(listed, list) else ():
             if not isinstance(given, dict):
                 continue

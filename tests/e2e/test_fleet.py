@@ -29,7 +29,9 @@ START = 1_760_000_000 * SECOND
 
 ACCEPTED = "otelcol_receiver_accepted_spans"
 DECIDED = "otelcol_processor_tail_sampling_global_count_traces_sampled"
+#: As of the gateway's last tick.
 UNDECIDED = "otelcol_processor_tail_sampling_sampling_traces_on_memory"
+TICKS = "otelcol_processor_tail_sampling_sampling_decision_timer_latency_milliseconds_count"
 
 #: The backend of these tests: a file beside each gateway, which says what came out of which.
 STORE = """
@@ -160,7 +162,21 @@ class Fleet:
             return all(gateway.internal().get(ACCEPTED, 0) > 0 for gateway in self.gateways)
 
         until(shared, 60, "both gateways have partitions")
-        until(lambda: not any(self.undecided()), 60, "nothing is left of the warm-up")
+        before: list[tuple[float, ...]] = []
+        ticks_then = [0.0, 0.0]
+
+        def idle() -> bool:
+            nonlocal before, ticks_then
+            pages = [gateway.internal() for gateway in self.gateways]
+            now = [tuple(page.get(name, 0) for name in (ACCEPTED, DECIDED, UNDECIDED)) for page in pages]
+            ticks = [page.get(TICKS, 0) for page in pages]
+            if now != before:
+                before, ticks_then = now, ticks
+            accepted, _, undecided = map(sum, zip(*now, strict=True))
+            ticked = all(tick >= then + 3 for tick, then in zip(ticks, ticks_then, strict=True))
+            return ticked and not undecided and accepted >= len(sent) * SPANS_A_TRACE
+
+        until(idle, 60, "nothing is left of the warm-up, and nothing of it is read again")
         self.before = {trace.id.hex() for trace in sent}
         self.decided_before = sum(self.decided())
 
@@ -192,9 +208,6 @@ class Fleet:
 
     def decided(self) -> list[float]:
         return [gateway.internal().get(DECIDED, 0) for gateway in self.gateways]
-
-    def undecided(self) -> list[float]:
-        return [gateway.internal().get(UNDECIDED, 0) for gateway in self.gateways]
 
 
 def whole(spans: Counter[str]) -> bool:

@@ -22,6 +22,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
 
+from otel_llm import later
+
 Work = Callable[[], Any]
 
 _SPAN_ATTRIBUTES: dict[str, Any] = {
@@ -104,7 +106,8 @@ def compare(
     """What ``traced`` adds to ``bare``, in floors, a unit (a chunk of a stream, say): median and quartiles of blocks.
 
     The floor is measured alike: what it adds to ``call`` (default: ``bare``) when it is done after it. All take turns,
-    in short runs of changing order, so that whatever else the machine does falls on all of them alike.
+    in short runs of changing order, so that whatever else the machine does falls on all of them alike. What can wait
+    until the caller has gone on is done between the runs; a ``traced`` that catches up itself has it counted in.
     """
     one_call = call or bare
 
@@ -126,6 +129,7 @@ def compare(
                 for work in turns:
                     work()
                     taken[work].extend(_time_ns(work) for _ in range(_RUN))
+                    later.catch_up()
             gc.collect()
             median = {work: statistics.median(times) for work, times in taken.items()}
             if number:  # the first block warms up

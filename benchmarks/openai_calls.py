@@ -13,7 +13,7 @@ import openai
 import harness
 import otel_llm
 from harness import Result, compare
-from otel_llm import ContentCapture, Settings
+from otel_llm import ContentCapture, Settings, later
 
 try:
     import httpx2 as http
@@ -126,6 +126,12 @@ def _small(client: openai.OpenAI) -> Any:
     return client.chat.completions.create(model="gpt-4o-mini", messages=_SHORT, temperature=0.2, max_tokens=100)
 
 
+def _small_and_records(client: openai.OpenAI) -> Any:
+    """A small chat whose caller makes the records of its metrics too, which another thread does else."""
+    _small(client)
+    later.catch_up()
+
+
 def _long(client: openai.OpenAI) -> Any:
     return client.chat.completions.create(
         model="gpt-4o-mini", messages=_LONG, tools=_TOOLS, temperature=0.2, max_tokens=100
@@ -175,12 +181,14 @@ def run(quick: bool = False) -> list[Result]:
         otel_llm.uninstrument("openai")
 
     measure("chat, small", 1.6, _small)
+    measure("chat, small, and its metrics recorded", 1.6, _small_and_records)
     measure("chat, 20 messages and tools", 2.0, _long)
     measure("responses", 1.6, _respond)
     measure("embeddings", 1.6, _embed)
     measure("chat, small, content on", 2.5, _small, settings=Settings(capture_content=ContentCapture.SPAN_ONLY))
     unsampled = {"tracer_provider": harness.tracer_provider(sampled=False), "meter_provider": meters}
     measure("chat, small, unsampled", 0.9, _small, unsampled)
+    measure("chat, small, unsampled, and metrics recorded", None, _small_and_records, unsampled)
     measure("chat, stream, a chunk", None, _stream, units=_CHUNKS)
     measure("chat, stream, a chunk, no metrics", 0.1, _stream, {"tracer_provider": tracers}, units=_CHUNKS)
     # With no provider given and none set, the global ones do nothing.

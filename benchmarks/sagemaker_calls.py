@@ -17,7 +17,7 @@ from urllib3 import HTTPResponse
 import harness
 import otel_llm
 from harness import Result, compare
-from otel_llm import ContentCapture, Settings
+from otel_llm import ContentCapture, Settings, later
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from standin.eventstream import parts
@@ -92,6 +92,12 @@ def _generate(client: Any) -> None:
     json.loads(answer["Body"].read())
 
 
+def _chat_and_records(client: Any) -> None:
+    """A chat whose caller makes the records of its metrics too, which another thread does else."""
+    _chat(client)
+    later.catch_up()
+
+
 def _other(client: Any) -> None:
     client.invoke_endpoint(EndpointName="csv", Body="1,2,3", ContentType="text/csv")["Body"].read()
 
@@ -130,6 +136,7 @@ def run(quick: bool = False) -> list[Result]:
 
     unsampled = harness.tracer_provider(sampled=False)
     measure("chat, small", 1.6, _chat)
+    measure("chat, small, and its metrics recorded", None, _chat_and_records)
     measure("chat, 20 messages", 2.0, _long)
     measure("text generation", 1.6, _generate)
     measure("chat, small, content on", 2.5, _chat, settings=Settings(capture_content=ContentCapture.SPAN_ONLY))

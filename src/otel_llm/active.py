@@ -1,4 +1,7 @@
-"""The calls under way, which one observable metric counts: it costs a call no record of its own."""
+"""The calls under way, which one observable metric counts: it costs a call no record of its own.
+
+It is observed in each collection, which is when all that other metrics still wait for is recorded.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from . import later
 from . import semconv as s
 
 _DIMENSIONS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL)
@@ -31,6 +35,7 @@ def _observer(under_way: dict[int, Mapping[str, Any]]) -> Callable[[CallbackOpti
     kinds: Counter[tuple[tuple[str, str], ...]] = Counter()
 
     def observe(options: CallbackOptions) -> Iterable[Observation]:
+        later.catch_up()
         for kind in kinds:
             kinds[kind] = 0
         for known in list(under_way.values()):

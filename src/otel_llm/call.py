@@ -14,7 +14,7 @@ from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
-from . import ambient, dimensions, errors, finalizer, guard, sampled
+from . import ambient, errors, finalizer, guard, later, sampled
 from . import semconv as s
 from .messages import Content, Json, encode, structure
 from .request import AttributeValue, Request, Response
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 #: Called at the end of every call with it, what was answered, its duration in seconds, the type of its error, and
 #: attributes of its end: those of the error at the least.
 on_end: list[Callable[[Call, Response, float, str | None, Mapping[str, AttributeValue]], None]] = []
-
-#: Not empty, which would stand for the current one.
-_NO_SPAN = otel_context.set_value(otel_context.create_key("otel_llm-no-span"), True, otel_context.Context())
-
-_METRIC_REQUEST_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
 
 
 class Call:
@@ -278,22 +273,9 @@ class Call:
 
     # --- metrics ---------------------------------------------------------------------------------
 
-    def metric_attributes(self, response_model: str | None) -> dict[str, Any]:
-        """The attributes that every metric of this call has."""
-        known = self.request.attributes
-        attributes: dict[str, Any] = {}
-        for key in _METRIC_REQUEST_KEYS:
-            if key in known:
-                attributes[key] = known[key]
-        if s.PROMPT_NAME in known or s.LLM_EXPERIMENT_ID in known:
-            attributes.update(dimensions.of(known))
-        if response_model is not None:
-            attributes[s.RESPONSE_MODEL] = response_model
-        return attributes
-
-    def chunk_gap(self, seconds: float, attributes: Mapping[str, Any]) -> None:
+    def chunk_gap(self, seconds: float, response_model: str | None) -> None:
         """Record the time from one chunk to the next."""
-        self._telemetry.instruments.chunk(seconds, attributes, self.context)
+        later.do(self._telemetry.instruments.chunk, seconds, self.request.attributes, response_model, self.context)
 
     @property
     def described(self) -> bool:
@@ -313,26 +295,18 @@ class Call:
     def _record_metrics(
         self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
     ) -> None:
-        instruments, context = self._telemetry.instruments, self.context
-        if not (self.recording or self.span.get_span_context().trace_flags.sampled):
-            context = _NO_SPAN  # each record would find out by itself that it needs no exemplar
-        inference = self.request.operation in s.INFERENCE_OPERATIONS
-        attributes = self.metric_attributes(response.model)
-        if self._first_chunk_ns:
-            instruments.first_chunk((self._first_chunk_ns - self._start_ns) / 1e9, attributes, context)
-            instruments.stream_speed(
-                speed.get(s.LLM_TIME_PER_OUTPUT_TOKEN),
-                speed.get(s.LLM_OUTPUT_TOKENS_PER_SECOND),
-                attributes,
-                context,
-            )
-        if response.metric_attributes:
-            attributes = {**attributes, **response.metric_attributes}
-        if response.usage:
-            instruments.usage(response.usage, inference, attributes, context)
-        if error_type is not None:
-            attributes = {**attributes, s.ERROR_TYPE: error_type}
-        instruments.duration(seconds, inference, attributes, context)
+        later.do(
+            self._telemetry.instruments.call,
+            self.request.attributes,
+            response.model,
+            response.usage,
+            response.metric_attributes,
+            seconds,
+            self.time_to_first_chunk,
+            speed,
+            error_type,
+            self.context,
+        )
 
     def _emit(self, event: str, severity: SeverityNumber, attributes: Mapping[str, Any]) -> None:
         self._telemetry.logger.emit(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import dimensions
+from . import later
 from . import semconv as s
 from .ambient import with_agent
 from .call import Call
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from .telemetry import Telemetry
-
-#: What goes on the metrics of an operation; the operation's name is in the metric's.
-_METRIC_KEYS = {
-    s.INVOKE_AGENT: (s.AGENT_NAME,),
-    s.INVOKE_WORKFLOW: (s.WORKFLOW_NAME,),
-    s.EXECUTE_TOOL: (s.TOOL_NAME, s.TOOL_TYPE, s.AGENT_NAME),
-}
 
 
 class InProcessCall(Call):
@@ -63,12 +56,11 @@ class InProcessCall(Call):
     def _record_metrics(
         self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
     ) -> None:
-        operation, known = self.request.operation, self.request.attributes
-        attributes: dict[str, Any] = {key: known[key] for key in _METRIC_KEYS.get(operation, ()) if key in known}
-        attributes.update(dimensions.of(known))
-        instruments = self._telemetry.instruments
-        if operation == s.INVOKE_AGENT:
-            instruments.agent_calls(self.inference_calls, self.tool_calls, attributes, self.context)
-        if error_type is not None:
-            attributes[s.ERROR_TYPE] = error_type
-        instruments.in_process(operation, seconds, attributes, self.context)
+        later.do(
+            self._telemetry.instruments.run,
+            self.request.attributes,
+            seconds,
+            (self.inference_calls, self.tool_calls),
+            error_type,
+            self.context,
+        )

@@ -152,11 +152,8 @@ class InnerCall(LayeredCall):
     def stop_clock(self) -> None:
         """The enclosing call has its own."""
 
-    def chunk_gap(self, seconds: float, attributes: Mapping[str, AttributeValue]) -> None:
-        self._outer.chunk_gap(seconds, attributes)
-
-    def metric_attributes(self, response_model: str | None) -> dict[str, AttributeValue]:
-        return self._outer.metric_attributes(response_model)
+    def chunk_gap(self, seconds: float, response_model: str | None) -> None:
+        self._outer.chunk_gap(seconds, response_model)
 
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:

@@ -7,18 +7,25 @@ the newest is that of the conventions' main branch (October 2026).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import Counter, Histogram, Meter
 
+from . import dimensions
 from . import semconv as s
 from .config import MetricGeneration
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-MetricAttributes = Mapping[str, str | int]
-
+#: What goes on the metrics of a call, of what is known of it.
+_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
+#: The same of a run in this process; the operation's name is in the metric's.
+_RUN_KEYS = {
+    s.INVOKE_AGENT: (s.AGENT_NAME,),
+    s.INVOKE_WORKFLOW: (s.WORKFLOW_NAME,),
+    s.EXECUTE_TOOL: (s.TOOL_NAME, s.TOOL_TYPE, s.AGENT_NAME),
+}
 _MODALITIES = ("text", "image", "audio")
 #: Counters of the newest generation, by what follows ``gen_ai.client.inference.usage.`` and ``gen_ai.usage.``.
 _USAGE_COUNTERS = (
@@ -72,21 +79,22 @@ class Instruments:
             self._add_chunk_histograms(
                 meter, s.METRIC_INFERENCE_TIME_TO_FIRST_CHUNK, s.METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK
             )
-        self._time_per_token = _histogram(
-            meter,
-            s.METRIC_LLM_TIME_PER_OUTPUT_TOKEN,
-            seconds,
-            "Average time per output token after the first chunk of a stream.",
-            s.TIME_PER_TOKEN_BUCKETS,
-        )
-        self._tokens_per_second = _histogram(
-            meter,
-            s.METRIC_LLM_OUTPUT_TOKENS_PER_SECOND,
-            "{token}/s",
-            "Output tokens of a stream divided by the duration of the call.",
-            s.TOKENS_PER_SECOND_BUCKETS,
-        )
-
+        self._speed = {
+            s.LLM_TIME_PER_OUTPUT_TOKEN: _histogram(
+                meter,
+                s.METRIC_LLM_TIME_PER_OUTPUT_TOKEN,
+                seconds,
+                "Average time per output token after the first chunk of a stream.",
+                s.TIME_PER_TOKEN_BUCKETS,
+            ),
+            s.LLM_OUTPUT_TOKENS_PER_SECOND: _histogram(
+                meter,
+                s.METRIC_LLM_OUTPUT_TOKENS_PER_SECOND,
+                "{token}/s",
+                "Output tokens of a stream divided by the duration of the call.",
+                s.TOKENS_PER_SECOND_BUCKETS,
+            ),
+        }
         self._in_process = {
             s.EXECUTE_TOOL: [
                 _histogram(
@@ -123,46 +131,77 @@ class Instruments:
             _histogram(meter, chunk, "s", "Time from one chunk of a stream to the next.", s.DURATION_BUCKETS)
         )
 
-    def duration(self, seconds: float, inference: bool, attributes: MetricAttributes, context: Context) -> None:
+    def call(
+        self,
+        known: Mapping[str, Any],
+        response_model: str | None,
+        usage: Mapping[str, int],
+        more: Mapping[str, Any],
+        seconds: float,
+        first_chunk: float | None,
+        speed: Mapping[str, float],
+        error_type: str | None,
+        context: Context,
+    ) -> None:
+        """Record a call of a provider that has ended.
+
+        :param known: its attributes; those of a metric are among them. ``more`` goes on the metrics too.
+        :param usage: tokens by usage attribute; what the provider does not report is not recorded.
+        :param seconds: how long it took; ``first_chunk``, how long until a chunk came.
+        :param speed: seconds per token and tokens per second of a stream, by attribute.
+        """
+        attributes = _attributes(known, response_model)
+        if first_chunk is not None:
+            for histogram in self._first_chunk:
+                histogram.record(first_chunk, attributes, context)
+            for name, histogram in self._speed.items():
+                if (value := speed.get(name)) is not None:
+                    histogram.record(value, attributes, context)
+        attributes.update(more)
+        inference = known[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
+        if usage:
+            self._record_usage(usage, inference, attributes, context)
+        if error_type is not None:
+            attributes[s.ERROR_TYPE] = error_type
         if self._latest and inference:
             self._inference_duration.record(seconds, attributes, context)
             if not self._released:
                 return
         self._duration.record(seconds, attributes, context)
 
-    def in_process(self, operation: str, seconds: float, attributes: MetricAttributes, context: Context) -> None:
-        """Record the duration of an agent's, a workflow's or a tool's run."""
+    def run(
+        self,
+        known: Mapping[str, Any],
+        seconds: float,
+        calls: tuple[int, int],
+        error_type: str | None,
+        context: Context,
+    ) -> None:
+        """Record a run of an agent, with the inferences and tools it ``calls`` itself, of a workflow or of a tool."""
+        operation = known[s.OPERATION_NAME]
+        attributes = {key: known[key] for key in _RUN_KEYS.get(operation, ()) if key in known}
+        attributes.update(dimensions.of(known))
+        if operation == s.INVOKE_AGENT:
+            for histogram, count in zip(self._agent_calls, calls, strict=True):
+                histogram.record(count, attributes, context)
+        if error_type is not None:
+            attributes[s.ERROR_TYPE] = error_type
         for histogram in self._in_process.get(operation, ()):
             histogram.record(seconds, attributes, context)
 
-    def agent_calls(self, inferences: int, tools: int, attributes: MetricAttributes, context: Context) -> None:
-        """Record how many calls an agent's run made."""
-        for histogram, count in zip(self._agent_calls, (inferences, tools), strict=True):
-            histogram.record(count, attributes, context)
-
-    def first_chunk(self, seconds: float, attributes: MetricAttributes, context: Context) -> None:
-        for histogram in self._first_chunk:
-            histogram.record(seconds, attributes, context)
-
-    def chunk(self, seconds: float, attributes: MetricAttributes, context: Context) -> None:
+    def chunk(self, seconds: float, known: Mapping[str, Any], response_model: str | None, context: Context) -> None:
+        """Record the time from one chunk of a stream to the next."""
+        attributes = _attributes(known, response_model)
         for histogram in self._chunk:
             histogram.record(seconds, attributes, context)
 
-    def stream_speed(
-        self, per_token: float | None, per_second: float | None, attributes: MetricAttributes, context: Context
+    def _record_usage(
+        self, usage: Mapping[str, int], inference: bool, attributes: Mapping[str, Any], context: Context
     ) -> None:
-        if per_token is not None:
-            self._time_per_token.record(per_token, attributes, context)
-        if per_second is not None:
-            self._tokens_per_second.record(per_second, attributes, context)
-
-    def usage(self, usage: Mapping[str, int], inference: bool, attributes: MetricAttributes, context: Context) -> None:
-        """Record the tokens a response reports; what it does not report is not recorded."""
         if self._released:
-            if (count := usage.get(s.USAGE_INPUT_TOKENS)) is not None:
-                self._tokens.record(count, {**attributes, s.TOKEN_TYPE: "input"}, context)
-            if (count := usage.get(s.USAGE_OUTPUT_TOKENS)) is not None:
-                self._tokens.record(count, {**attributes, s.TOKEN_TYPE: "output"}, context)
+            for name, token_type in ((s.USAGE_INPUT_TOKENS, "input"), (s.USAGE_OUTPUT_TOKENS, "output")):
+                if (count := usage.get(name)) is not None:
+                    self._tokens.record(count, {**attributes, s.TOKEN_TYPE: token_type}, context)
         if self._latest and inference:
             for name, histogram in self._inference_tokens.items():
                 if (count := usage.get(name)) is not None:
@@ -170,6 +209,15 @@ class Instruments:
             for kind, counter in self._usage.items():
                 for modality, count in _by_modality(usage, kind):
                     counter.add(count, {**attributes, s.TOKEN_MODALITY: modality}, context)
+
+
+def _attributes(known: Mapping[str, Any], response_model: str | None) -> dict[str, Any]:
+    """What every metric of a call has."""
+    attributes = {key: known[key] for key in _KEYS if key in known}
+    attributes.update(dimensions.of(known))
+    if response_model is not None:
+        attributes[s.RESPONSE_MODEL] = response_model
+    return attributes
 
 
 def _by_modality(usage: Mapping[str, int], kind: str) -> list[tuple[str, int]]:

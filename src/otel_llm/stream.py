@@ -34,14 +34,12 @@ class Observer:
     ``timed`` is false where the parts that come are pieces of one body, not chunks of the model's.
     """
 
-    __slots__ = ("_accumulator", "_attributes", "_call", "_gap_ns", "_last_ns", "_timed", "reading", "source")
+    __slots__ = ("_accumulator", "_call", "_last_ns", "_timed", "reading", "source")
 
     def __init__(self, call: Call, accumulator: Accumulator, timed: bool = True) -> None:
         self._call = call
         self._accumulator = accumulator
         self._timed = timed
-        self._attributes: dict[str, Any] | None = None
-        self._gap_ns = 0
         self._last_ns = 0
         #: A chunk is being waited for: a close seen now comes from the SDK, at the end or for an error.
         self.reading = False
@@ -49,21 +47,12 @@ class Observer:
         self.source: Any = None
 
     @guard.never_raise
-    def before_read(self) -> None:
-        """Record the time the last chunk took. Here, where the network is waited for anyway, it delays no chunk."""
-        if self._gap_ns:
-            if self._attributes is None:
-                self._attributes = self._call.metric_attributes(self._accumulator.model)
-            self._call.chunk_gap(self._gap_ns / 1e9, self._attributes)
-            self._gap_ns = 0
-
-    @guard.never_raise
     def chunk(self, chunk: Any) -> None:
         """A chunk has come."""
         if self._timed:
             now = perf_counter_ns()
             if self._last_ns and self._call.measured:
-                self._gap_ns = now - self._last_ns
+                self._call.chunk_gap((now - self._last_ns) / 1e9, self._accumulator.model)
             self._last_ns = now
             self._call.chunk(now)
         self._accumulator.add(chunk)
@@ -84,7 +73,6 @@ class Observer:
     def failed(self, error: BaseException) -> None:
         """Reading raised ``error``."""
         if not self._call.ended:
-            self.before_read()
             self._call.fail(error, self._response())
 
     def __del__(self) -> None:
@@ -99,8 +87,6 @@ class Observer:
     def _finish(self, outcome: str | None) -> None:
         if self._call.ended:
             return
-        if self._gap_ns:
-            self.before_read()
         response = self._response()
         if response is not None and response.finish_reasons and None not in response.finish_reasons:
             outcome = None  # the answer was whole, only the stream's end was not read
@@ -146,7 +132,6 @@ class ChunkIterator:
     def __next__(self) -> Any:
         observer = self._observer
         while True:
-            observer.before_read()
             observer.reading = True
             try:
                 chunk = next(self._iterator)
@@ -192,7 +177,6 @@ class AsyncChunkIterator:
     async def __anext__(self) -> Any:
         observer = self._observer
         while True:
-            observer.before_read()
             observer.reading = True
             try:
                 chunk = await anext(self._iterator)

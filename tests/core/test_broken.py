@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from outcomes import outcome, read_stream, read_value
 
 import otel_llm
-from otel_llm import ContentCapture, Settings, call, layers, messages, request
+from otel_llm import ContentCapture, Settings, call, later, layers, messages, metrics, request
 from otel_llm.providers import openai as provider
 from otel_llm.providers.openai import chat, content, embeddings, responses
 
@@ -54,7 +54,7 @@ PLACES: list[tuple[Any, str]] = [
     (request.Response, "describe"),
     (call.Call, "_emit"),
     (call.Call, "chunk"),
-    (call.Call, "metric_attributes"),
+    (metrics, "_attributes"),
     (messages, "dumps"),
 ]
 
@@ -82,6 +82,7 @@ def unaffected(recorder: Any, server: Any, client: Any, async_client: Any, quiet
         for (ask, reply, read, kind), wanted in zip(asked, expected, strict=True):
             server.reply_with(reply)
             assert await outcome(lambda ask=ask, kind=kind: ask(kind), read) == wanted
+        later.catch_up()
         records = [record for record in quiet.records if record.name == "otel_llm"]
         assert not any(record.exc_info or PROMPT in record.getMessage() for record in records)
         quiet.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import weakref
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ import openai
 import pytest
 
 import otel_llm
-from otel_llm import ContentCapture, MetricGeneration, Settings, finalizer, guard
+from otel_llm import ContentCapture, MetricGeneration, Settings, finalizer, guard, later
 from otel_llm.call import Call
 from otel_llm.providers.openai import OpenAIInstrumentor
 from otel_llm.providers.openai.endpoint import Exchange
@@ -30,14 +31,15 @@ _BLOCKING = ("open", "socket.", "time.sleep", "subprocess.", "os.", "import", "_
 
 
 class Watch:
-    """Notes what would wait for the outside world while our code, or what it calls, is at work."""
+    """Notes what would wait for the outside world while our code, or what it calls, is at work in the test's thread."""
 
     def __init__(self) -> None:
         self.on = False
+        self.thread = threading.get_ident()
         self.seen: list[str] = []
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        if self.on and event.startswith(_BLOCKING):
+        if self.on and event.startswith(_BLOCKING) and threading.get_ident() == self.thread:
             self.on = False
             frame = sys._getframe()
             while frame is not None:
@@ -64,6 +66,7 @@ def watch() -> Iterator[Watch]:
 @pytest.mark.parametrize("content", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_AND_EVENT])
 def test_no_file_no_socket_no_sleep(recorder: Any, client: Any, watch: Watch, content: ContentCapture) -> None:
     recorder.instrument(Settings(capture_content=content, emit_event=True, metrics=MetricGeneration.BOTH))
+    later.do(int)  # the thread for what can wait is started once a process
     for _ in range(2):  # the first time imports what the SDK imports late
         watch.on = True
         client.chat.completions.create(**CHAT)
@@ -147,7 +150,8 @@ def alive() -> dict[str, int]:
 
 
 def sizes() -> dict[str, int]:
-    """Every container that a module or the instrumentor of ours keeps."""
+    """Every container that a module or the instrumentor of ours keeps when nothing is left to do."""
+    later.catch_up()
     found = {}
     owners = {name: vars(module) for name, module in sys.modules.items() if name.startswith("otel_llm")}
     owners |= {"instrumentor": vars(OpenAIInstrumentor()), "foreign": vars(OpenAIInstrumentor()._foreign)}

@@ -112,17 +112,15 @@ def use_every_instrument(provider: MeterProvider) -> None:
     from opentelemetry.context import Context
 
     instruments = Instruments(provider.get_meter("test"), MetricGeneration.BOTH)
-    attributes: dict[str, str | int] = {semconv.OPERATION_NAME: semconv.CHAT, semconv.REQUEST_MODEL: "m"}
-    context = Context()
-    for inference in (True, False):
-        instruments.duration(1.0, inference, attributes, context)
+    known = {semconv.REQUEST_MODEL: "m"}
+    usage = {semconv.USAGE_INPUT_TOKENS: 3, semconv.USAGE_OUTPUT_TOKENS: 2}
+    speed = {semconv.LLM_TIME_PER_OUTPUT_TOKEN: 0.1, semconv.LLM_OUTPUT_TOKENS_PER_SECOND: 10.0}
+    for operation in (semconv.CHAT, semconv.EMBEDDINGS):
+        of_call = {**known, semconv.OPERATION_NAME: operation}
+        instruments.call(of_call, "m", usage, {}, 1.0, 0.1, speed, None, Context())
+    instruments.chunk(0.1, known, None, Context())
     for operation in (semconv.INVOKE_AGENT, semconv.INVOKE_WORKFLOW, semconv.EXECUTE_TOOL):
-        instruments.in_process(operation, 1.0, attributes, context)
-    instruments.agent_calls(1, 1, attributes, context)
-    instruments.first_chunk(0.1, attributes, context)
-    instruments.chunk(0.1, attributes, context)
-    instruments.stream_speed(0.1, 10.0, attributes, context)
-    instruments.usage({semconv.USAGE_INPUT_TOKENS: 3, semconv.USAGE_OUTPUT_TOKENS: 2}, True, attributes, context)
+        instruments.run({semconv.OPERATION_NAME: operation}, 1.0, (1, 1), None, Context())
 
 
 def test_the_names_are_found_in_expressions() -> None:

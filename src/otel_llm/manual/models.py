@@ -125,7 +125,7 @@ class chat(_ModelCall):  # noqa: N801
     request's; all of it may be told later by :meth:`request`. ``stream`` says that the answer comes in chunks.
     """
 
-    __slots__ = ("_dimensions", "_last_ns", "_pieces", "_room")
+    __slots__ = ("_last_ns", "_pieces", "_room")
     INPUT, OUTPUT = s.INPUT_MESSAGES, s.OUTPUT_MESSAGES
     _OPERATION = s.CHAT
 
@@ -174,7 +174,6 @@ class chat(_ModelCall):  # noqa: N801
         self._pieces: list[str] = []
         self._room = 0
         self._last_ns = 0
-        self._dimensions: dict[str, Any] | None = None
 
     def request(
         self,
@@ -229,9 +228,7 @@ class chat(_ModelCall):  # noqa: N801
             if not self._last_ns:
                 self._begin_stream(call)
             elif call.measured:
-                if self._dimensions is None:
-                    self._dimensions = call.metric_attributes(self._response.model)
-                call.chunk_gap((now - self._last_ns) / 1e9, self._dimensions)
+                call.chunk_gap((now - self._last_ns) / 1e9, self._response.model)
             self._last_ns = now
             call.chunk(now)
         if text and self._room > 0:

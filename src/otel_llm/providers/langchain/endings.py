@@ -42,7 +42,7 @@ class Endings:
             if call.recording:
                 call.span.set_attribute(s.REQUEST_STREAM, True)
         elif call.measured:
-            call.chunk_gap((now - run.chunk_ns) / 1e9, call.metric_attributes(None))
+            call.chunk_gap((now - run.chunk_ns) / 1e9, None)
         run.chunk_ns = now
         call.chunk(now)
 

@@ -157,12 +157,12 @@ class Instruments:
             for name, histogram in self._speed.items():
                 if (value := speed.get(name)) is not None:
                     histogram.record(value, attributes, context)
-        attributes.update(more)
+        attributes = {**attributes, **more}
         inference = known[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
         if usage:
             self._record_usage(usage, inference, attributes, context)
         if error_type is not None:
-            attributes[s.ERROR_TYPE] = error_type
+            attributes = {**attributes, s.ERROR_TYPE: error_type}
         if self._latest and inference:
             self._inference_duration.record(seconds, attributes, context)
             if not self._released:
@@ -185,7 +185,7 @@ class Instruments:
             for histogram, count in zip(self._agent_calls, calls, strict=True):
                 histogram.record(count, attributes, context)
         if error_type is not None:
-            attributes[s.ERROR_TYPE] = error_type
+            attributes = {**attributes, s.ERROR_TYPE: error_type}
         for histogram in self._in_process.get(operation, ()):
             histogram.record(seconds, attributes, context)
 

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from asking import CHAT, CONTENT, GENERATE, invoke, messages, stream, told
+from asking import CHAT, CONTENT, GENERATE, answering, invoke, messages, stream, told
+
+from otel_llm.providers.sagemaker.body import MAX_BODY_BYTES
 
 ENDPOINT = "otel_llm.sagemaker.endpoint.name"
 TARGET: dict[str, Any] = {"InferenceComponentName": "adapter-a", "TargetModel": "m.tar.gz", "TargetVariant": "blue"}
@@ -112,6 +114,37 @@ def test_the_operation_is_told_by_request_and_answer(
     (duration,) = sparse.points("gen_ai.client.operation.duration")
     assert duration.attributes["gen_ai.operation.name"] == operation
     assert ("gen_ai.input.messages" in sparse.attributes) == (settings is not None and operation != "embeddings")
+
+
+_VECTOR = [-0.12345678901234567] * 3000
+_MANY = [{"object": "embedding", "index": n, "embedding": _VECTOR} for n in range(80)]
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ({"inputs": ["x"] * 80}, [_VECTOR] * 80),
+        ({"inputs": ["x"] * 80}, {"embeddings": [_VECTOR] * 80}),
+        ({"input": ["x"] * 80}, {"object": "list", "data": _MANY, "model": "e5", "usage": {"prompt_tokens": 80}}),
+    ],
+)
+@pytest.mark.parametrize("amount", [None, 100_000])
+def test_embeddings_too_large_to_be_parsed_are_told_by_their_beginning(
+    client: Any, sparse: Any, server: Any, body: Any, answer: Any, amount: int | None
+) -> None:
+    sparse.missing.add("gen_ai.embeddings.dimension.count")
+    for _ in range(4):
+        server.reply_with(answering(answer))
+        given = client.invoke_endpoint(EndpointName="e", Body=json.dumps(body), ContentType="application/json")["Body"]
+        assert len(b"".join(iter(lambda given=given: given.read(amount), b""))) > MAX_BODY_BYTES
+    assert [span.name for span in sparse.spans] == ["embeddings e"] * 4
+
+
+def test_something_else_too_large_to_be_parsed_is_none(client: Any, sparse: Any, server: Any) -> None:
+    for _ in range(4):
+        server.reply_with(answering({"generated_image": [[[255, 0, 0]] * 1000] * 500}))
+        assert len(invoke(client, "e", {"prompt": "a cat"})) > MAX_BODY_BYTES
+    assert sparse.spans == []
 
 
 @pytest.mark.parametrize("body", [json.dumps(CHAT), json.dumps(CHAT).encode(), bytearray(json.dumps(CHAT).encode())])

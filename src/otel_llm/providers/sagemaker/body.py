@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import weakref
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from ... import guard
+from ... import semconv as s
 from ...call import Call
 from ...request import Response
 from ...stream import Observer
@@ -24,8 +26,11 @@ from .invocation import Invocation
 from .lines import Decoder
 from .pieces import Pieces
 
-#: A longer body is not read for telemetry.
+#: A longer body is not read for telemetry, only its beginning.
 MAX_BODY_BYTES = 4 * 1024 * 1024
+_HEAD_BYTES = 4096
+#: How the answer to a large batch of texts begins, in any shape that is read.
+_VECTORS = re.compile(rb'\s*(?:\[[\s\[]*[-\d]|[\[{].*?"(?:embeddings?|vectors)"\s*:)', re.DOTALL)
 
 
 class Answer:
@@ -47,11 +52,12 @@ class Answer:
         self.model: str | None = None
 
     def add(self, part: bytes) -> None:
+        was_short = self._size <= MAX_BODY_BYTES
         self._size += len(part)
-        if self._size <= MAX_BODY_BYTES:
+        if was_short:
             self._parts.append(part)
-        else:
-            self._parts.clear()
+            if self._size > MAX_BODY_BYTES:
+                self._parts[:] = [b"".join(self._parts)[:_HEAD_BYTES]]
         if self._size == self._length:
             self.whole = True
 
@@ -63,6 +69,8 @@ class Answer:
     def _read(self) -> Response:
         body = b"".join(self._parts)
         self._parts.clear()
+        if self._size > MAX_BODY_BYTES:
+            return self._too_long(body)
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):
@@ -84,6 +92,13 @@ class Answer:
             return self._unknown(False)
         settle(self._call, self._invocation)
         return pieces.response()
+
+    def _too_long(self, head: bytes) -> Response:
+        """Only vectors are so long, of those that the request does not tell."""
+        if self._invocation.settled or _VECTORS.match(head) is None:
+            return self._unknown(False)
+        settle(self._call, self._invocation, s.EMBEDDINGS)
+        return Response()
 
     def _unknown(self, certain: bool) -> Response:
         """An answer in no known shape: a language model's, if the request says so, or there may be more of it."""

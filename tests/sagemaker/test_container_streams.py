@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from asking import CHAT, CONTENT, GENERATE, messages, open_stream, same, stream, streaming, told
+from asking import CHAT, CONTENT, GENERATE, answering, invoke, messages, open_stream, same, stream, streaming, told
 
 from standin.wire import sse
 
@@ -215,3 +215,12 @@ def test_usage_of_a_chat_of_several_choices(client: Any, recorder: Any, server: 
     stream(client, "e", {**CHAT, "n": 2})
     assert recorder.attributes["gen_ai.response.finish_reasons"] == ("stop", "stop")
     assert recorder.attributes["gen_ai.request.choice.count"] == 2
+
+
+def test_a_stream_asked_for_in_the_body_over_the_route_that_does_not_stream(
+    client: Any, sparse: Any, server: Any
+) -> None:
+    end = {"generated_text": "Hello.", "details": {"finish_reason": "length", "generated_tokens": 3}}
+    server.reply_with(answering(f"data:{json.dumps(end)}\n\n".encode(), "text/event-stream"))
+    invoke(client, "e", {"inputs": "Hi", "stream": True})
+    assert sparse.attributes["gen_ai.usage.output_tokens"] == 3

@@ -100,6 +100,8 @@ def test_synonyms_and_nonsense(client: Any, sparse: Any, parameters: dict[str, A
         ("tei", {"inputs": "Once"}, "embeddings"),
         ("tei", {"inputs": ["Once", "Twice"]}, "embeddings"),
         ("embed", {"input": "Once", "model": "e5"}, "embeddings"),
+        ("completion", {"prompt": [1, 2, 3]}, "text_completion"),
+        ("completion", {"prompt": [[1, 2], [3]], "max_tokens": 4}, "text_completion"),
         ("jumpstart", {"inputs": [CHAT["messages"]], "parameters": {"max_new_tokens": 9}}, "chat"),
     ],
 )
@@ -148,7 +150,9 @@ def test_something_else_too_large_to_be_parsed_is_none(client: Any, sparse: Any,
 
 
 @pytest.mark.parametrize("body", [json.dumps(CHAT), json.dumps(CHAT).encode(), bytearray(json.dumps(CHAT).encode())])
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", None])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON", None]
+)
 def test_a_body_of_any_kind(client: Any, recorder: Any, body: Any, content_type: str | None) -> None:
     client.invoke_endpoint(EndpointName="chat", Body=body, **({"ContentType": content_type} if content_type else {}))[
         "Body"

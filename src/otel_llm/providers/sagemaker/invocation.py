@@ -35,7 +35,7 @@ _GENERATION = frozenset(
     (
         *("best_of", "decoder_input_details", "details", "do_sample", "max_completion_tokens", "max_new_tokens"),
         *("max_tokens", "num_beams", "repetition_penalty", "return_full_text", "stop", "stop_sequences"),
-        *("temperature", "top_k", "top_p", "typical_p", "watermark"),
+        *("stream", "temperature", "top_k", "top_p", "typical_p", "watermark"),
     )
 )
 #: The names of servers of text generation -> OpenAI's, which the shared readers know.
@@ -99,7 +99,9 @@ def target_of(arguments: dict[str, Any]) -> dict[str, str]:
 
 def is_json(content_type: Any) -> bool:
     """Whether a body of that type may be JSON: many callers, and some containers, leave the type out."""
-    return content_type is None or (isinstance(content_type, str) and (not content_type or "json" in content_type))
+    if not isinstance(content_type, str):
+        return content_type is None
+    return not content_type or "json" in content_type.lower()
 
 
 def read_body(arguments: dict[str, Any]) -> dict[str, Any] | None:
@@ -177,7 +179,7 @@ def _recognise(made: Invocation, body: dict[str, Any]) -> Callable[[Exchange], R
         known["messages"] = inputs[0]
         return chat.request
     for name in ("prompt", "inputs", "text_inputs"):
-        if _is_text(asked := body.get(name)):
+        if _is_text(asked := body.get(name)) or (name == "prompt" and _are_tokens(asked)):
             made.settled = made.stream or not _GENERATION.isdisjoint(known)
             known["prompt"] = asked
             return chat.completion_request
@@ -190,6 +192,12 @@ def _recognise(made: Invocation, body: dict[str, Any]) -> Callable[[Exchange], R
 
 def _are_messages(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "role" in value[0]
+
+
+def _are_tokens(value: Any) -> bool:
+    """The ids of a text's tokens, or a batch of such."""
+    first = value[0] if isinstance(value, list) and value else None
+    return type(first[0] if isinstance(first, list) and first else first) is int
 
 
 def _is_text(value: Any) -> bool:

@@ -117,6 +117,7 @@ LLM_SAGEMAKER_ENDPOINT = "otel_llm.sagemaker.endpoint.name"
 LLM_SAGEMAKER_INFERENCE_COMPONENT = "otel_llm.sagemaker.inference_component.name"
 LLM_SAGEMAKER_TARGET_MODEL = "otel_llm.sagemaker.target_model"
 LLM_SAGEMAKER_TARGET_VARIANT = "otel_llm.sagemaker.target_variant"
+LLM_SAGEMAKER_TARGET_CONTAINER = "otel_llm.sagemaker.target_container"
 LLM_SAGEMAKER_INVOKED_VARIANT = "otel_llm.sagemaker.invoked_variant"
 #: Of an asynchronous invocation: its id, and where input and answer are.
 LLM_SAGEMAKER_INFERENCE_ID = "otel_llm.sagemaker.inference.id"

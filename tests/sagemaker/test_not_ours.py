@@ -89,11 +89,12 @@ def test_a_classifier_is_left_alone_from_the_second_call(client: Any, sparse: An
     assert not _hooked(answer)
     assert sparse.spans == []
     # What is said of one model of an endpoint is not said of another, nor of a request that is plain.
-    answer = client.invoke_endpoint(
-        EndpointName="classifier", TargetModel="other", Body='{"inputs": "x"}', ContentType="application/json"
-    )
-    assert _hooked(answer)
-    answer["Body"].read()
+    for other in ("TargetModel", "TargetVariant", "TargetContainerHostname", "InferenceComponentName"):
+        answer = client.invoke_endpoint(
+            EndpointName="classifier", Body='{"inputs": "x"}', ContentType="application/json", **{other: "other"}
+        )
+        assert _hooked(answer), other
+        answer["Body"].read()
     invoke(client, "classifier", {"inputs": "x", "parameters": {"max_new_tokens": 4}})
     assert sparse.span.name == "text_completion classifier"
 

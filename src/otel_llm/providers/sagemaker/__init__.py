@@ -54,7 +54,7 @@ class SageMakerInstrumentor(Instrumentor):
 
     def targets(self) -> list[Target]:
         self._classes = ClientClasses(self._call, self._call_async)
-        self._misses: dict[tuple[str | None, ...], int] = {}
+        self._misses: dict[tuple[object, ...], int] = {}
         # The local mode of the SDKs, 2.x and 3.x: a client of the same methods, over HTTP to a container.
         local = "local.local_session", "LocalSagemakerRuntimeClient.invoke_endpoint"
         return [
@@ -215,13 +215,9 @@ def _start_of(result: Any) -> Response:
     return response
 
 
-def _place(made: Invocation) -> tuple[str | None, ...]:
+def _place(made: Invocation) -> tuple[object, ...]:
     """What tells one model from another, as far as the caller can choose."""
-    target = made.target or {}
-    return tuple(
-        target.get(name)
-        for name in (s.LLM_SAGEMAKER_ENDPOINT, s.LLM_SAGEMAKER_INFERENCE_COMPONENT, s.LLM_SAGEMAKER_TARGET_MODEL)
-    )
+    return made.server.address, *(made.target or {}).items()
 
 
 def _quiet(call: Call) -> Context:

@@ -46,6 +46,7 @@ _TARGET = (
     ("InferenceComponentName", s.LLM_SAGEMAKER_INFERENCE_COMPONENT),
     ("TargetModel", s.LLM_SAGEMAKER_TARGET_MODEL),
     ("TargetVariant", s.LLM_SAGEMAKER_TARGET_VARIANT),
+    ("TargetContainerHostname", s.LLM_SAGEMAKER_TARGET_CONTAINER),
 )
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from asking import answering, invoke
 
+from otel_llm.providers.sagemaker.invocation import read_body
+
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
@@ -46,6 +48,16 @@ def test_a_request_for_no_language_model_passes(
     assert server.requests[-1].body == body
     assert recorder.spans == []
     assert recorder.points("gen_ai.client.operation.duration") == []
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_large_matrix_is_not_parsed(indent: int | None) -> None:
+    matrix = json.dumps({"inputs": [[0.5, 1] * 2000]}, indent=indent)
+    assert read_body({"Body": matrix}) is None
+    assert read_body({"Body": matrix.encode()}) is None
+    conversation = [[{"role": "user", "content": "x" * 5000}]]
+    for asked in ({"inputs": conversation}, {"inputs": ["x" * 5000]}, {"prompt": [1] * 5000}):
+        assert read_body({"Body": json.dumps(asked, indent=indent)}) == asked
 
 
 def test_a_picture_is_not_read(client: Any, recorder: Any, server: Any) -> None:

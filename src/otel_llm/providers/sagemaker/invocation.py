@@ -25,10 +25,10 @@ from ..openai.fields import string
 
 PROVIDER = "aws.sagemaker"
 
-#: A body that is for a language model has one of these; looking for them is cheaper than parsing a matrix, unless it is
-#: short.
+#: A body that is for a language model has one of these, and no numbers in the last; looking for them is cheaper than
+#: parsing a matrix, unless it is short.
 _SHORT = 4096
-_KEYS = re.compile(r'"(?:messages|prompt|inputs?|text_inputs)"')
+_KEYS = re.compile(r'"(?:(?:messages|prompt)"|(?:inputs?|text_inputs)"\s*:[\s\[]*["{])')
 _KEYS_BYTES = re.compile(_KEYS.pattern.encode())
 #: Parameters that only text generation has, so that ``inputs`` needs no second look.
 _GENERATION = frozenset(

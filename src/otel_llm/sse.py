@@ -33,6 +33,8 @@ class SSEDecoder:
         payloads = []
         for line in lines:
             if line.startswith(b"data:"):
+                if len(self._data) == 1:  # some servers leave out the empty line between events
+                    payloads.extend(self._event(ended=False))
                 self._data_size += len(line)
                 if self._data_size <= _MAX_EVENT_BYTES:
                     self._data.append(line[5:].lstrip(b" "))
@@ -49,14 +51,14 @@ class SSEDecoder:
             if piece and self._line_size <= _MAX_EVENT_BYTES:
                 self._line.append(piece)
 
-    def _event(self) -> list[Any]:
-        """The payload of the event that has ended, if it has one."""
+    def _event(self, ended: bool = True) -> list[Any]:
+        """The payload of the event that has ended, or may have, if it has one."""
         joined = b"\n".join(self._data)
-        self._data.clear()
-        self._data_size = 0
-        if not joined:
-            return []
         try:
-            return [json.loads(joined)]
+            payloads = [json.loads(joined)] if joined else []
         except (ValueError, RecursionError):
-            return []
+            payloads = []
+        if ended or payloads:
+            self._data.clear()
+            self._data_size = 0
+        return payloads

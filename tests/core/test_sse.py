@@ -62,6 +62,12 @@ def test_split_anywhere_with_mixed_line_ends(seed: int) -> None:
     assert decoded(parts) == decoded([body])
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_events_without_an_empty_line_between(size: int) -> None:
+    body = b'data: {"a": 1}\ndata: {"b":\ndata: 2}\n\ndata: 3\ndata: 4\ndata: [DONE]\n\n'
+    assert decoded([body[at : at + size] for at in range(0, len(body), size)]) == [{"a": 1}, {"b": 2}, 3, 4]
+
+
 def test_invalid_bytes_are_passed_over() -> None:
     assert decoded([b'data: "\xff\xfe"\n\n\xff\xfe: 1\n\ndata: 1\n\n']) == [1]
 

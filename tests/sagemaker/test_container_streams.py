@@ -61,6 +61,7 @@ STREAMS: dict[str, tuple[Any, bytes, dict[str, Any]]] = {
     "chat, events, other line ends": (CHAT, _crlf(_joined(sse(*_CHAT))), OPENAI),
     "chat, events after a comment": (CHAT, b": keep-alive\n\n" + _joined(sse(*_CHAT)), OPENAI),
     "chat, named events": (CHAT, _joined(sse(*_CHAT)).replace(b"data: {", b"event: chunk\ndata:{"), OPENAI),
+    "chat, no empty lines": (CHAT, _joined(sse(*_CHAT)).replace(b"\n\n", b"\n"), OPENAI),
     "chat, no end of the last line": (CHAT, _joined(sse(*_CHAT, done=False)).rstrip(b"\n"), OPENAI),
     "chat, lines": (CHAT, _lines(_CHAT), OPENAI),
     "chat, lines, no end of the last": (CHAT, _lines(_CHAT).rstrip(b"\n"), OPENAI),

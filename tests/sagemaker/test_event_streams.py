@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from asking import CHAT, GENERATE, open_stream, streaming
+import wrapt
+from asking import CHAT, GENERATE, open_stream, stream, streaming
 
 import otel_llm
 from standin.eventstream import exception, frame, parts, payload_part
@@ -69,6 +71,35 @@ def test_closing_a_stream_that_was_read_is_no_breaking_off(client: Any, sparse: 
     list(stream)
     stream.close()
     assert "otel_llm.stream.outcome" not in sparse.attributes
+
+
+def test_a_stream_that_was_read_is_freed_at_once(client: Any, sparse: Any) -> None:
+    """Without waiting for the garbage collector, as without us."""
+    stream = open_stream(client, "chat", CHAT)
+    held, close = weakref.ref(stream), stream.close
+    list(stream)
+    gc.disable()
+    try:
+        del stream
+        assert held() is None
+    finally:
+        gc.enable()
+    close()
+    assert "otel_llm.stream.outcome" not in sparse.attributes
+
+
+def _proxied(stream: Any) -> Any:
+    return wrapt.ObjectProxy(stream)
+
+
+@pytest.mark.parametrize("other", [_proxied, list], ids=["a proxy", "a stub"])
+def test_a_stream_that_others_have_replaced(client: Any, sparse: Any, other: Any) -> None:
+    def replace(parsed: Any, **_: Any) -> None:
+        parsed["Body"] = other(parsed["Body"])
+
+    client.meta.events.register("after-call.sagemaker-runtime.InvokeEndpointWithResponseStream", replace)
+    assert stream(client, "chat", CHAT).endswith(b"data: [DONE]\n\n")
+    assert ("gen_ai.response.id" in sparse.attributes) == (other is _proxied)
 
 
 def test_a_stream_broken_off_goes_on_where_it_stopped(client: Any, sparse: Any, server: Any) -> None:

@@ -1,11 +1,13 @@
 """Watching an event stream, sync or async, on the object that botocore made.
 
 Its events come from a generator it holds, which is what we stand in for. An error that the endpoint sends becomes an
-exception one step later, where the event is parsed.
+exception one step later, where the event is parsed. What we put there knows the stream weakly, so that one that was
+read is freed when it is dropped.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -52,20 +54,25 @@ class _EventObserver(Observer):
 def watch_events(call: Call, invocation: Invocation, stream: Any) -> None:
     """See to it that ``call`` ends with ``stream``, however that ends."""
     observer = _EventObserver(call, Pieces(invocation))
-    events = stream._event_generator
+    events = getattr(stream, "_event_generator", None)
+    if events is None:  # somebody's own stub
+        observer.drained()
+        return
     if hasattr(events, "__anext__"):
-        stream._event_generator = AsyncChunkIterator(events, observer)
         stream._parse_event = _parsing_async(stream._parse_event, observer)
+        stream._event_generator = AsyncChunkIterator(events, observer)
     else:
-        stream._event_generator = ChunkIterator(events, observer)
         stream._parse_event = _parsing(stream._parse_event, observer)
-    stream.close = _closing(stream.close, observer)
+        stream._event_generator = ChunkIterator(events, observer)
+    stream.close = _closing(stream.close, stream._raw_stream, observer)
 
 
-def _parsing(parse: Callable[[Any], Any], observer: Observer) -> Callable[[Any], Any]:
+def _parsing(method: Any, observer: Observer) -> Callable[[Any], Any]:
+    held, parse = weakref.ref(method.__self__), method.__func__
+
     def parsed(event: Any) -> Any:
         try:
-            return parse(event)
+            return parse(held(), event)
         except BaseException as error:
             observer.failed(error)
             raise
@@ -73,10 +80,12 @@ def _parsing(parse: Callable[[Any], Any], observer: Observer) -> Callable[[Any],
     return parsed
 
 
-def _parsing_async(parse: Callable[[Any], Any], observer: Observer) -> Callable[[Any], Any]:
+def _parsing_async(method: Any, observer: Observer) -> Callable[[Any], Any]:
+    held, parse = weakref.ref(method.__self__), method.__func__
+
     async def parsed(event: Any) -> Any:
         try:
-            return await parse(event)
+            return await parse(held(), event)
         except BaseException as error:
             observer.failed(error)
             raise
@@ -84,10 +93,15 @@ def _parsing_async(parse: Callable[[Any], Any], observer: Observer) -> Callable[
     return parsed
 
 
-def _closing(close: Callable[[], None], observer: Observer) -> Callable[[], None]:
+def _closing(method: Any, raw: Any, observer: Observer) -> Callable[[], None]:
+    held, close = weakref.ref(method.__self__), method.__func__
+
     def closing() -> None:
         try:
-            close()
+            if (stream := held()) is not None:
+                close(stream)
+            else:  # all that closing the stream comes down to
+                raw.close()
         finally:
             observer.closed()
 

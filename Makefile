@@ -34,7 +34,7 @@ SAGEMAKER_MATRIX := $(SAGEMAKER_JOBS:%=matrix-sagemaker-%)
 SAGEMAKER_boto3 := 'boto3==1.34.0'
 SAGEMAKER_sdk2 := 'sagemaker>=2.214,<3'
 SAGEMAKER_sdk3 := 'sagemaker-core>=2' langchain-aws
-SAGEMAKER_aio := 'aiobotocore>=3' httpx2
+SAGEMAKER_aio := 'aiobotocore>=3' httpx2 'opentelemetry-instrumentation-botocore>=0.62b0'
 SAGEMAKER_aioboto3 := aioboto3
 SAGEMAKER_TESTS_boto3 := tests/sagemaker
 SAGEMAKER_TESTS_sdk2 := tests/sagemaker/test_sdk2.py
@@ -118,7 +118,7 @@ $(VENV)-langchain/.ready: pyproject.toml Makefile
 	@$(@D)/bin/python $(PIP) install --editable '.[otlp]' --group test $(LANGCHAIN_OLDEST)
 	@touch $@
 
-$(VENV)-sagemaker-%/.ready: pyproject.toml
+$(VENV)-sagemaker-%/.ready: pyproject.toml Makefile
 	$(call new_venv,$(VENV)-sagemaker-$*)
 	@$(@D)/bin/python $(PIP) install --editable '.[otlp]' --group test $(SAGEMAKER_$*)
 	@touch $@

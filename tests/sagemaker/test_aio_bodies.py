@@ -56,7 +56,14 @@ async def _readinto(body: Any) -> list[Any]:
 
 
 async def _parts(body: Any) -> list[Any]:
-    return [await body.read(7), await body.read(300), await body.read(), await body.read(), body.tell()]
+    return [
+        await body.read(7),
+        await body.read(0),
+        await body.read(300),
+        await body.read(),
+        await body.read(),
+        body.tell(),
+    ]
 
 
 async def _response(body: Any) -> list[Any]:
@@ -116,6 +123,41 @@ async def test_reading_is_the_same_with_and_without_us(aio: Any, sparse: Any, se
     assert with_us == await _seen(aio, server, reply, WAYS[way])
     gc.collect()
     assert len(sparse.spans) == 1
+
+
+async def _by_the_reader(body: Any) -> None:
+    async for _ in response_of(body).content.iter_chunks():
+        pass
+
+
+@pytest.mark.parametrize("read", [lambda body: body.read(), _by_the_reader])
+async def test_a_body_that_is_cut(aio: Any, sparse: Any, server: Any, read: Any) -> None:
+    server.reply_with(Reply(headers={"content-type": "application/json"}, body=LONG, abort=True))
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await read((await ask(aio, "e"))["Body"])
+    assert sparse.attributes["error.type"] == "aiohttp.client_exceptions.ClientPayloadError"
+
+
+@pytest.mark.parametrize("http", ["aiohttp", "httpx"])
+async def test_a_read_that_takes_too_long(server: Any, sparse: Any, http: str) -> None:
+    """The error is aiobotocore's, as the caller gets it, not that of the library below."""
+    from aiobotocore.config import AioConfig
+    from aiobotocore.response import AioReadTimeoutError
+    from aiobotocore.session import get_session
+
+    sessions = pytest.importorskip("aiobotocore.httpxsession") if http == "httpx" else None
+    other: dict[str, Any] = {"http_session_cls": sessions.HttpxSession} if sessions is not None else {}
+    if other:
+        pytest.importorskip("httpx2")
+    gate = server.hold()
+    server.reply_with(Reply(headers={"content-type": "application/json"}, chunks=[b'{"a"', gate, b": 1}"]))
+    config = AioConfig(read_timeout=1, **other)
+    async with get_session().create_client("sagemaker-runtime", config=config) as client:
+        body = (await ask(client, "e"))["Body"]
+        with pytest.raises(AioReadTimeoutError):
+            await body.read()
+    gate.open()
+    assert sparse.attributes["error.type"] == "aiobotocore.response.AioReadTimeoutError"
 
 
 async def test_a_body_that_is_left(aio: Any, sparse: Any, server: Any) -> None:

@@ -29,7 +29,6 @@ from . import aio
 from .body import Answer, BodyObserver, watch_body
 from .clients import ClientClasses
 from .eventstream import watch_events
-from .failures import as_botocore
 from .invocation import PROVIDER, Invocation, is_json, narrowest, read_request, server_of, target_of
 
 _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
@@ -160,7 +159,7 @@ class SageMakerInstrumentor(Instrumentor):
         if aio.is_body(body):
             aio.watch_body(body, observer, answer)
             return
-        watch_body(body, getattr(body, "_raw_stream", body), observer, answer, as_botocore)
+        watch_body(body, getattr(body, "_raw_stream", body), observer, answer)
 
     def _not_ours(self, made: Invocation, certain: bool) -> None:
         """``made`` seems to have called no language model: if it keeps to that, such requests are left alone."""

@@ -91,17 +91,17 @@ class _Reader(_Proxy):
         observer, answer = self._self_observer, self._self_answer
         observer.reading = True
         try:
-            data = await getattr(self.__wrapped__, name)(*args)
+            found = await getattr(self.__wrapped__, name)(*args)
         except BaseException as error:
             observer.failed(error)
             raise
         finally:
             observer.reading = False
-        observer.chunk(data)
-        if answer.whole or not data or self.__wrapped__.at_eof():
+        observer.chunk(found[0] if isinstance(found, tuple) else found)
+        if answer.whole or self.__wrapped__.at_eof():
             answer.whole = True
             observer.drained()
-        return data
+        return found
 
     async def read(self, n: int = -1) -> Any:
         return await self._self_read("read", n)
@@ -119,12 +119,7 @@ class _Reader(_Proxy):
         return await self._self_read("readuntil", *args)
 
     async def readchunk(self) -> Any:
-        data, end = await self.__wrapped__.readchunk()
-        self._self_observer.chunk(data)
-        if not data and not end:
-            self._self_answer.whole = True
-            self._self_observer.drained()
-        return data, end
+        return await self._self_read("readchunk")
 
     # Those that iterate read by ``self``, which has to be the proxy.
 

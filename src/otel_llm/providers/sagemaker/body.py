@@ -22,6 +22,7 @@ from ...call import Call
 from ...request import Response
 from ...stream import Observer
 from .answers import error_code, is_classification, read
+from .failures import as_botocore
 from .invocation import Invocation
 from .lines import Decoder
 from .pieces import Pieces
@@ -121,16 +122,14 @@ def settle(call: Call, invocation: Invocation, operation: str | None = None) -> 
 _WITH_CONTENT = frozenset({"chat", "text_completion"})
 
 
-def watch_body(
-    body: Any, raw: Any, observer: Observer, answer: Answer, translate: Callable[[BaseException], BaseException]
-) -> None:
+def watch_body(body: Any, raw: Any, observer: Observer, answer: Answer) -> None:
     """See what is read from ``raw``, the response that botocore's ``body`` reads from."""
     if isinstance(raw, io.BytesIO):  # a stub's: all of it is here
         observer.chunk(raw.getvalue()[raw.tell() :])
         answer.whole = True
         observer.drained()
     elif hasattr(raw, "__dict__") and (names := _hookable(raw.__class__)):
-        hooks = _Hooks(body, raw, observer, answer, translate, names)
+        hooks = _Hooks(body, raw, observer, answer, names)
         for name in names:
             raw.__dict__[name] = getattr(hooks, name)
     else:  # somebody's own stub
@@ -146,17 +145,9 @@ def _hookable(kind: Any) -> tuple[str, ...]:
 class _Hooks:
     """The functions that stand in for those of an HTTP response, until its end."""
 
-    __slots__ = ("_answer", "_body", "_connection", "_file", "_kind", "_names", "_observer", "_raw", "_translate")
+    __slots__ = ("_answer", "_body", "_connection", "_file", "_kind", "_names", "_observer", "_raw")
 
-    def __init__(
-        self,
-        body: Any,
-        raw: Any,
-        observer: Observer,
-        answer: Answer,
-        translate: Callable[[BaseException], BaseException],
-        names: tuple[str, ...],
-    ) -> None:
+    def __init__(self, body: Any, raw: Any, observer: Observer, answer: Answer, names: tuple[str, ...]) -> None:
         self._body = weakref.ref(body)
         self._raw = weakref.ref(raw)
         self._kind: Any = type(raw)
@@ -165,7 +156,6 @@ class _Hooks:
         self._file, self._connection = getattr(raw, "_fp", None), getattr(raw, "_connection", None)
         self._observer = observer
         self._answer = answer
-        self._translate = translate
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
         return self._read("read", args, kwargs)
@@ -181,7 +171,7 @@ class _Hooks:
             data = getattr(self._kind, name)(raw, *args, **kwargs)
         except BaseException as error:
             self._unhook(raw)
-            observer.failed(self._translate(error))
+            observer.failed(error)
             raise
         finally:
             observer.reading = False
@@ -202,7 +192,7 @@ class _Hooks:
             raise
         except BaseException as error:
             self._unhook(raw)
-            observer.failed(self._translate(error))
+            observer.failed(error)
             raise
         self._drained(raw)
 
@@ -245,3 +235,6 @@ class BodyObserver(Observer):
                 self._accumulator.add(chunk)
         except Exception as error:
             guard.report("BodyObserver.chunk", error)
+
+    def failed(self, error: BaseException) -> None:
+        super().failed(as_botocore(error))

@@ -5,16 +5,28 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+_LIBRARIES = ("urllib3.", "aiohttp.", "httpx")
+_TIMEOUTS = frozenset({"ReadTimeoutError", "ServerTimeoutError", "ReadTimeout"})
+_BROKEN_OFF = frozenset(
+    {
+        *("ProtocolError", "IncompleteRead", "InvalidChunkLength"),
+        *("ClientConnectionError", "NetworkError", "RemoteProtocolError"),
+    }
+)
+
 
 def as_botocore(error: BaseException) -> BaseException:
     """``error`` of a body that is read."""
-    kind = type(error)
     exceptions: Any = sys.modules.get("botocore.exceptions")
-    if exceptions is None or not kind.__module__.startswith("urllib3."):
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith(_LIBRARIES)}
+    if exceptions is None or not (names or type(error) is TimeoutError):
         return error
-    if kind.__name__ == "ReadTimeoutError":
-        made = exceptions.ReadTimeoutError(endpoint_url=getattr(error, "url", None), error=error)
-    elif kind.__name__ in ("ProtocolError", "IncompleteRead", "InvalidChunkLength"):
+    if not names or not _TIMEOUTS.isdisjoint(names):
+        aio: Any = None if "ReadTimeoutError" in names else sys.modules.get("aiobotocore.response")
+        made = (aio.AioReadTimeoutError if aio is not None else exceptions.ReadTimeoutError)(
+            endpoint_url=getattr(error, "url", None), error=error
+        )
+    elif not _BROKEN_OFF.isdisjoint(names):
         made = exceptions.ResponseStreamingError(error=error)
     else:
         return error

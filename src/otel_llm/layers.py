@@ -175,8 +175,10 @@ class InnerCall(LayeredCall):
 def merge(own: Response, layers: list[Response]) -> Response:
     """What a layer was answered, with what those below it were: these know best, and several of them add up."""
     usage: dict[str, int] = {}
-    merged = Response(own.id, own.model, own.finish_reasons, {}, dict(own.attributes), dict(own.metric_attributes))
-    merged.output, merged.error = own.output, own.error
+    # A reason that only the layer above misses is none that the provider gives.
+    reasons = own.finish_reasons if any(own.finish_reasons or ()) else None
+    merged = Response(own.id, own.model, reasons, {}, dict(own.attributes), dict(own.metric_attributes))
+    merged.output, merged.error = (layers[0].output if len(layers) == 1 else None) or own.output, own.error
     for layer in layers:
         merged.id = layer.id or merged.id
         merged.model = layer.model or merged.model

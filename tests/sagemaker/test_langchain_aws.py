@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from asking import CHAT
+from asking import CHAT, CONTENT, messages
 
 pytest.importorskip("langchain_aws", exc_type=ImportError)
 
@@ -59,6 +59,17 @@ def test_a_text_model(server: Any, session: Any, sparse: Any) -> None:
     assert span.attributes["gen_ai.usage.output_tokens"] > 0
     (duration,) = sparse.points("gen_ai.client.operation.duration")
     assert duration.count == 1
+
+
+def test_a_finish_reason_that_no_one_gives_is_absent(server: Any, session: Any, sparse: Any) -> None:
+    """As without LangChain: nothing was broken off."""
+    sparse.instrument(CONTENT)
+    client = session.client("sagemaker-runtime")
+    assert SagemakerEndpoint(endpoint_name="tgi", client=client, content_handler=Texts()).invoke("Say hello.")
+    span = one_call(sparse)
+    assert "gen_ai.response.finish_reasons" not in span.attributes
+    (message,) = messages(span.attributes, "output")
+    assert message["finish_reason"] == "unknown"
 
 
 def test_a_text_model_that_streams(server: Any, session: Any, sparse: Any) -> None:

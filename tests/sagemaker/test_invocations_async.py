@@ -50,3 +50,7 @@ def test_an_input_that_is_sent_along(client: Any, recorder: Any) -> None:
         pytest.skip("this botocore sends no body along")
     client.invoke_endpoint_async(EndpointName="llama", Body=json.dumps(CHAT), ContentType="application/json")
     assert "hello" not in str(recorder.attributes)
+    recorder.span_exporter.clear()
+    for other in (b"1,2,3", b"\x89PNG", b'{"instances": [[1, 2]]}'):
+        client.invoke_endpoint_async(EndpointName="x", Body=other)
+    assert recorder.spans == []

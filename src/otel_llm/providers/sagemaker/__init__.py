@@ -169,8 +169,9 @@ class SageMakerInstrumentor(Instrumentor):
         misses[_place(made)] = _ENOUGH_MISSES if certain else misses.get(_place(made), 0) + 1
 
     def _begin_async(self, server: Server, arguments: dict[str, Any]) -> tuple[Call, Complete] | None:
-        """Only a start: what the endpoint is asked is in S3, and so will be its answer."""
-        if not is_json(arguments.get("ContentType")):
+        """Only a start: what the endpoint is asked is in S3, as a rule, and so will be its answer."""
+        sent = arguments.get("Body") is not None
+        if not is_json(arguments.get("ContentType")) or (sent and read_request(server, arguments) is None):
             return None
         target = target_of(arguments)
         attributes: dict[str, Any] = {s.LLM_OPERATION_NAME: "invoke_endpoint_async", **target}

@@ -124,7 +124,11 @@ def read_body(arguments: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_request(
-    server: Server, arguments: dict[str, Any], stream: bool, captures_content: bool, capture_media: bool
+    server: Server,
+    arguments: dict[str, Any],
+    stream: bool = False,
+    captures_content: bool = False,
+    capture_media: bool = False,
 ) -> tuple[Invocation, Request] | None:
     """What ``invoke_endpoint(**arguments)`` asks for; ``None`` if that is nothing for a language model."""
     body = read_body(arguments)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from asking import CHAT, GENERATE, told
+from asking import CHAT, GENERATE, answering, told
 
 import otel_llm
 
@@ -143,3 +143,17 @@ def test_local_mode(recorder: Any, server: Any, monkeypatch: pytest.MonkeyPatch)
     assert recorder.span.name == "chat local-llama"
     assert recorder.attributes["server.port"] == server.port
     assert recorder.attributes["gen_ai.usage.output_tokens"] > 0
+
+
+def test_local_mode_of_a_request_that_may_be_anything(
+    sparse: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer's type is then the one that was asked for."""
+    from sagemaker.local import local_session
+
+    client = local_session.LocalSagemakerRuntimeClient({"local": {"serving_port": server.port}})
+    monkeypatch.setattr(local_session, "get_docker_host", lambda: "127.0.0.1")
+    server.reply_with(answering([{"generated_text": "Hello."}]))
+    answer = client.invoke_endpoint('{"inputs": "Hi"}', "local-llama", "application/json", "*/*")
+    assert json.loads(answer["Body"].read())
+    assert sparse.span.name == "text_completion local-llama"

@@ -99,10 +99,13 @@ def target_of(arguments: dict[str, Any]) -> dict[str, str]:
 
 
 def is_json(content_type: Any) -> bool:
-    """Whether a body of that type may be JSON: many callers, and some containers, leave the type out."""
+    """Whether a body of that type may be JSON: many callers, and some containers, leave the type out.
+
+    The local mode of the SDKs gives what was asked for as the type of the answer, which may be any.
+    """
     if not isinstance(content_type, str):
         return content_type is None
-    return not content_type or "json" in content_type.lower()
+    return content_type in ("", "*/*") or "json" in content_type.lower()
 
 
 def read_body(arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -138,9 +138,9 @@ def test_text_generation(client: Any, sparse: Any, server: Any, name: str) -> No
 @pytest.mark.parametrize(
     ("asked", "answer", "dimensions"),
     [
-        ({"inputs": "a"}, [[0.1, 0.2, 0.3]], 3),
-        ({"inputs": "a"}, [0.1, 0.2, 0.3], 3),
-        ({"inputs": ["a"]}, [[[0.1, 0.2], [0.3, 0.4]]], 2),
+        ({"inputs": "a"}, [[0.1, 0.2] * 8], 16),
+        ({"inputs": "a"}, [0.1, 0.2] * 12, 24),
+        ({"inputs": ["a"]}, [[[0.1, 0.2] * 9, [0.3, 0.4] * 9]], 18),
         ({"inputs": ["a"]}, {"embedding": [[1, 2]]}, 2),
         ({"text_inputs": "a"}, {"embedding": [1.0, 2.0]}, 2),
         ({"inputs": ["a"]}, {"vectors": [[1, 2, 3, 4]]}, 4),

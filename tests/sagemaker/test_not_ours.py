@@ -79,6 +79,8 @@ def test_a_picture_is_not_read(client: Any, recorder: Any, server: Any) -> None:
         [[{"label": "POSITIVE", "score": 0.98}]],
         [{"entity": "PER", "score": 0.9, "word": "Ada"}],
         {"predictions": [0.1]},
+        [0.93, 0.07],
+        [[0.93, 0.07], [0.5, 0.5]],
         {"generated_image": "aGVsbG8="},
         [{"translation_text": "Bonjour"}],
         {},

@@ -149,19 +149,26 @@ def _add_total(usage: dict[str, int], attribute: str, counts: list[int | None]) 
 
 # --- embeddings --------------------------------------------------------------------------------
 
+#: Nobody's embeddings have fewer dimensions.
+_SHORTEST_VECTOR = 16
+
 
 def _vector_length(answer: Any) -> int | None:
-    """The length of the vectors that ``answer`` holds: TEI's lists, or a field of JumpStart's and others'."""
+    """The length of the vectors that ``answer`` holds: TEI's lists, or a field of JumpStart's and others'.
+
+    A list of few numbers is a classifier's scores.
+    """
+    shortest = _SHORTEST_VECTOR
     if isinstance(answer, dict):
         answer = next((answer[field] for field in ("embedding", "embeddings", "vectors") if field in answer), None)
-        if answer is not None and isinstance(answer, list) and answer and isinstance(answer[0], dict):
-            answer = answer[0].get("embedding")
-    elif isinstance(answer, list) and answer and isinstance(answer[0], dict):
+        shortest = 1
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict):
         answer = answer[0].get("embedding")
+        shortest = 1
     for _ in range(4):  # a text, a batch of texts, the tokens of each
         if not isinstance(answer, list) or not answer:
             return None
         if type(answer[0]) in (int, float):
-            return len(answer)
+            return len(answer) if len(answer) >= shortest else None
         answer = answer[0]
     return None

@@ -30,12 +30,9 @@ from .body import Answer, BodyObserver, watch_body
 from .clients import ClientClasses
 from .eventstream import watch_events
 from .invocation import PROVIDER, Invocation, is_json, narrowest, read_request, server_of, target_of
+from .misses import Misses
 
 _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
-#: Answers that are no language model's, to requests that may be, after which there are taken to be no others.
-_ENOUGH_MISSES = 3
-#: They are counted for so many places.
-_MOST_KNOWN = 256
 
 
 class SageMakerInstrumentor(Instrumentor):
@@ -53,7 +50,7 @@ class SageMakerInstrumentor(Instrumentor):
 
     def targets(self) -> list[Target]:
         self._classes = ClientClasses(self._call, self._call_async)
-        self._misses: dict[tuple[object, ...], int] = {}
+        self._misses = Misses()
         # The local mode of the SDKs, 2.x and 3.x: a client of the same methods, over HTTP to a container.
         local = "local.local_session", "LocalSagemakerRuntimeClient.invoke_endpoint"
         return [
@@ -130,7 +127,7 @@ class SageMakerInstrumentor(Instrumentor):
         if asked is None:
             return None
         made, request = asked
-        if not made.settled and self._misses.get(_place(made), 0) >= _ENOUGH_MISSES:
+        if not made.settled and self._misses.enough(made):
             return None
         return layers.start(telemetry, request, context), partial(self._complete, made)
 
@@ -149,24 +146,17 @@ class SageMakerInstrumentor(Instrumentor):
     def _watch(self, call: Call, made: Invocation, result: dict[str, Any]) -> None:
         """See the body being read, if it may be a language model's."""
         if not made.settled and not is_json(result.get("ContentType")):
-            self._not_ours(made, True)
+            self._misses.add(made, certain=True)
             call.discard()
             return
         body = result["Body"]
         made.told = told_beside(result)
-        answer = Answer(call, made, length_of(result), partial(self._not_ours, made))
+        answer = Answer(call, made, length_of(result), self._misses)
         observer = BodyObserver(call, answer, timed=False)
         if aio.is_body(body):
             aio.watch_body(body, observer, answer)
             return
         watch_body(body, getattr(body, "_raw_stream", body), observer, answer)
-
-    def _not_ours(self, made: Invocation, certain: bool) -> None:
-        """``made`` seems to have called no language model: if it keeps to that, such requests are left alone."""
-        misses = self._misses
-        if len(misses) >= _MOST_KNOWN:
-            misses.clear()
-        misses[_place(made)] = _ENOUGH_MISSES if certain else misses.get(_place(made), 0) + 1
 
     def _begin_async(self, server: Server, arguments: dict[str, Any]) -> tuple[Call, Complete] | None:
         """Only a start: what the endpoint is asked is in S3, as a rule, and so will be its answer."""
@@ -213,11 +203,6 @@ def _start_of(result: Any) -> Response:
         if value := string(result.get(name)):
             response.attributes[attribute] = value
     return response
-
-
-def _place(made: Invocation) -> tuple[object, ...]:
-    """What tells one model from another, as far as the caller can choose."""
-    return made.server.address, *(made.target or {}).items()
 
 
 def _quiet(call: Call) -> Context:

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,7 @@ from .answers import error_code, is_classification, read
 from .failures import as_botocore
 from .invocation import Invocation
 from .lines import Decoder
+from .misses import Misses
 from .pieces import Pieces
 
 #: A longer body is not read for telemetry, only its beginning.
@@ -35,18 +36,13 @@ _VECTORS = re.compile(rb'\s*(?:\[[\s\[]*[-\d]|[\[{].*?"(?:embeddings?|vectors)"\
 
 
 class Answer:
-    """Keeps the bytes of a body; at the end, reads them.
+    """Keeps the bytes of a body; at the end, reads them, and tells ``misses`` whether a language model gave them."""
 
-    ``not_ours`` is told if no language model gave them, and whether that is certain.
-    """
-
-    def __init__(
-        self, call: Call, invocation: Invocation, length: int | None, not_ours: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, call: Call, invocation: Invocation, length: int | None, misses: Misses) -> None:
         self._call = call
         self._invocation = invocation
         self._length = length
-        self._not_ours = not_ours
+        self._misses = misses
         self._parts: list[bytes] = []
         self._size = 0
         self.whole = False
@@ -81,7 +77,11 @@ class Answer:
         if found is None and code is None:
             return self._unknown(is_classification(answer))
         settle(self._call, self._invocation, found[0] if found is not None else None)
-        return found[1] if found is not None else Response(error=code)
+        if found is None:
+            return Response(error=code)
+        if not self._invocation.settled:
+            self._misses.clear(self._invocation)
+        return found[1]
 
     def _unparsed(self, body: bytes) -> Response:
         """Asked to stream over a route that can't, some containers answer with all events at once."""
@@ -104,7 +104,7 @@ class Answer:
     def _unknown(self, certain: bool) -> Response:
         """An answer in no known shape: a language model's, if the request says so, or there may be more of it."""
         if self.whole and not self._invocation.settled:
-            self._not_ours(certain)
+            self._misses.add(self._invocation, certain)
             self._call.discard()
         else:
             settle(self._call, self._invocation)

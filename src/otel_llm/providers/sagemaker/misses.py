@@ -1,0 +1,38 @@
+"""Which endpoints seem to hold no language model, by what they answered to requests that may be for one."""
+
+from __future__ import annotations
+
+from .invocation import Invocation
+
+#: So many answers in a row that are no language model's, and there are taken to be no others.
+_ENOUGH = 3
+#: They are counted for so many places.
+_MOST_KNOWN = 256
+
+
+class Misses:
+    """Counts the answers that were no language model's since the last one that was."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[object, ...], int] = {}
+
+    def enough(self, made: Invocation) -> bool:
+        """Whether requests like ``made`` are to be left alone."""
+        return self._counts.get(_place(made), 0) >= _ENOUGH
+
+    def add(self, made: Invocation, certain: bool) -> None:
+        """``made`` seems to have called no language model, which may be ``certain``."""
+        counts, place = self._counts, _place(made)
+        if len(counts) >= _MOST_KNOWN:
+            counts.clear()
+        counts[place] = _ENOUGH if certain else counts.get(place, 0) + 1
+
+    def clear(self, made: Invocation) -> None:
+        """``made`` did call one."""
+        if self._counts:
+            self._counts.pop(_place(made), None)
+
+
+def _place(made: Invocation) -> tuple[object, ...]:
+    """What tells one model from another, as far as the caller can choose."""
+    return made.server.address, *(made.target or {}).items()

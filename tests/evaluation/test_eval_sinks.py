@@ -129,12 +129,18 @@ def test_json_lines_are_rotated_and_nothing_is_lost(tmp_path: Path) -> None:
     assert len(rotated(path)) >= 3
     assert all(one.stat().st_size < 2500 for one in (path, *rotated(path)))
     assert ids(path) == [an_item(number)["id"] for number in range(40)]
-    kept = JSONLinesSink(path, rotate_bytes=1, keep=2)
-    for number in range(5):
-        kept.write(an_item(number))
-    assert len(rotated(path)) == 2
     with pytest.raises(ValueError, match="above 0"):
         JSONLinesSink(path, rotate_bytes=0)
+
+
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_so_many_numbered_files_are_kept(keep: int, tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    sink = JSONLinesSink(path, rotate_bytes=1, keep=keep)
+    for number in range(10):
+        sink.write(an_item(number))
+        assert len(rotated(path)) == min(number, keep)
+    assert ids(path) == [an_item(number)["id"] for number in range(9 - keep, 10)]
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,8 +178,9 @@ class JSONLinesSink:
         numbered = rotated(self.path)
         following = int(numbered[-1].suffix[1:]) + 1 if numbered else 1
         self.path.rename(f"{self.path}.{following}")
-        for old in numbered[: len(numbered) + 1 - self._keep] if self._keep is not None else ():
-            old.unlink(missing_ok=True)
+        if self._keep is not None:
+            for old in numbered[: max(len(numbered) + 1 - self._keep, 0)]:
+                old.unlink(missing_ok=True)
 
     def __str__(self) -> str:
         return str(self.path)

@@ -133,6 +133,32 @@ def test_json_lines_are_rotated_and_nothing_is_lost(tmp_path: Path) -> None:
         JSONLinesSink(path, rotate_bytes=0)
 
 
+_FORKED_MEANWHILE = """
+import os, sys
+from otel_llm.evaluation import JSONLinesSink
+sink = JSONLinesSink(sys.argv[1])
+with sink._locked():
+    if os.fork() == 0:
+        sys.stdin.read()  # lives until the parent says so
+        os._exit(0)
+sink.write({"id": "1"})
+print("written", flush=True)
+"""
+
+
+def test_a_child_that_was_forked_while_an_item_was_written_does_not_block_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    program = subprocess.Popen(
+        [sys.executable, "-c", _FORKED_MEANWHILE, str(path)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    try:
+        assert program.wait(20) == 0
+    finally:
+        program.kill()
+        program.communicate()  # ends the child
+    assert path.read_text() == '{"id":"1"}\n'
+
+
 @pytest.mark.parametrize("keep", [1, 2, 5])
 def test_so_many_numbered_files_are_kept(keep: int, tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"

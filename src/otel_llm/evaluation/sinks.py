@@ -172,6 +172,8 @@ class JSONLinesSink:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
+            # Closing it would leave it locked as long as a child lives that was forked meanwhile.
+            fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
     def _rotate(self) -> None:

@@ -192,6 +192,17 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert reading.unreadable == 0
 
 
+def test_half_a_line_of_a_killed_process_does_not_spoil_the_next(tmp_path: Path) -> None:
+    sink = JSONLinesSink(tmp_path / "items.jsonl")
+    sink.write(an_item(1))
+    with sink.path.open("a") as file:
+        file.write('{"schema": "otel-llm.eval')
+    sink.write(an_item(2))
+    reading = read(sink.path, Selection())
+    assert [item["id"] for item in reading.items] == [an_item(1)["id"], an_item(2)["id"]]
+    assert reading.unreadable == 1
+
+
 def test_the_database_of_somebody_else_is_left_alone(
     evaluated: Make, tmp_path: Path, quiet: pytest.LogCaptureFixture
 ) -> None:

@@ -192,6 +192,10 @@ def _append(path: Path, line: bytes) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
     try:
         size = os.fstat(descriptor).st_size
+        if size:
+            os.lseek(descriptor, -1, os.SEEK_END)
+            if os.read(descriptor, 1) != b"\n":  # whoever wrote last was killed half-way
+                line = b"\n" + line
         try:
             written = 0
             while written < len(line):

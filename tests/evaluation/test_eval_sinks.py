@@ -169,6 +169,27 @@ def test_so_many_numbered_files_are_kept(keep: int, tmp_path: Path) -> None:
     assert ids(path) == [an_item(number)["id"] for number in range(9 - keep, 10)]
 
 
+@pytest.mark.parametrize("turn", range(5))
+def test_a_dataset_that_is_rotated_while_it_is_read(turn: int, tmp_path: Path) -> None:
+    """Nothing is missing, and nothing comes twice."""
+    sink = JSONLinesSink(tmp_path / "items[1].jsonl", rotate_bytes=1)  # the name is no pattern
+    whole = [an_item(number)["id"] for number in range(7)]
+    for number in range(5):
+        sink.write(an_item(number))
+    found = []
+    for number, item in enumerate(read(sink.path, Selection()).items):
+        found.append(item["id"])
+        if number == turn:
+            sink.write(an_item(5))
+            sink.write(an_item(6))
+    assert len(rotated(sink.path)) == 6
+    assert found == whole[:5] or (found == whole and turn < 4)
+    reading = read(sink.path, Selection())
+    next(reading.items)
+    rotated(sink.path)[2].unlink()  # as a sink does that keeps only some
+    assert [item["id"] for item in reading.items] == whole[1:2] + whole[3:]
+
+
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "items.jsonl"
     sink = JSONLinesSink(path)

@@ -8,8 +8,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 Item = dict[str, Any]
@@ -44,8 +45,12 @@ def is_json_lines(path: str | os.PathLike[str]) -> bool:
 
 def rotated(path: Path) -> list[Path]:
     """The numbered files of JSON lines beside ``path``, the oldest first."""
-    found = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdecimal()]
-    return sorted(found, key=lambda one: int(one.suffix[1:]))
+    found = [one for one in path.parent.glob(f"{escape(path.name)}.*") if one.suffix[1:].isdecimal()]
+    return sorted(found, key=_number)
+
+
+def _number(path: Path) -> int:
+    return int(path.suffix[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,9 @@ def read(path: Path, selection: Selection) -> Reading:
     """
     reading = Reading(iter(()))
     if is_json_lines(path):
-        files = [one for one in (*rotated(path), path) if one.exists()]
-        if not files:
+        if not path.exists() and not rotated(path):
             raise _missing(path)
-        reading.items = _lines(files, selection, reading)
+        reading.items = _lines(path, selection, reading)
     else:
         if not path.exists():
             raise _missing(path)
@@ -99,22 +103,49 @@ def _missing(path: Path) -> DatasetError:
     )
 
 
-def _lines(files: list[Path], selection: Selection, reading: Reading) -> Iterator[Item]:
-    found: Iterator[Item] = (item for item in _all_lines(files, reading) if selection.takes(item))
+def _lines(path: Path, selection: Selection, reading: Reading) -> Iterator[Item]:
+    found: Iterator[Item] = (item for item in _all_lines(path, reading) if selection.takes(item))
     yield from found if selection.limit is None else deque(found, selection.limit)
 
 
-def _all_lines(files: list[Path], reading: Reading) -> Iterator[Item]:
-    for path in files:
-        try:
-            with path.open(encoding="utf-8", errors="replace") as lines:
+def _all_lines(path: Path, reading: Reading) -> Iterator[Item]:
+    try:
+        for lines in _files(path):
+            with lines:
                 for line in lines:
                     if (item := _item(line)) is not None:
                         yield item
                     elif line.strip():
                         reading.unreadable += 1
-        except OSError as error:
-            raise DatasetError(f"{path} can't be read: {error.strerror}") from None
+    except OSError as error:
+        raise DatasetError(f"{error.filename or path} can't be read: {error.strerror}") from None
+
+
+def _files(path: Path) -> Iterator[TextIO]:
+    """All files of a dataset, the oldest first. It may be rotated meanwhile: the newest one is opened before it is
+    looked whether there is another numbered one, which it has become then."""
+    last = 0
+    while True:
+        newest = _opened(path)
+        numbered = [one for one in rotated(path) if _number(one) > last]
+        if not numbered:
+            if newest is not None:
+                yield newest
+            return
+        if newest is not None:
+            newest.close()
+        for one in numbered:
+            last = _number(one)
+            if (lines := _opened(one)) is not None:
+                yield lines
+
+
+def _opened(path: Path) -> TextIO | None:
+    """``None`` if it is gone, as rotated files may be that are not kept."""
+    try:
+        return path.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
 
 
 def _item(text: str) -> Item | None:

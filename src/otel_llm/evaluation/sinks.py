@@ -170,10 +170,11 @@ class JSONLinesSink:
         lock = os.open(f"{self.path}.lock", os.O_CREAT | os.O_WRONLY, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:  # closing alone would leave it locked as long as a child lives that was forked meanwhile
+                fcntl.flock(lock, fcntl.LOCK_UN)
         finally:
-            # Closing it would leave it locked as long as a child lives that was forked meanwhile.
-            fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
     def _rotate(self) -> None:

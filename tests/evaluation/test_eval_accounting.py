@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import gc
 import json
 import logging
@@ -18,7 +20,7 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
-from otel_llm.evaluation import Limits, sinks
+from otel_llm.evaluation import EvaluationSampler, Limits, sinks
 
 Make = Callable[..., Evaluated]
 
@@ -198,7 +200,7 @@ def test_a_sink_that_fails_for_a_while_loses_nothing(
     def sink(item: dict[str, Any]) -> None:
         tried.append(item["id"])
         if len(tried) % 3:
-            raise ConnectionError("secret words of the item")
+            raise ConnectionError(f"secret words of the item, {len(tried)}")
         stored.append(item["id"])
 
     made = evaluated(1.0, sink=sink)
@@ -210,7 +212,47 @@ def test_a_sink_that_fails_for_a_while_loses_nothing(
     said = [record.getMessage() for record in quiet.records]
     assert len(said) == 1
     assert "can't be stored" in said[0]
+    assert "ConnectionError" in said[0]
+    assert "secret" not in said[0]
     quiet.clear()
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_a_sink_that_wants_to_end_the_thread(
+    error: type[BaseException], evaluated: Make, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "_PAUSES", ())
+    stored: list[str] = []
+
+    def sink(item: dict[str, Any]) -> None:
+        if "wrong" in item["calls"][0]["model"]:
+            raise error
+        stored.append(item["id"])
+
+    made = evaluated(1.0, sink=sink)
+    for model in ("wrong", "m"):
+        made.chat(gen_ai__request__model=model)
+        made.flushed()
+    assert made.accounts.stored == len(stored) == 1
+    assert made.accounts.dropped_by == {"sink_error": 1}
+    empty(made)
+    made.provider.shutdown()
+    assert error.__name__ in quiet.text
+    quiet.clear()
+
+
+async def _async_sink(item: dict[str, Any]) -> None:
+    """Nobody would await it."""
+
+
+class _AsyncSink:
+    __call__ = staticmethod(_async_sink)
+
+
+@pytest.mark.parametrize("sink", [_async_sink, functools.partial(_async_sink), _AsyncSink()])
+def test_a_sink_that_nobody_would_await(sink: Any) -> None:
+    with pytest.raises(TypeError, match="must not be async"):
+        EvaluationSampler(1.0, sink=sink)
 
 
 def test_a_sink_that_fails_is_counted_and_said_once_without_the_words(

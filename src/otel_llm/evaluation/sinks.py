@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
 import sqlite3
@@ -215,6 +216,9 @@ def open_sink(sink: object) -> Sink:
     """
     if sink is None:
         return SQLiteSink()
+    called = sink.__call__ if callable(sink) else getattr(sink, "write", None)
+    if inspect.iscoroutinefunction(sink) or inspect.iscoroutinefunction(called):
+        raise TypeError("sink must not be async: it is called on a thread without an event loop")
     if isinstance(sink, str | os.PathLike):
         return JSONLinesSink(sink) if is_json_lines(sink) else SQLiteSink(sink)
     if isinstance(sink, Sink):
@@ -233,16 +237,17 @@ def deliver(sink: Sink, item: Item, pause: Callable[[float], Any]) -> bool:
         try:
             sink.write(item)
             return True
-        except Exception as error:
+        except BaseException as error:  # a cancellation or an exit there is the sink's: this thread goes on
             _tell(sink, error)
         if seconds is not None:
             pause(seconds)
     return False
 
 
-def _tell(sink: Sink, error: Exception) -> None:
-    """Once a kind. The text of errors that are not of a file's may hold words of the item."""
-    text = str(error) if isinstance(error, OSError | sqlite3.Error) else type(error).__name__
+def _tell(sink: Sink, error: BaseException) -> None:
+    """Once a kind. The text of an error that is not our file's may hold words of the item."""
+    of_file = isinstance(sink, SQLiteSink | JSONLinesSink) and isinstance(error, OSError | sqlite3.Error)
+    text = str(error) if of_file else type(error).__name__
     key = (str(sink), text)
     level = logging.DEBUG if key in _told else logging.WARNING
     if len(_told) < 100:

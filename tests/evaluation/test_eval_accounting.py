@@ -171,6 +171,33 @@ def test_memory_is_bounded_at_ten_times_the_load(
     quiet.clear()
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 2_000_000, "é" * 1_100_000, b"x" * 2_000_000, ["x" * 1000] * 2000, {"a": {"b": ["x" * 2_000_000]}}],
+    ids=["text", "other text", "bytes", "list", "nested"],
+)
+def test_whatever_is_on_a_span_counts_for_its_memory(value: Any, evaluated: Make) -> None:
+    made = evaluated(1.0, limits=Limits(trace_bytes=1_000_000), exported=False)
+    with made.tracer.start_as_current_span("request"):
+        made.call(long=value)
+        made.call()
+    assert (made.item["spans"], made.item["spans_left_out"]) == (2, 1)
+
+
+def test_of_an_error_only_is_kept_that_it_was_one(evaluated: Make) -> None:
+    made = evaluated(1.0, grace=3600.0, exported=False)
+    tracemalloc.start()
+    try:
+        with made.tracer.start_as_current_span("chat m", attributes={"gen_ai.operation.name": "chat"}) as span:
+            span.set_status(trace.Status(trace.StatusCode.ERROR, str(time.monotonic()) * 500_000))
+        del span
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
+    assert made.item["error_type"] == "_OTHER"
+
+
 def test_local_roots_that_never_end_are_forgotten(evaluated: Make) -> None:
     made = evaluated(1.0, limits=Limits(age=0.05))
     roots = [made.tracer.start_span("stream") for _ in range(20)]

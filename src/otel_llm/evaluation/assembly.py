@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, Status, StatusCode
+from opentelemetry.trace import SpanContext, StatusCode
 
 #: What a span takes beside the values of its attributes.
 _SPAN_BYTES = 2000
 #: Characters of which it does not matter how many bytes each has.
 _SHORT = 256
+#: What else may be long, or hold what is.
+_CONTAINERS = frozenset({bytes, dict, tuple})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class SpanRecord(NamedTuple):
     parent: SpanContext | None
     start_ns: int
     end_ns: int
-    status: Status
+    failed: bool
     scope: InstrumentationScope | None
     attributes: dict[str, Any]
 
@@ -54,7 +56,7 @@ class SpanRecord(NamedTuple):
             span.parent,
             span.start_time or 0,
             span.end_time or 0,
-            span.status,
+            span.status.status_code is StatusCode.ERROR,  # its description may be as long as a prompt
             span.instrumentation_scope,
             attributes.copy(),  # several times faster than `dict(...)`, which asks for each key
         )
@@ -62,10 +64,6 @@ class SpanRecord(NamedTuple):
     @property
     def parent_id(self) -> int | None:
         return None if self.parent is None else self.parent.span_id
-
-    @property
-    def failed(self) -> bool:
-        return self.status.status_code is StatusCode.ERROR
 
     @property
     def duration_ns(self) -> int:
@@ -78,11 +76,18 @@ class SpanRecord(NamedTuple):
             if value.__class__ is str:
                 length = len(value)
                 size += length if length < _SHORT else getsizeof(value)
-            elif value.__class__ is tuple:
-                size += _SHORT * len(value)
-            elif value.__class__ is dict or value.__class__ is bytes:
-                size += len(str(value))
+            elif value.__class__ in _CONTAINERS:
+                size += _size(value)
         return size
+
+
+def _size(value: Any) -> int:
+    size = getsizeof(value)
+    if value.__class__ is tuple:
+        size += sum(map(_size, value))
+    elif value.__class__ is dict:
+        size += sum(map(_size, value)) + sum(map(_size, value.values()))
+    return size
 
 
 class Trace:

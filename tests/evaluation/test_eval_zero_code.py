@@ -104,6 +104,29 @@ def test_a_file_of_rules_with_a_rate_and_a_limit(tmp_path: Path) -> None:
     assert "1 (rate_limit)" in finished.stderr
 
 
+def test_the_last_metrics_say_what_became_of_the_items(tmp_path: Path) -> None:
+    """The program ends while they wait for late spans, and metrics are shut down before traces."""
+    finished = run(
+        tmp_path,
+        OTEL_LLM_EVAL_SAMPLE_RATE="1",
+        OTEL_LLM_EVAL_GRACE="3600",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="otlp_json_file",
+    )
+    said = {
+        metric["name"]: sum(int(point.get("asInt", 0)) for point in points["dataPoints"])
+        for line in finished.stdout.splitlines()
+        if line.startswith("{")
+        for resource in json.loads(line)["resourceMetrics"]
+        for scope in resource["scopeMetrics"]
+        for metric in scope["metrics"]
+        for points in (metric.get("sum"),)
+        if points is not None
+    }
+    assert said["otel_llm.eval.traces"] == said["otel_llm.eval.items"] == 3
+    assert said["otel_llm.eval.pending"] == 0
+
+
 def test_content_of_sampled_traces_only(tmp_path: Path) -> None:
     """Half of the traces: theirs have words, the others' none, neither in the dataset nor on the spans."""
     finished = run(

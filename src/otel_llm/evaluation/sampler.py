@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import math
 import os
 import threading
 import weakref
@@ -98,6 +100,7 @@ class EvaluationSampler(SpanProcessor):
         self._grace = grace
         self._limits = limits or Limits()
         self._shutdown_timeout = shutdown_timeout
+        self._shutdown_by = math.inf
         self._sink = open_sink(sink)
         self._service: tuple[object, str | None] = (None, None)
         self._resource: Resource | None = None
@@ -181,7 +184,8 @@ class EvaluationSampler(SpanProcessor):
             return None
         rate = max(sampled_by.values(), default=None)
         with self._lock:
-            self._worker.start()
+            if self._worker.start():
+                atexit.register(self._at_exit)
             trace = self._traces.begin(context.trace_id, context.span_id, monotonic())
             if trace is None:
                 return rate
@@ -330,15 +334,22 @@ class EvaluationSampler(SpanProcessor):
         """Store what has ended, without waiting for late spans; whether that was done in time."""
         return self._worker.flush(timeout_millis / 1000)
 
+    def _at_exit(self) -> None:
+        """Of what is registered at exit the latest comes first: the providers, set up before any span began, come
+        later, and the last metrics say what became of the items."""
+        self._shutdown_by = monotonic() + self._shutdown_timeout
+        self._worker.flush(self._shutdown_timeout)
+
     def shutdown(self) -> None:
         """Store what has ended, for at most ``shutdown_timeout`` seconds, and close the sink; the rest is counted as
         dropped."""
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self._at_exit)
         if self.captures in sampled.wanting:
             sampled.wanting.remove(self.captures)
-        left = self._worker.close(self._shutdown_timeout)
+        left = self._worker.close(min(self._shutdown_timeout, max(self._shutdown_by - monotonic(), 0.0)))
         for ended in left:
             self._settle(ended, why.SHUTDOWN)
         if dropped := {

@@ -43,12 +43,14 @@ class Worker(Generic[_T]):
         self._thread: threading.Thread | None = None
         self._closing = False
 
-    def start(self) -> None:
-        """Start the thread, unless it runs."""
-        if self._thread is None and not self._closing:
-            thread = threading.Thread(target=self._run, name="otel-llm-evaluation", daemon=True)
-            thread.start()  # which may fail: then it is tried again
-            self._thread = thread
+    def start(self) -> bool:
+        """Start the thread, unless it runs; whether it did not."""
+        if self._thread is not None or self._closing:
+            return False
+        thread = threading.Thread(target=self._run, name="otel-llm-evaluation", daemon=True)
+        thread.start()  # which may fail: then it is tried again
+        self._thread = thread
+        return True
 
     def put(self, entry: _T, due: float) -> bool:
         """Whether there is room for ``entry``, handled at ``due`` of ``monotonic`` and after those before it."""

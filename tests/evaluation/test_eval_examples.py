@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from otel_llm.evaluation import SQLiteSink
+from otel_llm.evaluation import SCHEMA, SQLiteSink
 from standin.openai import OpenAIServer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "evaluation"
@@ -37,7 +37,8 @@ def test_sampling(server: OpenAIServer) -> None:
 
 def test_reading(tmp_path: Path) -> None:
     sink = SQLiteSink(tmp_path / "items.db")
-    item = {"id": "1", "started_at": "2026", "name": "x", "sampled_by": ["rate"], "query": "Why?", "answer": "So."}
+    item = {"schema": SCHEMA, "id": "1", "started_at": "2026", "name": "x", "sampled_by": ["rate"]}
+    item |= {"query": "Why?", "answer": "So."}
     sink.write(item)
     sink.close()
     assert _run("read.py", sink.path) == "'Why?' -> 'So.', from 0 documents\n"

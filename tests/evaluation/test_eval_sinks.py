@@ -365,7 +365,61 @@ def test_datasets_that_can_not_be_read(command: Eval, tmp_path: Path, stored: Pa
     (tmp_path / "other.jsonl").write_text('{"some": "json"}\n[]\nno json\n' + json.dumps(an_item()) + "\n")
     code, out, err = command("ls", "--dataset", tmp_path / "other.jsonl")
     assert code == 0
-    assert "3 line(s) are no items" in err
+    assert "3 line(s) or row(s) are no items" in err
+
+
+def test_rows_that_are_no_items_or_of_another_version(command: Eval, stored: Path) -> None:
+    database = sqlite3.connect(stored)
+    broken, newer, good = ids(stored)
+    database.execute("update items set item = '{half' where id = ?", [broken])
+    database.execute("update items set item = replace(item, '-item/1', '-item/2') where id = ?", [newer])
+    database.commit()
+    database.close()
+    code, out, err = command("export", "--jsonl", "-")
+    assert (code, [json.loads(line)["id"] for line in out.splitlines()]) == (0, [good])
+    assert "2 line(s) or row(s) are no items" in err
+
+
+def test_words_that_the_terminal_does_not_know_or_would_obey(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    words = "größe \ud800 \x9b31m \u202e"
+    path.write_text(json.dumps(an_item(query=words)) + "\n")
+
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "otel_llm.cli", "eval", *arguments, "--dataset", str(path)],
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            timeout=60,
+            check=True,
+        ).stdout.decode("utf-8")
+
+    target = tmp_path / "out.jsonl"
+    assert run("export", "--jsonl", str(target)) == ""
+    shown = run("show", "0", "--json")
+    for text in (shown, run("export", "--jsonl", "-"), target.read_text(encoding="utf-8")):
+        assert json.loads(text)["query"] == words.replace("\ud800", "?")
+        assert "größe" in text
+    assert "\\u009b31m \\u202e" in shown
+
+
+def test_an_export_never_replaces_what_is_no_export(command: Eval, stored: Path, tmp_path: Path) -> None:
+    before = stored.read_bytes()
+    code, _, err = command("export", "--jsonl", stored, "--force")
+    assert code == 2
+    assert "is the dataset itself" in err
+    assert stored.read_bytes() == before
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert "is no regular file" in command("export", "--jsonl", pipe, "--force")[2]
+    assert pipe.is_fifo()
+    assert "is a directory" in command("ls", "--dataset", tmp_path)[2]
+
+
+def test_numbers_beyond_all_bounds(command: Eval, stored: Path) -> None:
+    assert len(command("ls", "--limit", "9" * 30)[1].splitlines()) == 4
+    with pytest.raises(SystemExit):
+        command("ls", "--since", "9" * 30 + "d")
 
 
 def test_a_dataset_that_is_locked(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:

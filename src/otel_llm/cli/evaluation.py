@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _AGO = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LISTED = 50
+#: Characters that could steer the terminal and that JSON need not escape.
+_STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _EPILOG = f"""\
 A dataset is a SQLite file, or one of JSON lines with what was rotated beside it. Exit code: 0 done, 1 no such item,
 2 the dataset can't be used. The default dataset is {EVAL_DATASET}, or else {DEFAULT_DATASET}.
@@ -82,20 +84,18 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise ValueError
-    return number
+    return min(number, sys.maxsize)
 
 
 def _since(text: str) -> str:
     """As items have it: ISO 8601 in UTC, which can be compared as text."""
-    if ago := _AGO.fullmatch(text):
-        moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    else:
-        try:
+    try:
+        if ago := _AGO.fullmatch(text):
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        else:
             moment = datetime.fromisoformat(text).astimezone(UTC)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is neither a time such as 2026-11-21T14:00 nor like 2h"
-            ) from None
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a time such as 2026-11-21T14:00 nor like 2h") from None
     return moment.isoformat(timespec="microseconds")
 
 
@@ -144,7 +144,9 @@ def _show(arguments: argparse.Namespace) -> int:
         return 1
     (item,) = found.values()
     if arguments.json:
-        print(json.dumps(item, ensure_ascii=False, indent=2))
+        _json_to_stdout()
+        text = json.dumps(item, ensure_ascii=False, indent=2)
+        print(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         return 0
     if (code := _needs_rich()) is not None:
         return code
@@ -157,18 +159,23 @@ def _show(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     reading = read(arguments.dataset, _selection(arguments))
     if arguments.jsonl == "-":
+        _json_to_stdout()
         for item in reading.items:
             sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
         _report(reading)
         return 0
     target = Path(arguments.jsonl)
+    if target.exists() and not target.is_file():
+        return fail(f"{target} is no regular file; - is standard output")
+    if target.exists() and arguments.dataset.exists() and target.samefile(arguments.dataset):
+        return fail(f"{target} is the dataset itself")
     if target.exists() and not arguments.force:
         return fail(f"{target} exists; --force replaces it")
     part = target.with_name(f"{target.name}.part")
     count = 0
     try:
-        # As private as the dataset.
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as lines:
+        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)  # as private as the dataset
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as lines:
             for item in reading.items:
                 lines.write(json.dumps(item, ensure_ascii=False) + "\n")
                 count += 1
@@ -183,6 +190,12 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _json_to_stdout() -> None:
+    """JSON is UTF-8, whatever the terminal speaks."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+
+
 def _report(reading: Reading) -> None:
     if reading.unreadable:
-        tell(f"{reading.unreadable} line(s) are no items that this version of otel-llm knows")
+        tell(f"{reading.unreadable} line(s) or row(s) are no items that this version of otel-llm knows")

@@ -73,7 +73,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Reading:
-    """The items that were selected, the oldest first, and how many lines were none."""
+    """The items that were selected, the oldest first, and how many lines or rows were none."""
 
     items: Iterator[Item]
     unreadable: int = field(default=0)
@@ -92,7 +92,9 @@ def read(path: Path, selection: Selection) -> Reading:
     else:
         if not path.exists():
             raise _missing(path)
-        reading.items = _rows(path, selection)
+        if path.is_dir():
+            raise DatasetError(f"{path} can't be read: it is a directory")
+        reading.items = _rows(path, selection, reading)
     return reading
 
 
@@ -153,22 +155,27 @@ def _item(text: str) -> Item | None:
         item = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return item if isinstance(item, dict) and item.get("schema") == SCHEMA else None
+    known = isinstance(item, dict) and item.get("schema") == SCHEMA and isinstance(item.get("id"), str)
+    return item if known else None
 
 
-def _rows(path: Path, selection: Selection) -> Iterator[Item]:
+def _rows(path: Path, selection: Selection, reading: Reading) -> Iterator[Item]:
     try:
         database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         try:
             check(database)
-            yield from _selected(database, selection)
+            for text in _selected(database, selection):
+                if (item := _item(text)) is not None:
+                    yield item
+                else:
+                    reading.unreadable += 1
         finally:
             database.close()
     except sqlite3.Error as error:
         raise DatasetError(_explained(path, error)) from None
 
 
-def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[Item]:
+def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[str]:
     query = (
         "select item, started_at from items where substr(id, 1, length(:id)) = :id and started_at >= :since"
         " and (:reason is null or exists (select 1 from json_each(sampled_by) where value = :reason))"
@@ -177,7 +184,7 @@ def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[It
         query = f"select * from ({query} order by started_at desc limit :limit)"
     given = {"id": selection.id, "since": selection.since, "reason": selection.reason, "limit": selection.limit}
     for text, _ in database.execute(f"{query} order by started_at", given):
-        yield json.loads(text)
+        yield text
 
 
 def check(database: sqlite3.Connection) -> bool:
@@ -202,6 +209,8 @@ def _explained(path: Path, error: sqlite3.Error) -> str:
         return f"{path} is locked by another process; try again"
     if "not a database" in text:
         return f"{path} is no dataset: neither SQLite nor, by its suffix .jsonl, JSON lines"
+    if "readonly" in text:
+        return f"{path} can only be read where one may also write beside it: copy it"
     if "no such table" in text:
         return f"{path} is empty"
     return f"{path} can't be read: {text}"

@@ -269,6 +269,13 @@ def test_nothing_is_marked_at_a_rate_of_nothing_and_everything_at_one(evaluated:
     assert all((span.attributes or {}).get(SAMPLED) for span in everything.spans)
 
 
+def test_the_rate_is_of_one_type_on_all_spans(evaluated: Make) -> None:
+    made = evaluated(1)
+    made.chat()
+    assert {type((span.attributes or {})[RATE]) for span in made.spans} == {float}
+    assert type(made.item["rate"]) is float
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), "0.5", True, None.__class__])
 def test_a_rate_that_is_none(rate: Any) -> None:
     from otel_llm.evaluation import EvaluationSampler

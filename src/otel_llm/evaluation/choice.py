@@ -25,7 +25,7 @@ class Choice:
             self._bound = bound(rate)
         except ValueError as error:
             raise ValueError(f"rate {error}") from None
-        self.rate = rate
+        self.rate = float(rate)  # of an attribute, which must not be now a whole number, now another
         self._algorithm = Algorithm(algorithm)
         self._evaluate_unsampled = evaluate_unsampled
         self._sampler: Any = None

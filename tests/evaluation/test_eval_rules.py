@@ -12,7 +12,7 @@ from evaluating import RATE, SAMPLED, Evaluated, interval, message
 from opentelemetry import baggage
 from opentelemetry.trace import Status, StatusCode
 
-from otel_llm.evaluation import EvaluationSampler, Rule, Rules
+from otel_llm.evaluation import EvaluationSampler, Limits, Rule, Rules
 from otel_llm.evaluation.rules import Bucket
 
 Make = Callable[..., Evaluated]
@@ -76,6 +76,7 @@ HOLDING = [
         _attributes(otel_llm__experiment__id="tone", otel_llm__experiment__variant="a"),
     ),
     ({"attribute": {"app.flag": True, "app.n": 1}}, _attributes(app__flag=True, app__n=1), _attributes(app__flag=True)),
+    ({"attribute": {"app.tags": ["a", "b"]}}, _attributes(app__tags=["a", "b"]), _attributes(app__tags=["a"])),
     ({"service": ["twin", "shop"], "operation": "chat"}, _plain, _lasting("x", 1, **{"gen_ai.operation.name": "x"})),
     (
         {"latency_over": 5, "operation": "chat"},  # of one span, not of two
@@ -212,6 +213,9 @@ BAD: list[tuple[Any, str]] = [
     ([{"name": "a", "attribute": "x"}], "rule 'a': attribute must map names to values"),
     ([{"name": "a", "error": True}] * 2, "more than one rule is named a"),
     ({"rate": 7}, "rate must be a number from 0 to 1, not 7"),
+    ([{"name": "rate", "error": True}], "rule 1: name must be another than 'rate'"),
+    ([{"latency_over": float("nan")}], "rule 'rule 1': latency_over must be a number from 0, not nan"),
+    ([{"baggage": {"evaluate": None}}], "rule 'rule 1': baggage must map names to texts"),
     ({"max_per_minute": 0}, "max_per_minute must be a number above 0, not 0"),
 ]
 
@@ -227,6 +231,10 @@ def test_other_arguments_that_can_not_be_used() -> None:
     for arguments, said in (
         ({"max_per_minute": -1}, "max_per_minute must be a number above 0"),
         ({"grace": -1}, "grace must be a number of seconds"),
+        ({"grace": "1"}, "grace must be a number of seconds"),
+        ({"grace": float("nan")}, "grace must be a number of seconds"),
+        ({"shutdown_timeout": None}, "shutdown_timeout must be a number of seconds"),
+        ({"limits": Limits(age=0)}, "limits.age must be a number above 0"),  # would keep a processor busy
         ({"algorithm": "dice"}, "dice"),
     ):
         with pytest.raises(ValueError, match=said):

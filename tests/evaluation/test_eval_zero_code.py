@@ -156,7 +156,7 @@ def test_content_of_sampled_traces_only(tmp_path: Path) -> None:
         ("OTEL_LLM_EVAL_RULES", "[{", "neither JSON nor YAML"),
         ("OTEL_LLM_EVAL_RULES_FILE", "missing.yaml", "missing.yaml can't be read"),
         ("OTEL_LLM_EVAL_MAX_PER_MINUTE", "0", "must be a number above 0"),
-        ("OTEL_LLM_EVAL_GRACE", "-1", "expected a number of seconds from 0"),
+        ("OTEL_LLM_EVAL_GRACE", "-1", "the grace must be a number of seconds from 0"),
         ("OTEL_LLM_EVAL_ALGORITHM", "dice", "expected one of auto, trace_id_ratio, consistent"),
         ("OTEL_LLM_EVAL_CAPTURE_CONTENT", "perhaps", "expected true or false"),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 from .. import config
 from .dataset import DEFAULT_DATASET
 from .rate import Algorithm, bound
-from .rules import Rules, positive
+from .rules import Rules, positive, seconds
 from .sampler import EvaluationSampler
 
 
@@ -30,7 +30,7 @@ def wanted(environ: Mapping[str, str] | None = None) -> EvaluationSampler | None
         sink=config._read(env, config.EVAL_DATASET, Path, Path(DEFAULT_DATASET)),
         capture_content=config._read(env, config.EVAL_CAPTURE_CONTENT, config._boolean, False),
         max_per_minute=limit,
-        grace=config._read(env, config.EVAL_GRACE, _number(_seconds), 1.0),
+        grace=config._read(env, config.EVAL_GRACE, _number(lambda n: seconds("the grace", n)), 1.0),
         algorithm=config._read(env, config.EVAL_ALGORITHM, _algorithm, Algorithm.AUTO),
     )
 
@@ -48,11 +48,6 @@ def _number(check: Callable[[float], Any]) -> Callable[[str], float]:
 
 
 _rate = _number(bound)
-
-
-def _seconds(value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise ValueError("expected a number of seconds from 0")
 
 
 def _algorithm(raw: str) -> Algorithm:

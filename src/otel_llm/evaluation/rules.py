@@ -10,6 +10,7 @@ tokens are the sum of all model calls.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from .. import semconv as s
+from .accounting import RATE
 from .assembly import SpanRecord
 from .rate import bound
 
@@ -43,7 +45,7 @@ def _error(value: Any) -> _Test:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise ValueError(f"must be a number from 0, not {value!r}")
     return value
 
@@ -95,7 +97,8 @@ def _span_name(value: Any) -> _Test:
 def _wanted(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not value or not all(isinstance(name, str) for name in value):
         raise ValueError(f"must map names to values, such as {{app.evaluate: true}}, not {value!r}")
-    return dict(value)
+    # As the SDK has sequences.
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
 
 
 def _attribute(value: Any) -> _Test:
@@ -124,7 +127,10 @@ _CONDITIONS: dict[str, Callable[[Any], _Test]] = {
 
 def _entries(value: Any) -> dict[str, str]:
     """Baggage is text."""
-    return {name: str(one).lower() if isinstance(one, bool) else str(one) for name, one in _wanted(value).items()}
+    wanted = _wanted(value)
+    if not all(isinstance(one, str | int | float) for one in wanted.values()):
+        raise ValueError(f"must map names to texts, such as {{tenant: acme}}, not {value!r}")
+    return {name: str(one).lower() if isinstance(one, bool) else str(one) for name, one in wanted.items()}
 
 
 # --- a rule --------------------------------------------------------------------------------------
@@ -154,6 +160,8 @@ class Rule:
         named = rest.pop("name", name)
         if not isinstance(named, str) or not 0 < len(named) <= _MAX_NAME:
             raise ValueError(f"{name}: name must be a string of at most {_MAX_NAME} characters, not {named!r}")
+        if named == RATE:
+            raise ValueError(f"{name}: name must be another than {RATE!r}, which is that of the rate")
         rate = rest.pop("rate", 1.0)
         if not rest:
             raise ValueError(f"rule {named!r} has no condition; for a share of all traces give the rate")
@@ -266,6 +274,16 @@ def positive(what: str, value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ValueError(f"{what} must be a number above 0, not {value!r}")
+    return value
+
+
+def seconds(what: str, value: Any) -> float:
+    """``value``, if it is a number of seconds.
+
+    :raises ValueError: that names ``what``, if it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{what} must be a number of seconds from 0, not {value!r}")
     return value
 
 

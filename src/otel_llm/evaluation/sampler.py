@@ -9,6 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from .accounting import Accounts, Ledger, publish
 from .assembly import Limits, SpanRecord, Trace, Traces
 from .choice import Choice
 from .rate import Algorithm
-from .rules import Bucket, Rule, Rules, positive
+from .rules import Bucket, Rule, Rules, positive, seconds
 from .sinks import Sink, deliver, open_sink
 from .worker import Worker
 
@@ -90,16 +91,16 @@ class EvaluationSampler(SpanProcessor):
     ) -> None:
         known = rules if isinstance(rules, Rules) else Rules.of(list(rules))
         self._choice = Choice((known.rate or 0.0) if rate is None else rate, algorithm, evaluate_unsampled)
-        if grace < 0:
-            raise ValueError(f"grace must be a number of seconds from 0, not {grace!r}")
         self._early = tuple(rule for rule in known.rules if rule.early)
         self._late = tuple(rule for rule in known.rules if not rule.early)
         self._carried = {name for rule in known.rules for name in rule.baggage}
         limit = known.max_per_minute if max_per_minute is None else positive("max_per_minute", max_per_minute)
         self._bucket = None if limit is None else Bucket(limit)
-        self._grace = grace
+        self._grace = seconds("grace", grace)
         self._limits = limits or Limits()
-        self._shutdown_timeout = shutdown_timeout
+        for name, value in asdict(self._limits).items():
+            positive(f"limits.{name}", value)
+        self._shutdown_timeout = seconds("shutdown_timeout", shutdown_timeout)
         self._shutdown_by = math.inf
         self._sink = open_sink(sink)
         self._service: tuple[object, str | None] = (None, None)

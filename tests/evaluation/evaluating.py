@@ -56,7 +56,8 @@ class Evaluated:
         self.items: list[dict[str, Any]] = []
         self.exporter = InMemorySpanExporter()
         self.reader = InMemoryMetricReader()
-        kwargs = {"sink": self.items.append, "grace": 0.0, "meter_provider": MeterProvider([self.reader]), **kwargs}
+        self.meters = MeterProvider([self.reader])
+        kwargs = {"sink": self.items.append, "grace": 0.0, "meter_provider": self.meters, **kwargs}
         self.sampler = EvaluationSampler(*args, **kwargs)
         self.provider = TracerProvider(
             sampler=head, id_generator=ids or Ids(), resource=Resource.create(resource or {"service.name": "twin"})

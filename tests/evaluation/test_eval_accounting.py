@@ -66,6 +66,25 @@ def test_the_metrics_say_what_the_accounts_say(evaluated: Make) -> None:
     empty(made)
 
 
+def test_the_metrics_are_those_of_all_samplers(evaluated: Make) -> None:
+    """Each provider of traces has its own, and one may come after another has gone."""
+    first = evaluated(1.0)
+    made = Evaluated(1.0, meter_provider=first.meters)
+    made.chat()
+    made.provider.shutdown()
+    assert first.metrics()["items", "stored", ""] == 1
+    del made
+    gc.collect()
+    for rate in (0.0, 1.0):
+        made = evaluated(rate, meter_provider=first.meters)
+        made.chat()
+        made.flushed()
+    metrics = first.metrics()
+    assert metrics["traces", "sampled", "rate"] == metrics["traces", "not_sampled", "rate"] == 1
+    assert metrics["items", "stored", ""] == 1
+    assert metrics["effective_rate", "", ""] == 0.5
+
+
 def test_many_threads(evaluated: Make) -> None:
     made = evaluated(0.5, rules=[{"name": "long", "tokens_over": 5, "rate": 0.7}], exported=False)
     threads, traces = 8, 250

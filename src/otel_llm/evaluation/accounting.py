@@ -7,6 +7,8 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry import metrics
@@ -37,14 +39,34 @@ SHUTDOWN = "shutdown"
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The accounts at one moment, by reason: each local root that ended is offered once."""
+    """The accounts at one moment, by reason: each local root that ended is offered once.
+
+    ``chosen`` of them were the rate's, and they stand for ``all_traces`` before head sampling.
+    """
 
     sampled_by: Mapping[str, int]
     not_sampled_by: Mapping[str, int]
     dropped_by: Mapping[str, int]
     stored: int
     pending: int
-    effective_rate: float | None
+    chosen: int
+    all_traces: float
+
+    def __add__(self, other: Accounts) -> Accounts:
+        return Accounts(
+            Counter(self.sampled_by) + Counter(other.sampled_by),
+            Counter(self.not_sampled_by) + Counter(other.not_sampled_by),
+            Counter(self.dropped_by) + Counter(other.dropped_by),
+            self.stored + other.stored,
+            self.pending + other.pending,
+            self.chosen + other.chosen,
+            self.all_traces + other.all_traces,
+        )
+
+    @property
+    def effective_rate(self) -> float | None:
+        """The share of all traces that the rate sampled; ``None`` before there is any."""
+        return self.chosen / self.all_traces if self.all_traces else None
 
     @property
     def offered(self) -> int:
@@ -71,12 +93,12 @@ class Ledger:
         self._not_sampled: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._stored = 0
-        self._by_rate = 0
+        self._chosen = 0
         self._all_traces = 0.0
 
     def offer(self, by_rate: bool, kept_share: float) -> None:
         """A local root ended, of a trace that stands for ``1 / kept_share`` traces before head sampling."""
-        self._by_rate += by_rate
+        self._chosen += by_rate
         self._all_traces += 1 / kept_share if kept_share > 0 else 1
 
     def sample(self, reason: str) -> None:
@@ -99,7 +121,8 @@ class Ledger:
             dict(self._dropped),
             self._stored,
             self._sampled.total() - self._stored - dropped,
-            self._by_rate / self._all_traces if self._all_traces else None,
+            self._chosen,
+            self._all_traces,
         )
 
 
@@ -107,18 +130,23 @@ class Accountable(Protocol):
     def accounts(self) -> Accounts: ...
 
 
+#: Whose accounts are published together: a meter keeps the first callback that it is given.
+_owners: weakref.WeakKeyDictionary[object, weakref.WeakSet[Accountable]] = weakref.WeakKeyDictionary()
+
+
 def publish(owner: Accountable, meter_provider: MeterProvider | None) -> None:
-    """Publish the accounts of ``owner`` as long as it lives, as observable instruments: a record on the
-    application's thread would cost more than all the rest."""
+    """Publish the accounts of ``owner`` as long as it lives, with those of others, as observable instruments: a record
+    on the application's thread would cost more than all the rest."""
     meter = metrics.get_meter(SCOPE, __version__, meter_provider)
-    living = weakref.ref(owner)
+    owners = _owners.setdefault(metrics if meter_provider is None else meter_provider, weakref.WeakSet())
+    owners.add(owner)
 
     def observe(
         read: Callable[[Accounts], Iterable[Observation]],
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def callback(options: CallbackOptions) -> Iterable[Observation]:
-            accountable = living()
-            return [] if accountable is None else read(accountable.accounts())
+            known = [one.accounts() for one in list(owners)]
+            return read(reduce(add, known)) if known else []
 
         return callback
 

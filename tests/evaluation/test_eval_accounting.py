@@ -18,6 +18,8 @@ import pytest
 from evaluating import Evaluated, StuckSink, until
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import set_span_in_context
 
 from otel_llm.evaluation import EvaluationSampler, Limits, sinks
@@ -523,6 +525,45 @@ def test_local_roots_of_one_trace_of_which_a_rule_samples_one(evaluated: Make) -
     assert accounts.stored == len(made.items) == 3
     assert accounts.not_sampled_by == {"rate": 1}
     balanced(made)
+    empty(made)
+
+
+def test_spans_below_those_of_another_provider_are_local_roots(evaluated: Make) -> None:
+    """The spans of a web framework go elsewhere: each of ours below them is the first that is seen here."""
+    made = evaluated(0.5, grace=3600.0)
+    others = TracerProvider().get_tracer("web")
+    for _ in range(50):
+        with others.start_as_current_span("GET /"):
+            made.chat()
+            made.chat()
+    made.flushed()
+    accounts = made.accounts
+    assert accounts.offered == 100
+    assert accounts.stored == accounts.sampled == len(made.items)
+    assert accounts.effective_rate == accounts.stored / 100
+    assert accounts.not_sampled_by == {"rate": 100 - accounts.stored}
+    assert {(item["name"], item["spans"]) for item in made.items} == {("request", 2)}
+    balanced(made)
+    empty(made)
+
+
+class _DropsHealth(Sampler):
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        decision = Decision.DROP if args[2] == "GET /" else Decision.RECORD_AND_SAMPLE
+        return SamplingResult(decision, kwargs.get("attributes") or args[4])
+
+    def get_description(self) -> str:
+        return "drops health"
+
+
+def test_spans_below_one_that_the_head_sampler_dropped_are_local_roots(evaluated: Make) -> None:
+    made = evaluated(0.5, head=_DropsHealth())
+    for _ in range(20):
+        with made.tracer.start_as_current_span("GET /"):
+            made.chat()
+    assert made.accounts.offered == 20
+    assert 0 < len(made.flushed()) == made.accounts.stored < 20
+    assert made.accounts.not_sampled == 20 - len(made.items)
     empty(made)
 
 

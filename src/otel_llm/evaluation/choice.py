@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .rate import Algorithm, Head, bound, kept_share, position
+from .rate import LOW_64, Algorithm, Head, bound, kept_share, position
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
 
 _logger = logging.getLogger("otel_llm")
+_CONSISTENT: dict[Algorithm, bool | None] = {
+    Algorithm.AUTO: None,
+    Algorithm.TRACE_ID_RATIO: False,
+    Algorithm.CONSISTENT: True,
+}
 
 
 class Choice:
@@ -30,6 +35,8 @@ class Choice:
         self._evaluate_unsampled = evaluate_unsampled
         self._sampler: Any = None
         self._head = Head()
+        #: How positions are reckoned; ``None``: consistently where the trace state has a threshold.
+        self._consistent = _CONSISTENT[self._algorithm]
         self._warned = False
 
     def look_at(self, span: Span) -> None:
@@ -37,6 +44,8 @@ class Choice:
         sampler = getattr(span, "_sampler", None)  # nothing public tells
         if self._sampler is not sampler:
             self._sampler, self._head = sampler, Head.of(sampler)
+            if self._algorithm is Algorithm.AUTO:
+                self._consistent = self._head.consistent or None
         share = self.share(span.get_span_context(), is_first=span.parent is None)
         if share < self.rate and not self._warned:
             self._warned = True
@@ -49,19 +58,24 @@ class Choice:
     def position(self, context: SpanContext) -> int:
         """Where the trace is; see :mod:`.rate`."""
         state = context.trace_state
-        if self._algorithm is Algorithm.AUTO:
-            consistent = self._head.consistent or (bool(state) and kept_share(state) is not None)
-        else:
-            consistent = self._algorithm is Algorithm.CONSISTENT
+        consistent = self._consistent
+        if consistent is None:
+            consistent = bool(state) and kept_share(state) is not None
         return position(context.trace_id, state, consistent)
 
     def takes(self, where: int) -> bool:
         """Whether the trace at that position is one of the rate's."""
         return where < self._bound
 
+    def rate_of(self, context: SpanContext) -> float | None:
+        """The rate, if the trace is one of its own."""
+        known = not self._consistent and not context.trace_state  # then it is told sooner: every span asks
+        where = context.trace_id & LOW_64 if known else self.position(context)
+        return self.rate if where < self._bound else None
+
     def considers(self, context: SpanContext) -> bool:
         """Whether the span counts: those that are only recorded do not, unless they are wanted."""
-        return bool(context.trace_flags & 1) or self._evaluate_unsampled
+        return self._evaluate_unsampled or context.trace_flags & 1 == 1
 
     def share(self, context: SpanContext, is_first: bool) -> float:
         """The share of traces that the head sampler keeps. That of a trace from elsewhere is known if it says so."""

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import TraceState
 
-_LOW_64 = 2**64 - 1
+LOW_64 = 2**64 - 1
 _BITS = 56
 _LARGEST: int = 2**_BITS - 1
 _HEX_DIGITS = _BITS // 4
@@ -54,7 +54,7 @@ def bound(rate: float) -> int:
 def position(trace_id: int, trace_state: TraceState | None, consistent: bool) -> int:
     """Where in [0, 2**64) the trace is."""
     if not consistent:
-        return trace_id & _LOW_64
+        return trace_id & LOW_64
     randomness = _entry(trace_state, "rv:", _HEX_DIGITS)
     if randomness is None:
         randomness = trace_id & _LARGEST

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import get_current_span
 
 from .. import guard, sampled
 from .. import semconv as s
@@ -53,6 +54,13 @@ class _Ended:
         self.settled = False
 
 
+def _is_of_another(span: Span, parent_context: Context | None) -> bool:
+    """Whether the parent of ``span`` is another provider's, whose spans don't come here. One that is no span of an SDK
+    may stand for one of this provider."""
+    parent = get_current_span(parent_context)
+    return isinstance(parent, ReadableSpan) and parent.resource is not span.resource
+
+
 class EvaluationSampler(SpanProcessor):
     """Samples traces for evaluation: ``provider.add_span_processor(EvaluationSampler(rate=0.05))``.
 
@@ -61,9 +69,10 @@ class EvaluationSampler(SpanProcessor):
     ``otel_llm.eval.rate``. ``rules`` (a list of mappings or :class:`~otel_llm.evaluation.Rule`, or
     :class:`~otel_llm.evaluation.Rules`) add traces for what happened in them. At most ``max_per_minute`` are taken.
 
-    When a local root (a span without parent in this process) ends, then ``grace`` seconds later, its trace becomes an
-    item (``item.schema.json``) and goes to ``sink``: a path (SQLite, or JSON lines if it ends in ``.jsonl``), a
-    :class:`~otel_llm.evaluation.Sink`, or a function that takes an item, called on a thread of the sampler's.
+    When a local root (a span without a parent that this provider samples) ends, then ``grace`` seconds later, its trace
+    becomes an item (``item.schema.json``) and goes to ``sink``: a path (SQLite, or JSON lines if it ends in
+    ``.jsonl``), a :class:`~otel_llm.evaluation.Sink`, or a function that takes an item, called on a thread of the
+    sampler's.
 
     ``capture_content`` has the prompts and answers of the marked traces captured, on their spans, while they are not
     for the others. ``algorithm`` is how traces are chosen; ``AUTO`` does as the head sampler does. Spans that are
@@ -143,11 +152,13 @@ class EvaluationSampler(SpanProcessor):
             if self._closed or not self._choice.considers(context):
                 return
             parent = span.parent
-            if parent is None or parent.is_remote:
+            if parent is None or parent.is_remote or not self._choice.considers(parent):
                 rate = self._begin(span, context, parent_context)
+            elif _is_of_another(span, parent_context):
+                rate = self._begin(span, context, parent_context, always=True)
             else:
                 trace = self._traces.get(context.trace_id)
-                rate = self._rate_of(context) if trace is None else trace.rate
+                rate = self._choice.rate_of(context) if trace is None else trace.rate
             if rate is not None:
                 span.set_attribute(s.LLM_EVAL_SAMPLED, True)
                 span.set_attribute(s.LLM_EVAL_RATE, rate)
@@ -158,16 +169,20 @@ class EvaluationSampler(SpanProcessor):
         """Keep the span if its trace may become an item."""
         try:
             context, parent = span.context, span.parent
+            root = parent is None or parent.is_remote or not self._choice.considers(parent)
             trace = self._traces.get(context.trace_id)
             if trace is not None:
-                self._keep(span, trace, root=parent is None or parent.is_remote)
-            elif parent is None or parent.is_remote:
+                self._keep(span, trace, root or context.span_id in trace.open)
+            elif root:
                 self._end_unkept(span, context)
         except Exception as error:
             guard.report("EvaluationSampler.on_end", error)
 
-    def _begin(self, span: Span, context: SpanContext, parent_context: Context | None) -> float | None:
-        """A local root begins: the rate its trace is sampled at, if it is."""
+    def _begin(
+        self, span: Span, context: SpanContext, parent_context: Context | None, always: bool = False
+    ) -> float | None:
+        """A local root begins: the rate its trace is sampled at, if it is. It is kept ``always`` if only now it can be
+        seen that it is a root."""
         self._choice.look_at(span)
         self._resource = span.resource
         where = self._choice.position(context)
@@ -181,7 +196,7 @@ class EvaluationSampler(SpanProcessor):
             for rule in self._early:
                 if rule.concerns(where, service) and rule.carried(carried):
                     sampled_by[rule.name] = rule.rate
-        if not sampled_by and not self._may_be_late(where, span) and self._traces.get(context.trace_id) is None:
+        if not (sampled_by or always or self._may_be_late(where, span) or self._traces.get(context.trace_id)):
             return None
         rate = max(sampled_by.values(), default=None)
         with self._lock:
@@ -245,10 +260,6 @@ class EvaluationSampler(SpanProcessor):
 
     # --- what a trace's rate depends on ----------------------------------------------------------------
 
-    def _rate_of(self, context: SpanContext) -> float | None:
-        choice = self._choice
-        return choice.rate if choice.takes(choice.position(context)) else None
-
     def _service_of(self, span: Span | ReadableSpan) -> str | None:
         resource = span.resource
         if self._service[0] is not resource:
@@ -286,7 +297,7 @@ class EvaluationSampler(SpanProcessor):
             if rule.concerns(trace.position, service) and rule.carried(trace.baggage) and rule.holds(seen)
         ]
         if not reasons:
-            return why.NO_RULE
+            return why.NO_RULE if self._late else why.RATE
         with self._lock:
             if not ended.sampled and not ended.settled:
                 ended.sampled = True

@@ -16,6 +16,7 @@ from .config import EVAL_RULES, EVAL_RULES_FILE, EVAL_SAMPLE_RATE, Settings
 #: What switches the evaluation sampler on.
 _EVALUATION = (EVAL_SAMPLE_RATE, EVAL_RULES, EVAL_RULES_FILE)
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
+_evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @guard.never_raise
@@ -48,9 +49,12 @@ def log_prompts(target: str | None) -> None:
 
 @guard.never_raise
 def sample_for_evaluation() -> None:
-    """Sample traces as the environment says; where it says nothing, nothing of it is imported."""
+    """Sample traces as the environment says, once; where it says nothing, nothing of it is imported."""
     provider: Any = trace.get_tracer_provider()
-    if any(map(os.environ.get, _EVALUATION)) and hasattr(provider, "add_span_processor"):
+    if not any(map(os.environ.get, _EVALUATION)) or provider in _evaluated:
+        return
+    if hasattr(provider, "add_span_processor"):
+        _evaluated.add(provider)
         from .evaluation import environment
 
         if (sampler := environment.wanted()) is not None:

@@ -87,6 +87,19 @@ def test_the_metrics_are_those_of_all_samplers(evaluated: Make) -> None:
     assert metrics["effective_rate", "", ""] == 0.5
 
 
+def test_two_samplers_of_one_provider_keep_their_own_accounts(evaluated: Make) -> None:
+    made = evaluated(0.3)
+    more = EvaluationSampler(1.0, sink=lambda item: None, grace=0.0)
+    made.provider.add_span_processor(more)
+    made.provider._active_span_processor._span_processors = (more, made.sampler)
+    for _ in range(50):
+        made.chat()
+    made.flushed()
+    assert more.force_flush()
+    assert more.accounts().stored == 50
+    assert 0 < made.accounts.sampled == made.accounts.stored == len(made.items) < 50
+
+
 def test_many_threads(evaluated: Make) -> None:
     made = evaluated(0.5, rules=[{"name": "long", "tokens_over": 5, "rate": 0.7}], exported=False)
     threads, traces = 8, 250

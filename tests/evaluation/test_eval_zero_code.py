@@ -173,6 +173,23 @@ def test_what_can_not_be_used_is_one_warning(name: str, value: str, said: str, t
         assert list(tmp_path.iterdir()) == []
 
 
+def test_whoever_initializes_again_gets_no_second_sampler(tmp_path: Path) -> None:
+    program = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from otel_llm.startup import post_instrument
+trace.set_tracer_provider(provider := TracerProvider())
+post_instrument()
+post_instrument()
+print([type(one).__name__ for one in provider._active_span_processor._span_processors].count("EvaluationSampler"))
+"""
+    environment = {**os.environ, "OTEL_LLM_EVAL_SAMPLE_RATE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 def test_nothing_is_imported_where_the_environment_says_nothing() -> None:
     program = """
 import sys

@@ -241,9 +241,10 @@ class EvaluationSampler(SpanProcessor):
         attributes = span.attributes or {}
         given_up = self._why_given_up(span)
         where = self._choice.position(context)
+        chosen = self._choice.takes(where)
         with self._lock:
-            self._ledger.offer(self._choice.takes(where), self._choice.share(context, span.parent is None))
-            if attributes.get(s.LLM_EVAL_SAMPLED):
+            self._ledger.offer(chosen, self._choice.share(context, span.parent is None))
+            if s.LLM_EVAL_SAMPLED in attributes and (chosen or self._early):  # another sampler may have marked it
                 self._ledger.sample(why.RATE)
                 self._ledger.drop(given_up)
             elif self._late:

@@ -77,6 +77,7 @@ def test_the_selection(path: Path) -> None:
     assert ids(path, id="%") == []
 
 
+_PLACES = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "examples")]
 _WRITER = """
 import sys
 sys.path[:0] = sys.argv[3:]
@@ -90,9 +91,8 @@ sink.close()
 
 
 def test_several_processes_write_the_same_dataset(path: Path) -> None:
-    places = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "examples")]
     writers = [
-        subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(number), *places]) for number in range(3)
+        subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(number), *_PLACES]) for number in range(3)
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     found = ids(path)
@@ -157,6 +157,49 @@ def test_a_child_that_was_forked_while_an_item_was_written_does_not_block_its_pa
         program.kill()
         program.communicate()  # ends the child
     assert path.read_text() == '{"id":"1"}\n'
+
+
+_FORKED_OFTEN = """
+import os, sys, threading, time
+sys.path[:0] = sys.argv[2:]
+from test_eval_sinks import an_item
+from otel_llm.evaluation import SQLiteSink
+sink = SQLiteSink(sys.argv[1])
+over = threading.Event()
+def store():
+    while not over.is_set():
+        sink.write(an_item(1))
+writer = threading.Thread(target=store)
+writer.start()
+codes = []
+for number in range(40):
+    child = os.fork()
+    if child == 0:
+        sink.after_fork()
+        storing = threading.Thread(target=sink.write, args=(an_item(2 + number),), daemon=True)
+        storing.start()
+        storing.join(10)
+        os._exit(storing.is_alive())
+    codes.append(os.waitpid(child, 0)[1])
+    if any(codes):
+        break
+over.set()
+writer.join()
+print(sum(codes))
+"""
+
+
+def test_a_child_that_was_forked_while_an_item_was_stored_can_store(tmp_path: Path) -> None:
+    path = tmp_path / "items.db"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORKED_OFTEN, str(path), *_PLACES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+    assert len(ids(path)) == 41
 
 
 @pytest.mark.parametrize("keep", [1, 2, 5])

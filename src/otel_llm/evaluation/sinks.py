@@ -7,6 +7,8 @@ import inspect
 import logging
 import os
 import sqlite3
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
@@ -19,6 +21,8 @@ _logger = logging.getLogger("otel_llm")
 
 _BUSY_SECONDS = 2.0
 _DEFAULT_ROTATE_BYTES = 64 * 2**20
+#: Seconds that a fork waits at most for an item that is being stored.
+_FORK_SECONDS = 0.1
 #: Seconds before each further try to store an item.
 _PAUSES = (0.2, 1.0)
 
@@ -66,9 +70,37 @@ class SQLiteSink:
         self._database: sqlite3.Connection | None = None
         #: Those of parent processes: closing one in a child would break the parent's locks.
         self._foreign: list[sqlite3.Connection] = []
+        self._storing = threading.Lock()
+        #: The threads that fork and have it meanwhile.
+        self._forking: set[int] = set()
+        if hasattr(os, "register_at_fork"):
+            hold, let_go, renew = map(weakref.WeakMethod, (self._hold, self._let_go, self._renew))
+            os.register_at_fork(
+                before=lambda: (method := hold()) and method(),
+                after_in_parent=lambda: (method := let_go()) and method(),
+                after_in_child=lambda: (method := renew()) and method(),
+            )
+
+    def _hold(self) -> None:
+        """SQLite has locks of the whole process, which a child would never see released."""
+        if self._storing.acquire(timeout=_FORK_SECONDS):
+            self._forking.add(threading.get_ident())
+
+    def _let_go(self) -> None:
+        if threading.get_ident() in self._forking:
+            self._forking.remove(threading.get_ident())
+            self._storing.release()
+
+    def _renew(self) -> None:
+        self._storing = threading.Lock()
+        self._forking.clear()
 
     def write(self, item: Item) -> None:
         """:raises sqlite3.Error: if it can't be stored; also a database that is none of ours is left alone."""
+        with self._storing:
+            self._store(item)
+
+    def _store(self, item: Item) -> None:
         database = self._opened()
         with database:
             database.execute(
@@ -85,9 +117,10 @@ class SQLiteSink:
             )
 
     def close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with self._storing:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
     def after_fork(self) -> None:
         if self._database is not None:

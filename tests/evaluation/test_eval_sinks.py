@@ -109,6 +109,20 @@ def test_an_item_that_is_stored_twice_is_one(tmp_path: Path) -> None:
     sink.close()
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "but for SQLite's other files"])
+def test_a_dataset_that_is_deleted_is_begun_again(whole: bool, path: Path) -> None:
+    sink = sink_of(path)
+    for number in range(3):
+        sink.write(an_item(number))
+    for one in list(path.parent.iterdir()) if whole else [path]:
+        one.unlink()
+    sink.write(an_item(3))
+    sink.write(an_item(4))
+    assert ids(path) == [an_item(3)["id"], an_item(4)["id"]]
+    sink.close()
+    assert ids(path) == [an_item(3)["id"], an_item(4)["id"]]
+
+
 def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
     sink = SQLiteSink(tmp_path / "items.db")
     sink.write(an_item(1))

@@ -68,6 +68,7 @@ class SQLiteSink:
     def __init__(self, path: str | os.PathLike[str] = DEFAULT_DATASET) -> None:
         self.path = Path(path).absolute()
         self._database: sqlite3.Connection | None = None
+        self._file: os.stat_result
         #: Those of parent processes: closing one in a child would break the parent's locks.
         self._foreign: list[sqlite3.Connection] = []
         self._storing = threading.Lock()
@@ -128,6 +129,9 @@ class SQLiteSink:
             self._database = None
 
     def _opened(self) -> sqlite3.Connection:
+        if self._database is not None and not self._is_there():  # what went into it would be nowhere
+            self._database.close()
+            self._database = None
         if self._database is None:
             _create_private(self.path)
             database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
@@ -136,8 +140,16 @@ class SQLiteSink:
             except BaseException:
                 database.close()
                 raise
+            self._file = os.stat(self.path)
             self._database = database
         return self._database
+
+    def _is_there(self) -> bool:
+        """Whether the file is still the one that was opened: neither deleted nor replaced."""
+        try:
+            return os.path.samestat(os.stat(self.path), self._file)
+        except FileNotFoundError:
+            return False
 
     def __str__(self) -> str:
         return str(self.path)

@@ -22,7 +22,18 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 from otel_llm.evaluation import Accounts, EvaluationSampler, json_schema
 
-SCHEMA = Draft202012Validator(json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+def _strict(schema: Any) -> Any:
+    """For others fields may be added; what we make has none that the schema does not name."""
+    if isinstance(schema, list):
+        return [_strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: _strict(one) for name, one in schema.items()}
+    return {"additionalProperties": False, **inner} if isinstance(schema.get("properties"), dict) else inner
+
+
+SCHEMA = Draft202012Validator(_strict(json_schema()), format_checker=Draft202012Validator.FORMAT_CHECKER)
 SAMPLED = "otel_llm.eval.sampled"
 RATE = "otel_llm.eval.rate"
 

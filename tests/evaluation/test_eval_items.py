@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import openai
 import pytest
+from evaluating import SCHEMA as VALID
 from evaluating import Evaluated, message
 
 import otel_llm
@@ -348,3 +350,5 @@ def test_the_schema_is_one_and_every_field_of_the_documentation_is_in_it() -> No
     assert schema["$id"] == schema["properties"]["schema"]["const"] == SCHEMA
     page = (Path(__file__).resolve().parents[2] / "docs" / "evaluation.md").read_text()
     assert {name for name in schema["properties"] if f"`{name}`" not in page} == set()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    VALID.validate(json.loads(example))

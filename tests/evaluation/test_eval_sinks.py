@@ -123,6 +123,33 @@ def test_a_dataset_that_is_deleted_is_begun_again(whole: bool, path: Path) -> No
     assert ids(path) == [an_item(3)["id"], an_item(4)["id"]]
 
 
+def test_what_is_new_is_read_by_its_row(tmp_path: Path) -> None:
+    """As the documentation has it."""
+    sink = SQLiteSink(tmp_path / "items.db")
+    reader = None
+    seen, last = [], 0
+    for numbers in ((3, 1), (2,), (), (3, 4)):
+        for number in numbers:
+            sink.write(an_item(number))
+        reader = reader or sqlite3.connect(f"file:{sink.path}?mode=ro", uri=True)
+        new = reader.execute("select rowid, item from items where rowid > ? order by rowid", [last]).fetchall()
+        seen.append([json.loads(item)["id"] for _, item in new])
+        last = max([last, *(row for row, _ in new)])
+    assert seen == [[an_item(number)["id"] for number in numbers] for numbers in ((3, 1), (2,), (), (3, 4))]
+    assert reader is not None
+    assert reader.execute("pragma user_version").fetchone() == (1,)
+    reader.close()
+    sink.close()
+
+
+def test_the_schema_needs_no_sdk() -> None:
+    program = (
+        "import sys; from otel_llm.evaluation import json_schema; json_schema();"
+        "assert not [name for name in sys.modules if name.startswith('opentelemetry.sdk')]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
     sink = SQLiteSink(tmp_path / "items.db")
     sink.write(an_item(1))

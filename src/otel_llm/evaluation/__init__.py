@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .accounting import Accounts
     from .assembly import Limits
-    from .dataset import SCHEMA, Item
-    from .item import json_schema
+    from .dataset import SCHEMA, Item, json_schema
     from .rate import Algorithm
     from .rules import Rule, Rules
     from .sampler import EvaluationSampler
@@ -45,7 +44,7 @@ _PLACES = {
     "Rules": ".rules",
     "SQLiteSink": ".sinks",
     "Sink": ".sinks",
-    "json_schema": ".item",
+    "json_schema": ".dataset",
 }
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from glob import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -32,6 +33,12 @@ create table items (
     item text not null
 )"""
 _BUSY_SECONDS = 2.0
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an item."""
+    schema: dict[str, Any] = json.loads(files(__package__).joinpath("item.schema.json").read_text(encoding="utf-8"))
+    return schema
 
 
 class DatasetError(Exception):

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any, TypeGuard
 
 from opentelemetry.trace import format_span_id, format_trace_id
@@ -50,12 +48,6 @@ _OF_TRACE = {
     "variant": s.LLM_EXPERIMENT_VARIANT,
 }
 _OF_SERVICE = {"service": "service.name", "environment": "deployment.environment.name"}
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an item."""
-    schema: dict[str, Any] = json.loads(files(__package__).joinpath("item.schema.json").read_text(encoding="utf-8"))
-    return schema
 
 
 # --- what is in a trace --------------------------------------------------------------------------

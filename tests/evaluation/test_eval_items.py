@@ -300,6 +300,17 @@ def test_content_that_is_broken_breaks_nothing(evaluated: Make) -> None:
     assert not any("answer" in item or "query" in item for item in made.items)
 
 
+def test_numbers_that_are_none_are_left_out(evaluated: Make) -> None:
+    made = evaluated(1.0, rules=[{"name": "big", "tokens_over": 1}])
+    with made.tracer.start_as_current_span("request"):
+        documents = '[{"content": "a", "score": NaN}, {"content": "b", "score": true}, {"content": "c", "score": 1}]'
+        made.call(gen_ai__operation__name="retrieval", gen_ai__retrieval__documents=documents)
+        for count in (float("nan"), float("inf"), True, 7):
+            made.call(gen_ai__usage__input_tokens=count)
+    assert made.item["usage"] == {"input_tokens": 7}
+    assert made.item["context"] == [{"content": "a"}, {"content": "b"}, {"content": "c", "score": 1}]
+
+
 def test_spans_beyond_the_limit_are_left_out_and_said_to_be(evaluated: Make) -> None:
     made = evaluated(1.0, limits=Limits(spans=5))
     with made.tracer.start_as_current_span("request"):

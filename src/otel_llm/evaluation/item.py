@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeGuard
+from typing import Any
 
 from opentelemetry.trace import format_span_id, format_trace_id
 
@@ -108,7 +108,7 @@ def seen(spans: Iterable[SpanRecord], root: SpanRecord, calls: Iterable[SpanReco
 
 def _tokens(span: SpanRecord) -> int:
     counts = (span.attributes.get(name) for name in (s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS))
-    return sum(int(count) for count in counts if _is_number(count))
+    return sum(int(count) for count in counts if words.is_number(count))
 
 
 # --- the item ------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def _answered_by(call: SpanRecord) -> dict[str, Any]:
 def _call(span: SpanRecord) -> dict[str, Any]:
     made = {"span_id": format_span_id(span.span_id), "duration": span.duration_ns / 1e9}
     made |= _found(_OF_CALL, span.attributes)
-    made |= {key: value for key, name in _TIMES_OF_CALL.items() if _is_number(value := span.attributes.get(name))}
+    made |= {key: value for key, name in _TIMES_OF_CALL.items() if words.is_number(value := span.attributes.get(name))}
     if reasons := strings(span.attributes.get(s.RESPONSE_FINISH_REASONS)):
         made["finish_reasons"] = reasons
     if usage := _usage(span):
@@ -219,7 +219,7 @@ def _usage(span: SpanRecord) -> dict[str, int]:
     return {
         name.removeprefix(_USAGE): int(count)
         for name, count in span.attributes.items()
-        if name.startswith(_USAGE) and _is_number(count)
+        if name.startswith(_USAGE) and words.is_number(count)
     }
 
 
@@ -238,10 +238,6 @@ def _found(names: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str,
 
 def strings(value: object) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _first(spans: Iterable[SpanRecord], name: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from .. import semconv as s
 from ..messages import parsed
@@ -37,7 +37,6 @@ _OF_PROMPT = {
     "hash": s.LLM_PROMPT_TEMPLATE_HASH,
     "template": s.LLM_PROMPT_TEMPLATE,
 }
-_OF_DOCUMENT: dict[str, Any] = {"score": int | float, "metadata": dict}
 
 
 def captured(spans: Iterable[SpanRecord]) -> bool:
@@ -45,6 +44,11 @@ def captured(spans: Iterable[SpanRecord]) -> bool:
     return any(
         name in CONTENT or name.startswith(s.PROMPT_VARIABLE_PREFIX) for span in spans for name in span.attributes
     )
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Others who write an attribute may write anything, NaN too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
 
 
 def _as_text(value: Any) -> str:
@@ -142,8 +146,13 @@ def _documents(retrievals: Iterable[SpanRecord]) -> Iterator[dict[str, Any]]:
         for given in listed if isinstance(listed, list) else ():
             if not isinstance(given, dict):
                 continue
-            document = {key: _as_text(given[key]) for key in ("id", "content") if given.get(key) is not None}
-            document |= {key: given[key] for key, kind in _OF_DOCUMENT.items() if isinstance(given.get(key), kind)}
+            document: dict[str, Any] = {
+                key: _as_text(given[key]) for key in ("id", "content") if given.get(key) is not None
+            }
+            if is_number(score := given.get("score")):
+                document["score"] = score
+            if isinstance(metadata := given.get("metadata"), dict):
+                document["metadata"] = metadata
             yield document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from opentelemetry import context as otel_context
@@ -12,6 +13,7 @@ from opentelemetry.context import Context
 
 from . import ambient, guard
 from .ambient import Describes
+from .frame import Frame
 from .startup import watch_global
 from .values import Value, describing, identifier, metadata_of, tag_list
 
@@ -34,7 +36,7 @@ class context:  # noqa: N801
     :raises TypeError: for values of other types.
     """
 
-    __slots__ = ("_given", "_token")
+    __slots__ = ("_frame", "_given")
 
     def __init__(
         self,
@@ -56,28 +58,33 @@ class context:  # noqa: N801
             describing("prompt", prompt),
             describing("experiment", experiment),
         )
-        self._token: Any = None
+        self._frame: Frame | None = None
 
     def _inside(self) -> Context:
+        watch_global()
         current = otel_context.get_current()
         return ambient.put(self._given.within(ambient.of(current)), current)
 
     def __enter__(self) -> None:
-        if self._token is not None:
+        if self._frame is not None:
             raise RuntimeError("this otel_llm.context(...) is entered already; make one for each use")
-        watch_global()
-        self._token = otel_context.attach(self._inside())
+        self._frame = Frame(self._inside())
+        self._frame.__enter__()
 
-    def __exit__(self, *error: object) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            otel_context.detach(token)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            frame.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> None:
         self.__enter__()
 
-    async def __aexit__(self, *error: object) -> None:
-        self.__exit__()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Run every call of ``function`` inside of such a context."""
@@ -105,21 +112,15 @@ def _inside_of(function: Callable[_P, _R], where: Callable[[], Context]) -> Call
 
         @functools.wraps(function)
         async def inside_async(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-            token = otel_context.attach(where())
-            try:
+            with Frame(where()):
                 return await function(*args, **kwargs)
-            finally:
-                otel_context.detach(token)
 
         return inside_async  # type: ignore[return-value]
 
     @functools.wraps(function)
     def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        token = otel_context.attach(where())
-        try:
+        with Frame(where()):
             return function(*args, **kwargs)
-        finally:
-            otel_context.detach(token)
 
     return inside
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 
 from .call import Call
+from .frame import Frame
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -46,21 +47,11 @@ async def run_async(
     context: Context | None = None,
 ) -> Any:
     """:func:`run` for coroutine functions."""
-    inside = call.context if context is None else context
-    token = otel_context.attach(inside)
     try:
-        result = await function(*args, **kwargs)
-    except GeneratorExit as error:
-        # A coroutine dropped half-way is closed wherever the garbage collector runs: there is nothing to detach there.
-        call.fail(error)
-        if otel_context.get_current() is not inside:
-            token = None  # type: ignore[assignment]
-        raise
+        with Frame(call.context if context is None else context):
+            result = await function(*args, **kwargs)
     except BaseException as error:
         call.fail(error)
         raise
-    finally:
-        if token is not None:
-            otel_context.detach(token)
     complete(call, result)
     return result

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import subprocess
 import sys
 import threading
@@ -259,8 +261,11 @@ def test_a_provider_of_the_applications_own() -> None:
     assert seen[0].attributes["session.id"] == "s-1"
 
 
-def test_a_program_that_never_instruments() -> None:
-    program = """
+@pytest.mark.parametrize(
+    "use", ["with otel_llm.context(session_id='s-1'): work()", "otel_llm.context(session_id='s-1')(work)()"]
+)
+def test_a_program_that_never_instruments(use: str) -> None:
+    program = f"""
 import otel_llm
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -268,12 +273,79 @@ from opentelemetry.sdk.trace import TracerProvider
 with otel_llm.context(session_id="early"):  # no SDK as yet
     pass
 trace.set_tracer_provider(TracerProvider())
-with otel_llm.context(session_id="s-1"), otel_llm.step("ours"):
-    span = trace.get_tracer("theirs").start_span("theirs")
-    assert trace.get_current_span().attributes["session.id"] == span.attributes["session.id"] == "s-1"
+
+def work():
+    with otel_llm.step("ours"):
+        span = trace.get_tracer("theirs").start_span("theirs")
+        assert trace.get_current_span().attributes["session.id"] == span.attributes["session.id"] == "s-1"
+
+{use}
 """
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+# --- left elsewhere than entered ------------------------------------------------------------------------------------
+
+
+def holding(which: str) -> Any:
+    return otel_llm.context(session_id="s-1") if which == "context" else otel_llm.step("s")
+
+
+@pytest.mark.parametrize("which", ["context", "step"])
+def test_entered_and_left_by_different_threads(recorder: Any, which: str) -> None:
+    """As a dependency of a web framework's is, that is a generator."""
+    both = holding(which)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(contextvars.copy_context().run, both.__enter__).result()
+        pool.submit(contextvars.copy_context().run, both.__exit__, None, None, None).result()
+
+
+@pytest.mark.parametrize("which", ["context", "step"])
+async def test_a_generator_that_is_dropped(recorder: Any, which: str) -> None:
+    """The loop closes it in a task of its own, as when a browser goes away."""
+    closed = asyncio.Event()
+
+    async def stream() -> Any:
+        try:
+            with holding(which):
+                yield 1
+        finally:
+            closed.set()
+
+    async for _ in stream():
+        break
+    gc.collect()
+    await asyncio.wait_for(closed.wait(), 30)
+
+
+@pytest.mark.parametrize("which", ["context", "step"])
+def test_left_where_it_is_current_but_was_not_entered(recorder: Any, which: str) -> None:
+    both = holding(which)
+
+    def leave() -> None:
+        both.__exit__(None, None, None)
+        assert otel_context.get_current() == {}
+
+    def enter() -> None:
+        both.__enter__()
+        contextvars.copy_context().run(leave)
+
+    contextvars.copy_context().run(enter)
+
+
+@pytest.mark.parametrize("decorate", [otel_llm.context(session_id="s"), otel_llm.in_context])
+def test_a_coroutine_that_is_dropped(decorate: Any) -> None:
+    class Pause:
+        def __await__(self) -> Any:
+            yield
+
+    async def wait() -> None:
+        await Pause()
+
+    waiting = decorate(wait)()
+    contextvars.copy_context().run(waiting.send, None)
+    waiting.close()
 
 
 # --- what it takes -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from .. import ambient, errors, finalizer, guard, values
 from .. import semconv as s
 from ..ambient import Describes
 from ..call import Call
+from ..frame import Frame
 from ..request import AttributeValue, Request, Response
 from ..telemetry import Telemetry
 from ..values import Value
@@ -74,23 +75,6 @@ class StepCall(Call):
         except Exception as failure:
             guard.report("StepCall._end", failure)
         return error is not None
-
-
-class Frame:
-    """Makes a context current, as often as it is entered."""
-
-    __slots__ = ("_inside", "_token")
-
-    def __init__(self, inside: Context) -> None:
-        self._inside = inside
-
-    def __enter__(self) -> None:
-        self._token = otel_context.attach(self._inside)
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        # What is dropped half-way is closed wherever the garbage collector runs: nothing to take back there.
-        if kind is not GeneratorExit or otel_context.get_current() is self._inside:
-            otel_context.detach(self._token)
 
 
 class Operation:

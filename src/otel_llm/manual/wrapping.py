@@ -12,9 +12,10 @@ import wrapt
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from ..frame import Frame
 from ..telemetry import Telemetry
 from . import scope
-from .operation import Frame, Operation
+from .operation import Operation
 
 #: Makes the operation that a call, of these arguments, is.
 Make = Callable[[tuple[Any, ...], dict[str, Any]], Operation]

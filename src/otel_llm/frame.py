@@ -1,0 +1,37 @@
+"""Making an OpenTelemetry context current for a while, wherever that begins and ends."""
+
+from __future__ import annotations
+
+from contextvars import Token
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+
+class Frame:
+    """Makes a context current, as often as it is entered.
+
+    It may be left elsewhere than it was entered: an asynchronous generator that is dropped is closed by another task, a
+    framework runs both ends of a dependency in threads of its own. There is nothing to take back there, nor to log.
+    """
+
+    __slots__ = ("_inside", "_token")
+
+    def __init__(self, inside: Context) -> None:
+        self._inside = inside
+
+    def __enter__(self) -> None:
+        self._token: Any = otel_context.attach(self._inside)
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        here = otel_context.get_current() is self._inside
+        if kind is GeneratorExit and not here:
+            return  # closed wherever the garbage collector runs
+        token = self._token
+        try:
+            token.var.reset(token)  # what detach() does, which logs an error where this fails
+        except ValueError:
+            if here:
+                outside = token.old_value
+                otel_context.attach(Context() if outside is Token.MISSING else outside)

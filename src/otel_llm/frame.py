@@ -35,3 +35,14 @@ class Frame:
             if here:
                 outside = token.old_value
                 otel_context.attach(Context() if outside is Token.MISSING else outside)
+
+
+class Resumed(Frame):
+    """That of a generator, which goes on in the context that it was suspended in."""
+
+    __slots__ = ()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        suspended = otel_context.get_current()
+        super().__exit__(kind, error, trace)
+        self._inside = suspended

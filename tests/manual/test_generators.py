@@ -116,6 +116,49 @@ def test_spans_in_it_are_below_it_and_the_consumers_are_not(recorder: Any) -> No
     assert spans["of the consumer"].parent is None
 
 
+def both_ways(body: Any) -> list[Any]:
+    """What ``body``, observed, yields as a generator and as an asynchronous one."""
+
+    async def astream() -> Any:
+        for one in body():
+            yield one
+
+    async def read() -> list[Any]:
+        return [one async for one in otel_llm.observe(astream)()]
+
+    return [*otel_llm.observe(body)(), *asyncio.run(read())]
+
+
+def test_what_is_current_in_it_stays_so_while_it_is_suspended(recorder: Any) -> None:
+    def body() -> Any:
+        with otel_llm.context(session_id="s-1"), otel_llm.step("around"):
+            around = here()
+            yield otel_llm.current_ids().get("session_id"), here() == around
+            assert not clean()
+            yield otel_llm.current_ids().get("session_id"), here() == around
+        yield otel_llm.current_ids().get("session_id"), here() == around
+
+    assert both_ways(body) == [("s-1", True), ("s-1", True), (None, False)] * 2
+    assert clean()
+
+
+def test_what_is_current_in_it_by_other_threads(recorder: Any) -> None:
+    """As a web framework reads it: each item in a copy of its own context."""
+
+    @otel_llm.observe
+    def stream() -> Any:
+        with otel_llm.step("around"):
+            around = here()
+            yield here() == around
+            yield here() == around
+        yield here() == around
+
+    running = stream()
+    assert [contextvars.copy_context().run(next, running) for _ in range(3)] == [True, True, False]
+    running.close()
+    assert clean()
+
+
 def test_it_begins_where_it_is_called(recorder: Any) -> None:
     """A web framework iterates it when the handler has returned: session and parent are the handler's all the same."""
     with otel_llm.context(session_id="s-1"), otel_llm.step("handler"):

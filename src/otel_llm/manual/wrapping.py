@@ -12,7 +12,7 @@ import wrapt
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ..frame import Frame
+from ..frame import Frame, Resumed
 from ..telemetry import Telemetry
 from . import scope
 from .operation import Operation
@@ -146,7 +146,7 @@ def _drive(
     """The generator ``source``, which runs inside of an operation; whoever reads from it does not."""
     operation = make(args, kwargs)
     inside = operation.begin(context, telemetry)
-    frame = Frame(context if inside is None else inside)
+    frame = Resumed(context if inside is None else inside)
     step: Callable[[], Any] = partial(next, source)
     try:
         while True:
@@ -178,7 +178,7 @@ async def _drive_async(
     """:func:`_drive` for asynchronous generators."""
     operation = make(args, kwargs)
     inside = operation.begin(context, telemetry)
-    frame = Frame(context if inside is None else inside)
+    frame = Resumed(context if inside is None else inside)
     step: Callable[[], Any] = source.__anext__
     try:
         while True:

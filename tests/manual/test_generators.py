@@ -445,6 +445,31 @@ async def test_dropped_async(recorder: Any) -> None:
     assert clean()
 
 
+def test_left_to_the_end_of_the_loop(recorder: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Which closes all that it knows at once; a generator that waits as it is closed would be closed twice."""
+    closed = []
+
+    @otel_llm.observe
+    async def stream() -> Any:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            closed.append(here())
+
+    async def leave() -> list[Any]:
+        running = [stream() for _ in range(8)]
+        for one in running:
+            await anext(one)
+        return running
+
+    running = asyncio.run(leave())
+    assert len(running) == 8
+    assert [record.getMessage() for record in caplog.records] == []
+    assert sorted(closed) == sorted(span.context.span_id for span in recorder.spans)
+    assert {span.attributes[OUTCOME] for span in recorder.spans} == {"closed"}
+
+
 def test_dropped_async_without_a_loop(recorder: Any) -> None:
     class Pause:
         def __await__(self) -> Any:

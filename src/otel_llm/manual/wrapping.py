@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
 from typing import Any
@@ -179,7 +180,7 @@ async def _drive_async(
     operation = make(args, kwargs)
     inside = operation.begin(context, telemetry)
     frame = Resumed(context if inside is None else inside)
-    step: Callable[[], Any] = source.__anext__
+    step: Callable[[], Any] = partial(_first, source)
     try:
         while True:
             with frame:
@@ -200,3 +201,14 @@ async def _drive_async(
         operation.end(error)
         raise
     operation.end()
+
+
+def _first(source: Any) -> Any:
+    """The first step of ``source``, which the event loop gets to know of then: at its end it would close ``source`` and
+    what drives it side by side, which fails. It knows what drives it; that closes ``source``."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return source.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

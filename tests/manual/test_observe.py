@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import functools
 import inspect
 import json
@@ -45,6 +46,8 @@ class Callable:
 
 
 class AsyncCallable:
+    limit = 9
+
     async def __call__(self, a: int) -> int:
         return a
 
@@ -151,6 +154,49 @@ def test_it_can_be_pickled() -> None:
     """As a process pool does."""
     assert pickle.loads(pickle.dumps(pickled)) is pickled
     assert pickle.loads(pickle.dumps(pickled_generator)) is pickled_generator
+
+
+def test_it_can_be_copied() -> None:
+    """As the settings or defaults that it is part of are."""
+    for function in (pickled, pickled_generator, otel_llm.observe(Callable())):
+        assert copy.copy(function) is function
+        assert copy.deepcopy([function])[0] is function
+
+
+def test_a_method_is_pickled_and_copied_with_its_object() -> None:
+    thing = Thing()
+    thing.value = 8
+    for bound in (thing.method, thing.generator):
+        made = [pickle.loads(pickle.dumps(bound)), copy.copy(bound), copy.deepcopy(bound)]
+        assert [one.__self__.value for one in made] == [8, 8, 8]
+        assert [one.__self__ is thing for one in made] == [False, True, False]
+    assert list(copy.deepcopy(thing.generator)()) == [8]
+
+
+def test_an_object_that_is_called_stays_one(recorder: Any) -> None:
+    observed = otel_llm.observe(AsyncCallable())
+    assert isinstance(observed, AsyncCallable)
+    assert observed.limit == 9
+    assert isinstance(pickle.loads(pickle.dumps(observed)), AsyncCallable)
+    for kind in (AsyncCallable, GeneratorCallable, Callable):  # as frameworks ask whether to await it
+        asked, observed = kind().__call__, otel_llm.observe(kind()).__call__
+        assert [ask(observed) for ask in QUESTIONS] == [ask(asked) for ask in QUESTIONS]
+
+    class Holder:
+        size = otel_llm.observe(len)
+        more = otel_llm.observe(functools.partial(max, 1))
+        call = otel_llm.observe(Callable())
+        bound = otel_llm.observe(Thing().generator)
+
+    held: Any = Holder()  # none of these becomes a method
+    assert (held.size("four"), held.more(2), held.call(3), list(held.bound())) == (4, 2, 3, [7])
+    assert len(recorder.spans) == 5  # the observed generator was one already
+
+
+async def test_a_framework_awaits_it(recorder: Any) -> None:
+    background = pytest.importorskip("starlette.background")
+    await background.BackgroundTask(otel_llm.observe(AsyncCallable()), 3)()
+    assert recorder.span.name == "AsyncCallable"
 
 
 def test_values_and_arguments(recorder: Any) -> None:
@@ -354,6 +400,22 @@ def test_arguments_and_results_are_content(recorder: Any) -> None:
     assert json.loads(other["gen_ai.tool.call.result"]) == {"result": 3}
     assert "gen_ai.tool.call.arguments" not in other
     assert set(neither) == {"otel_llm.operation.name"}
+
+
+class Asked:
+    def __call__(self, question: str) -> Any:
+        yield question
+
+    def asked(self, question: str) -> Any:
+        yield question
+
+
+@pytest.mark.parametrize("function", [Asked(), Asked().asked], ids=["object", "bound method"])
+def test_what_an_object_is_given_is_content(recorder: Any, function: Any) -> None:
+    recorder.instrument(CONTENT_ON_SPANS)
+    assert list(otel_llm.observe(capture=True)(function)("Why?")) == ["Why?"]
+    assert recorder.attributes["otel_llm.step.input"] == '{"question":"Why?"}'
+    assert recorder.attributes["otel_llm.step.output"] == "Why?"
 
 
 def test_content_off_means_off(recorder: Any) -> None:

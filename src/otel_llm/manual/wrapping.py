@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
+from types import MethodType
 from typing import Any
 
 import wrapt
@@ -24,11 +26,45 @@ Make = Callable[[tuple[Any, ...], dict[str, Any]], Operation]
 Returned = Callable[[Operation, Any], None]
 
 
+class _BoundGeneratorFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
+    """A method that is a generator function; pickled and copied as methods are."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (self.__self__, self.__name__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return getattr(copy.deepcopy(self.__self__, memo), self.__name__)
+
+
 class _GeneratorFunction(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
     """Stands in for a generator function: its body runs when it is iterated, the call itself is seen at once."""
 
+    __bound_function_wrapper__ = _BoundGeneratorFunction
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__qualname__  # as functions are pickled
+        return self.__qualname__  # as functions are pickled, and copied
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+class _Callable(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]
+    """Stands in for an object that is called and is no function; each has a class of its own, with its ``__call__``."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)  # elsewhere it is not observed
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
 
 
 def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
@@ -37,17 +73,22 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
         return type(function)(wrap(function.__func__, make, returned))
     if isinstance(function, type) or not callable(function):
         raise TypeError(f"observe decorates functions, not {'classes' if isinstance(function, type) else function!r}")
-    if _is(inspect.isgeneratorfunction, function):
+    if hasattr(type(function), "__get__"):
+        return _wrap_function(function, make, returned)
+    # In a class it would not become a method, as a function does; and that its __call__ is asynchronous must be seen.
+    called = function if isinstance(function, partial | MethodType) else function.__call__
+    call = staticmethod(_wrap_function(called, make, returned))
+    return type(type(function).__name__, (_Callable,), {"__call__": call})(function)
+
+
+def _wrap_function(function: Any, make: Make, returned: Returned | None) -> Any:
+    if inspect.isgeneratorfunction(function):
         return _generator_function(function, make, _drive)
-    if _is(inspect.isasyncgenfunction, function):
+    if inspect.isasyncgenfunction(function):
         return _generator_function(function, make, _drive_async)
-    if _is(inspect.iscoroutinefunction, function):
+    if inspect.iscoroutinefunction(function):
         return _coroutine_function(function, make, returned)
     return _function(function, make, returned)
-
-
-def _is(kind: Callable[[Any], bool], function: Any) -> bool:
-    return kind(function) or kind(type(function).__call__)
 
 
 def _function(function: Any, make: Make, returned: Returned | None) -> Any:
@@ -80,7 +121,8 @@ def _function(function: Any, make: Make, returned: Returned | None) -> Any:
 
 
 def _coroutine_function(function: Any, make: Make, returned: Returned | None) -> Any:
-    async def run(args: Any, kwargs: Any) -> Any:
+    @functools.wraps(function)
+    async def observed(*args: Any, **kwargs: Any) -> Any:
         context = otel_context.get_current()
         telemetry = scope.telemetry(context)
         if telemetry is None:
@@ -101,18 +143,6 @@ def _coroutine_function(function: Any, make: Make, returned: Returned | None) ->
         operation.end()
         return result
 
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def observed_async(*args: Any, **kwargs: Any) -> Any:
-            return await run(args, kwargs)
-
-        return observed_async
-
-    @functools.wraps(function)
-    def observed(*args: Any, **kwargs: Any) -> Any:
-        return run(args, kwargs)
-
     return observed
 
 
@@ -120,25 +150,20 @@ def _coroutine_function(function: Any, make: Make, returned: Returned | None) ->
 
 
 def _generator_function(function: Any, make: Make, drive: Callable[..., Any]) -> Any:
+    bound = isinstance(function, MethodType)  # the arguments are those after the instance, as its signature has them
+
     def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         context = otel_context.get_current()
         made = wrapped(*args, **kwargs)
         telemetry = scope.telemetry(context)
         if telemetry is None:
             return made
-        given = args if instance is None else (instance, *args)
+        given = args if instance is None or bound else (instance, *args)
         driven = drive(make, made, context, telemetry, given, kwargs)
         driven.__name__, driven.__qualname__ = made.__name__, made.__qualname__
         return driven
 
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return _GeneratorFunction(function, call)
-
-    @functools.wraps(function)
-    def observed(*args: Any, **kwargs: Any) -> Any:
-        return call(function, None, args, kwargs)
-
-    return observed
+    return _GeneratorFunction(function, call)
 
 
 def _drive(

@@ -153,11 +153,10 @@ def _received(context: Context) -> Ambient | None:
 
 
 def private(context: Context) -> Context:
-    """``context`` for a call of a model provider's, which must not learn of sessions and users by a header."""
-    if not shared:
-        return context
+    """``context`` for a call of a model provider's, which must not learn of sessions and users by a header: neither of
+    what this process shares, nor of what came by the baggage of one that does."""
     carried = baggage.get_all(context)
-    ours = [entry for entry in BAGGAGE.values() if entry in carried]
+    ours = [entry for entry in BAGGAGE.values() if entry in carried] if carried else ()
     if not ours:
         return context
     context = otel_context.set_value(_KEY, of(context), context)

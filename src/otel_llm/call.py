@@ -71,7 +71,7 @@ class Call:
             name, parent, request.kind, request.attributes, start_time=self._started_at
         )
         self.context: Context = set_span_in_context(self.span, parent)
-        if ambient.shared and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
+        if parent and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
             self.context = ambient.private(self.context)
         self.recording = self.span.is_recording()
         if (telemetry.captures_all or sampled.wanting) and request.content is not None:

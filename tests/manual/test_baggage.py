@@ -121,6 +121,26 @@ def test_the_provider_never_gets_it(lenient: Any, watched: Any, server: Any, ser
     assert all(span.attributes["session.id"] == "s-1" for span in lenient.spans)
 
 
+async def test_what_is_no_call_tells_the_provider_nothing_either(lenient: Any, watched: Any, server: Any) -> None:
+    """Such as asking for its models: it is the same host."""
+
+    async def inject(request: Any) -> None:
+        propagate.inject(request.headers)
+
+    lenient.instrument(Settings(baggage=frozenset({"session_id", "user_id", "conversation_id"})))
+    server.reply_with(*[Reply(body={"object": "list", "data": []})] * 2)
+    http = httpx.AsyncClient(event_hooks={"request": [inject]})
+    with otel_llm.context(session_id="s-1", user_id="u-1"), otel_llm.step("s"):
+        watched.models.list()
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key="k", http_client=http) as client:
+            await client.models.list()
+        assert "otel_llm.user_id" in baggage.get_all()
+    for request in server.requests[-2:]:
+        names = {name.lower() for name in request.headers}
+        assert "traceparent" in names
+        assert "baggage" not in names
+
+
 def test_what_came_by_baggage_does_not_go_on_to_the_provider(lenient: Any, watched: Any, server: Any) -> None:
     lenient.instrument(Settings(baggage=SHARED))
     tracer = lenient.tracer_provider.get_tracer("http")
@@ -133,6 +153,16 @@ def test_what_came_by_baggage_does_not_go_on_to_the_provider(lenient: Any, watch
         ("POST", "s-1"),  # the provider's HTTP span, which is ours
         ("chat gpt-4o-mini", "s-1"),
     ]
+
+
+def test_what_came_unasked_does_not_go_on_to_the_provider(lenient: Any, watched: Any, server: Any) -> None:
+    """From a service of ours that shares it, through this one, which does not."""
+    lenient.instrument(Settings())
+    token = otel_context.attach(baggage.set_baggage("otel_llm.user_id", "u-1", baggage.set_baggage("own", "kept")))
+    watched.chat.completions.create(**ASK)
+    otel_context.detach(token)
+    assert server.requests[-1].headers["baggage"] == "own=kept"
+    assert "user.id" not in lenient.spans[0].attributes
 
 
 @pytest.mark.parametrize("value", ["session_id, conversation_id", "SESSION_ID,conversation_id"])

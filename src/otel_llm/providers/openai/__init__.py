@@ -8,6 +8,7 @@ as it will be sent.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from functools import partial
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ... import guard, layers, prompts
+from ... import ambient, guard, layers, prompts
 from ...call import Call
+from ...frame import Frame
 from ...instrumentor import Instrumentor
 from ...patching import Target
 from ...request import MAX_CHOICES
@@ -98,6 +100,13 @@ def _finish_raw(call: Call, endpoint: Endpoint, exchange: Exchange, http_respons
     call.finish(endpoint.response(exchange, read_body(http_response)))
 
 
+def _untraced() -> AbstractContextManager[None]:
+    """For a request that is no call of ours, such as that for a file: the provider learns of no user by it either."""
+    here = get_current()
+    private = ambient.private(here) if here else here
+    return nullcontext() if private is here else Frame(private)
+
+
 class OpenAIInstrumentor(Instrumentor):
     """Instruments the ``openai`` package."""
 
@@ -118,7 +127,8 @@ class OpenAIInstrumentor(Instrumentor):
             guard.report("openai: reading the request", error)
             begun = None
         if begun is None:
-            return wrapped(*args, **kwargs)
+            with _untraced():
+                return wrapped(*args, **kwargs)
         call, completion, args = begun
         return run(call, completion, wrapped, args, kwargs)
 
@@ -129,7 +139,8 @@ class OpenAIInstrumentor(Instrumentor):
             guard.report("openai: reading the request", error)
             begun = None
         if begun is None:
-            return await wrapped(*args, **kwargs)
+            with _untraced():
+                return await wrapped(*args, **kwargs)
         call, completion, args = begun
         return await run_async(call, completion, wrapped, args, kwargs)
 

@@ -87,8 +87,14 @@ class context:  # noqa: N801
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Run every call of ``function`` inside of such a context."""
-        return _inside_of(function, self._inside)
+        """Run every call of ``function`` inside of such a context.
+
+        :raises TypeError: for what is no function, and for generator functions.
+        """
+        if isinstance(function, type):
+            raise TypeError(f"expected a function, not the class {function.__name__}")
+        inside: Callable[_P, _R] = _inside_of(function, self._inside)
+        return inside
 
 
 def in_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -100,25 +106,30 @@ def in_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
     :raises TypeError: for what can't be called, and for generator functions, which run when they are iterated.
     """
     here = otel_context.get_current()
-    return _inside_of(function, lambda: here)
+    inside: Callable[_P, _R] = _inside_of(function, lambda: here)
+    return inside
 
 
-def _inside_of(function: Callable[_P, _R], where: Callable[[], Context]) -> Callable[_P, _R]:
+def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(_inside_of(function.__func__, where))
     if not callable(function):
         raise TypeError(f"expected a function, not {type(function).__name__}")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    # Of an object that is called, its __call__ tells what it is.
+    asked = [function] if isinstance(function, type) else [function, function.__call__]
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in asked):
         raise TypeError("a generator runs when it is iterated, not when it is called: use `with` inside of it")
-    if inspect.iscoroutinefunction(function):
+    if any(map(inspect.iscoroutinefunction, asked)):
 
         @functools.wraps(function)
-        async def inside_async(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+        async def inside_async(*args: Any, **kwargs: Any) -> Any:
             with Frame(where()):
                 return await function(*args, **kwargs)
 
-        return inside_async  # type: ignore[return-value]
+        return inside_async
 
     @functools.wraps(function)
-    def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def inside(*args: Any, **kwargs: Any) -> Any:
         with Frame(where()):
             return function(*args, **kwargs)
 

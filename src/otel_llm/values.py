@@ -41,6 +41,8 @@ def tag_list(tags: Iterable[str] | None) -> tuple[str, ...]:
         return ()
     if isinstance(tags, str):
         raise TypeError(f"tags must be a list of strings, not one string: tags=[{tags!r}]")
+    if not isinstance(tags, Iterable):
+        raise TypeError(f"tags must be a list of strings, not {type(tags).__name__}")
     return union((), tuple(identifier("a tag", tag) or "" for tag in tags))
 
 
@@ -76,13 +78,21 @@ def merged(metadata: Mapping[str, Value], more: Mapping[str, Value]) -> dict[str
     return dict(list({**metadata, **more}.items())[:MAX_ENTRIES])
 
 
+_DESCRIBING = {
+    "prompt": "a Prompt of otel_llm or a text that one made",
+    "experiment": "what .assignment(key) of an Experiment of otel_llm gives",
+}
+
+
 def describing(what: str, value: Any) -> Any:
     """``value``, if it has attributes to give.
 
     :raises TypeError: if it has not.
     """
-    if value is not None and not callable(getattr(value, "attributes", None)):
-        raise TypeError(f"{what} must be a {what.capitalize()} of otel_llm, not {type(value).__name__}")
+    if value is not None:
+        other = what == "experiment" and hasattr(value, "template")  # a prompt that it has assigned
+        if other or isinstance(value, type) or not callable(getattr(value, "attributes", None)):
+            raise TypeError(f"{what} must be {_DESCRIBING[what]}, not {type(value).__name__}")
     return getattr(value, "use", value)  # of a text that a prompt made: it knows the words, too
 
 
@@ -91,4 +101,14 @@ def described(tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str,
     attributes: dict[str, Any] = {s.LLM_METADATA_PREFIX + name: value for name, value in metadata.items()}
     if tags:
         attributes[s.LLM_TAGS] = tags
+    return attributes
+
+
+def added(known: Mapping[str, Any], tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str, Any]:
+    """Tags and metadata as attributes, as far as a span that has the attributes ``known`` has room for them."""
+    attributes = described(union(known.get(s.LLM_TAGS, ()), tags) if tags else (), metadata)
+    has = sum(name.startswith(s.LLM_METADATA_PREFIX) for name in known)
+    new = [name for name in attributes if name not in known and name != s.LLM_TAGS]
+    for name in new[max(MAX_ENTRIES - has, 0) :]:
+        del attributes[name]
     return attributes

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind
 
 import otel_llm
-from otel_llm import ContentCapture, Settings, values
+from otel_llm import ContentCapture, Experiment, Prompt, Settings, values
 from otel_llm.prompts import PromptUse, Template
 
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
@@ -236,6 +236,37 @@ async def test_as_a_decorator_of_coroutine_functions(recorder: Any) -> None:
     assert [span.attributes["session.id"] for span in recorder.spans] == ["s-1", "s-1"]
 
 
+async def test_as_a_decorator_of_what_else_is_called(recorder: Any) -> None:
+    class Called:
+        async def __call__(self) -> None:
+            await async_work()
+
+    class Thing:
+        @otel_llm.context(session_id="s-1")
+        @staticmethod
+        def static(depth: int) -> None:
+            work()
+
+        @otel_llm.context(session_id="s-1")
+        @classmethod
+        def of_class(cls, depth: int) -> None:
+            work()
+
+        @otel_llm.context(session_id="s-1")
+        def method(self) -> None:
+            work()
+
+    await otel_llm.context(session_id="s-1")(Called())()
+    Thing.static(1)
+    Thing().static(1)
+    Thing().of_class(1)
+    Thing().method()
+    with otel_llm.context(session_id="s-1"):
+        carried = otel_llm.in_context(Called())
+    await carried()
+    assert [span.attributes["session.id"] for span in recorder.spans] == ["s-1"] * 6
+
+
 def test_a_provider_of_the_applications_own() -> None:
     """Spans that are written elsewhere are told as well, once their provider has been seen."""
     provider = TracerProvider()
@@ -385,8 +416,16 @@ def test_a_lone_surrogate(recorder: Any) -> None:
         ({"tags": ["a", 1]}, "a tag must be a string, not int"),
         ({"metadata": {"k": {}}}, r"metadata\['k'\] must be a string, a number or a boolean, not dict"),
         ({"metadata": {1: "v"}}, "a key of metadata must be a string, not int"),
-        ({"prompt": "text"}, "prompt must be a Prompt of otel_llm, not str"),
+        ({"prompt": "text"}, "prompt must be a Prompt of otel_llm or a text that one made, not str"),
+        (
+            {"prompt": [{"role": "user", "content": "Why?"}]},
+            "a text that one made, not list",
+        ),
+        ({"prompt": Prompt}, "prompt must be a Prompt"),
         ({"experiment": "text"}, "experiment must be"),
+        ({"experiment": Experiment("tone", ["a", "b"])}, r"\.assignment\(key\) of an Experiment of otel_llm gives"),
+        ({"experiment": Experiment("tone", {"a": Prompt("ask", "1", "Why?")}).assign("u-1")}, "not Prompt"),
+        ({"tags": 3}, "tags must be a list of strings, not int"),
     ],
 )
 def test_mistakes_are_told(given: dict[str, Any], says: str) -> None:
@@ -411,3 +450,17 @@ def test_not_for_generators(decorate: Any) -> None:
         decorate(generator)
     with pytest.raises(TypeError, match="expected a function"):
         decorate(3)
+
+    class Called:
+        def __call__(self) -> Any:
+            yield
+
+    with pytest.raises(TypeError, match="a generator runs when it is iterated"):
+        decorate(Called())
+
+
+def test_a_class_is_no_function() -> None:
+    """It would no longer be a class; to make one in another thread is fine."""
+    with pytest.raises(TypeError, match="not the class Thread"):
+        otel_llm.context(session_id="s")(threading.Thread)
+    assert isinstance(otel_llm.in_context(threading.Thread)(), threading.Thread)

@@ -522,7 +522,11 @@ def test_unsampled(recorder: Any) -> None:
         (lambda: otel_llm.update_current(tags=[1]), TypeError, "a tag must be a string, not int"),
         (lambda: otel_llm.update_current(metadata={"a": []}), TypeError, r"metadata\['a'\] must be"),
         (lambda: otel_llm.update_current(metadata=["a"]), TypeError, "metadata must be a mapping, not list"),
-        (lambda: otel_llm.update_current(prompt="hi"), TypeError, "prompt must be a Prompt of otel_llm, not str"),
+        (
+            lambda: otel_llm.update_current(prompt="hi"),
+            TypeError,
+            "prompt must be a Prompt of otel_llm or a text that one made, not str",
+        ),
         (lambda: otel_llm.update_current(attributes={1: 2}), TypeError, "must be a string, not int"),
     ],
 )

@@ -304,6 +304,17 @@ def test_update_the_nearest_and_the_outermost(recorder: Any) -> None:
     assert above.attributes["otel_llm.tags"] == ("all", "root")
 
 
+def test_what_is_told_again_and_again_is_bounded(recorder: Any) -> None:
+    """More attributes than a span has room for would push out its first ones."""
+    with otel_llm.workflow("w"):
+        for number in range(200):
+            otel_llm.update_current(metadata={f"k{number}": number, "last": number}, tags=[f"t{number}"])
+    attributes = recorder.attributes
+    assert attributes["gen_ai.operation.name"] == "invoke_workflow"
+    assert attributes["otel_llm.metadata.last"] == 199
+    assert sum(name.startswith("otel_llm.metadata.") for name in attributes) == len(attributes["otel_llm.tags"]) == 32
+
+
 def test_update_through_spans_of_others(recorder: Any) -> None:
     tracer = recorder.tracer_provider.get_tracer("other")
     with otel_llm.step("ours"), tracer.start_as_current_span("theirs"):

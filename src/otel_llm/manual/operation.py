@@ -219,8 +219,7 @@ class Operation:
         call = self._call
         if call is not None and not call.ended:
             if more or entries:
-                already: Any = call.request.attributes.get(s.LLM_TAGS, ())
-                given |= values.described(values.union(already, more) if more else (), entries)
+                given |= values.added(call.request.attributes, more, entries)
             if given:
                 self._set(call, given)
             if prompt is not None:

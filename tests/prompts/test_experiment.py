@@ -74,6 +74,17 @@ def test_the_documented_vectors() -> None:
         assert experiment.assign(key) == variant, (identity, key)
 
 
+def test_numbers_that_write_themselves_otherwise() -> None:
+    """As NumPy's do."""
+
+    class Number(float):
+        def __repr__(self) -> str:
+            return f"number({float(self)})"
+
+    given, plain = Experiment("e", ["a", "b"], [Number(0.9), Number(0.1)]), Experiment("e", ["a", "b"], [0.9, 0.1])
+    assert [given.assign(str(key)) for key in range(100)] == [plain.assign(str(key)) for key in range(100)]
+
+
 def test_another_process_assigns_the_same() -> None:
     program = "import otel_llm; print(''.join(otel_llm.Experiment('e', ['a', 'b', 'c']).assign(str(n))"
     program += " for n in range(500)))"

@@ -143,4 +143,4 @@ def _exact(experiment: Experiment[Any], name: str, weight: object) -> Fraction:
         raise TypeError(f"{experiment}: the weight of {name!r} must be a number, not {kind}")
     if not 0 <= weight <= 100:  # NaN is not
         raise ValueError(f"{experiment}: the weight of {name!r} must be from 0 to 1, or to 100 per cent, not {weight}")
-    return Fraction(repr(weight))
+    return Fraction(repr(float(weight)))  # of NumPy's numbers, repr tells the type too

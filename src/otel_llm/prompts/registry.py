@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from .prompt import Prompt
 #: The label of the version that is used where none is asked for.
 PRODUCTION = "production"
 _KEYS = frozenset({"name", "version", "labels", "notation", "template", "messages"})
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*\n?(.*)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n(.*))?", re.DOTALL)
 _PARTS = re.compile(r"\d+|[^\W\d_]+")
 
 
@@ -125,7 +126,7 @@ def _read_folder(folder: Path) -> Mapping[str, _Versions]:
         try:
             for prompt, labels in _read(path):
                 _add(found, origins, path, prompt, labels)
-        except (PromptError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise PromptError(f"{path}: {error}") from error
     if not found:
         raise PromptError(f"no prompts in {folder}: no file *.yaml, *.yml or *.md")
@@ -172,16 +173,32 @@ def _markdown(text: str) -> Iterator[dict[str, Any]]:
     (fields,) = list(_yaml(match[1] or "")) or [{}]
     if "template" in fields or "messages" in fields:
         raise PromptError("the template is what is below the front matter; messages need a YAML file")
-    yield {**fields, "template": match[2].strip()}
+    yield {**fields, "template": (match[2] or "").strip()}
 
 
-def _yaml(text: str) -> Iterator[dict[str, Any]]:
+@lru_cache(1)
+def _loader() -> Any:
     try:
         import yaml  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise ImportError('a registry of prompts needs PyYAML: pip install "otel-llm[prompts]"') from None
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            fields = [key.value for key, _ in node.value]
+            if twice := [field for field in _KEYS if fields.count(field) > 1]:  # PyYAML would take the last
+                raise PromptError(f"{_listed(twice)} is there twice; between versions there is a line of ---")
+            return super().construct_mapping(node, deep)
+
+    return Loader
+
+
+def _yaml(text: str) -> Iterator[dict[str, Any]]:
+    loader = _loader()
+    import yaml  # type: ignore[import-untyped,unused-ignore]
+
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        documents = [document for document in yaml.load_all(text, loader) if document is not None]
     except yaml.YAMLError as error:
         raise PromptError(f"no valid YAML: {error}") from error
     for document in documents:

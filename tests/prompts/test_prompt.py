@@ -161,6 +161,9 @@ def test_a_variable_that_has_no_text(value: Any) -> None:
         TypeError, match=r"prompt 'p' version '1': variable 'a' is of type .*, which is not for reading"
     ):
         Prompt("p", "1", "{a}").format(a=value)
+    jinja2 = Prompt("p", "1", "{% if a %}{{ a }}{% else %}{{ a }}{% endif %}", notation="jinja2")
+    with pytest.raises(TypeError, match=r"prompt 'p' version '1': a value of type .* is not for reading"):
+        jinja2.format(a=value)
 
 
 def test_a_coroutine_that_was_not_awaited() -> None:

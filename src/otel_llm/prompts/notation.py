@@ -77,10 +77,13 @@ def _field(name: str, spec: str, conversion: str | None) -> str:
     return name
 
 
+def _readable(value: Any) -> bool:
+    return not (value is None or callable(value) or isinstance(value, bytes | bytearray | Awaitable | Iterator))
+
+
 def _text(name: str, value: Any, spec: str, conversion: str | None) -> str:
-    if value is None or callable(value) or isinstance(value, bytes | bytearray | Awaitable | Iterator):
-        kind = type(value).__name__
-        raise TypeError(f"variable {name!r} is of type {kind}, which is not for reading; give its text")
+    if not _readable(value):
+        raise TypeError(f"variable {name!r} is of type {type(value).__name__}, which is not for reading; give its text")
     if conversion:
         value = _CONVERSIONS[conversion](value)
     try:
@@ -95,11 +98,17 @@ def _text(name: str, value: Any, spec: str, conversion: str | None) -> str:
 @lru_cache(1)
 def _environment() -> Any:
     try:
-        from jinja2 import StrictUndefined
+        from jinja2 import StrictUndefined, Undefined
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ImportError:
         raise ImportError('prompts in the notation "jinja2" need Jinja2: pip install "otel-llm[jinja]"') from None
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+    def put_in(value: Any) -> Any:
+        if _readable(value) or isinstance(value, Undefined):
+            return value
+        raise TypeError(f"a value of type {type(value).__name__} is not for reading; give its text")
+
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, finalize=put_in)
 
 
 def _compile_jinja2(template: str) -> Compiled:

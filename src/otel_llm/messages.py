@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from . import semconv as s
@@ -130,7 +130,7 @@ def parsed(value: Json) -> Json:
 
 
 def _plain(value: Any) -> Json:
-    """What ``json`` can't encode by itself: SDK models by their dump, bytes by their size, the rest by its type."""
+    """What ``json`` can't encode: models and dataclasses by their fields, bytes by their size, the rest by its type."""
     if isinstance(value, bytes | bytearray):
         return f"[{len(value)} bytes]"
     try:
@@ -140,6 +140,8 @@ def _plain(value: Any) -> Json:
             return dict(value)
         if isinstance(value, set | frozenset):
             return list(value)
+        if is_dataclass(value):
+            return {field.name: getattr(value, field.name) for field in fields(value)}
     except Exception:
         # Somebody else's object that can't be read; the rest of the content still can.
         return f"[{type(value).__qualname__}]"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -200,6 +202,46 @@ def test_content(recorder: Any) -> None:
     assert event.attributes["gen_ai.output.messages"][0]["parts"] == (said["parts"][0],) or list(
         event.attributes["gen_ai.output.messages"][0]["parts"]
     ) == [said["parts"][0]]
+
+
+@dataclass
+class Hit:
+    text: str
+    lock: Any = field(default_factory=threading.Lock)  # which nobody can copy
+
+
+def test_dataclasses_are_told_by_their_fields(recorder: Any) -> None:
+    recorder.instrument(ON_SPANS)
+    said = {"text": "a", "lock": "[lock]"}
+    for value, expected in ((Hit("a"), said), ([Hit("a")], [said]), ({"hit": Hit("a")}, {"hit": said})):
+        with otel_llm.step("s") as step:
+            step.update(output=value)
+        assert json.loads(recorder.spans[-1].attributes["otel_llm.step.output"]) == expected
+
+
+def test_a_score_that_is_no_number(recorder: Any) -> None:
+    recorder.instrument(ON_SPANS)
+    with otel_llm.retrieval("articles", top_k=2, **SERVER) as retrieval:
+        retrieval.documents([{"id": 1, "score": "high"}, {"id": 2, "score": "0.5"}])
+    assert json.loads(recorder.attributes["gen_ai.retrieval.documents"]) == [{"id": "1"}, {"id": "2", "score": 0.5}]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Be kind.",
+        ["Be kind."],
+        [{"role": "system", "content": "Be kind."}],
+        {"role": "system", "content": [{"type": "text", "text": "Be kind."}]},
+        [{"type": "text", "text": "Be kind."}],
+        ({"type": "text", "content": "Be kind."},),
+    ],
+)
+def test_the_shapes_of_instructions(recorder: Any, system: Any) -> None:
+    recorder.instrument(ON_SPANS)
+    with whole_chat(system=system) as call:
+        answer(call)
+    assert json.loads(recorder.attributes["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be kind."}]
 
 
 def test_content_off_means_off(recorder: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from .. import semconv as s
@@ -35,8 +34,6 @@ def _structured(value: Any) -> Json:
     """``value`` in plain types, where it is an object with fields, or a collection."""
     if isinstance(value, str | bool | int | float | dict | list | None):
         return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
     return json.loads(dumps(list(value) if isinstance(value, tuple | set | frozenset) else value))
 
 
@@ -68,6 +65,19 @@ def _message(value: Any, role: str) -> Json:
     return {"role": role, "parts": [text(value if isinstance(value, str) else plain(value))]}
 
 
+def _instructions(value: Any) -> list[Json]:
+    """Parts of the conventions' shape, or of a provider's; of anything else, messages included, the words."""
+    from ..providers.openai.content import part
+
+    made: list[Json] = []
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(one, Mapping) and "role" not in one:
+            made.append(dict(one) if "content" in one else part(one, False))
+        else:
+            made.extend(_message(one, "system")["parts"])
+    return made
+
+
 def documents(values: Any) -> list[Json]:
     """Documents: texts, mappings (``id`` and ``score`` have a meaning), and LangChain's."""
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
@@ -86,7 +96,10 @@ def _document(value: Any) -> Json:
     if "id" in document:
         document["id"] = str(document["id"])
     if "score" in document:
-        document["score"] = float(document["score"])
+        try:
+            document["score"] = float(document["score"])
+        except (TypeError, ValueError):
+            del document["score"]  # the conventions want a number
     return document
 
 
@@ -104,7 +117,7 @@ def asked(messages_: Any, system: Any, tools: Any) -> Content:
     """What a model is asked."""
     made = Content(messages=messages(messages_) if messages_ is not None else None)
     if system is not None:
-        made.instructions = [text(system)] if isinstance(system, str) else list(system)
+        made.instructions = _instructions(system)
     if tools:
         from ..providers.openai.content import tools as definitions
 

@@ -8,6 +8,7 @@ import contextvars
 import gc
 import json
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -299,6 +300,47 @@ def test_closed(recorder: Any) -> None:
     assert recorder.attributes[OUTCOME] == "closed"
     assert list(running) == []
     assert recorder.span
+
+
+def test_what_it_returns_when_it_is_closed(recorder: Any) -> None:
+    """Whoever closes it is given that, from Python 3.13."""
+
+    def stream() -> Any:
+        try:
+            yield 1
+        except GeneratorExit:
+            return "closed"
+
+    plain, observed = stream(), otel_llm.observe(stream)()
+    next(plain)
+    next(observed)
+    assert observed.close() == plain.close()
+    assert recorder.attributes[OUTCOME] == "closed"
+
+
+async def test_an_error_is_not_kept(recorder: Any) -> None:
+    """By a cycle, until the garbage collector comes by."""
+
+    class ThrownError(Exception):
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        for running in (count(), acount()):
+            error = ThrownError()
+            gone = weakref.ref(error)
+            with contextlib.suppress(ThrownError):
+                if hasattr(running, "athrow"):
+                    await anext(running)
+                    await running.athrow(error)
+                else:
+                    next(running)
+                    running.throw(error)
+            del error
+            assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_broken_off_and_dropped(recorder: Any) -> None:

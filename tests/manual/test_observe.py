@@ -10,6 +10,7 @@ import inspect
 import json
 import pickle
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from opentelemetry import trace
@@ -191,6 +192,29 @@ def test_an_object_that_is_called_stays_one(recorder: Any) -> None:
     held: Any = Holder()  # none of these becomes a method
     assert (held.size("four"), held.more(2), held.call(3), list(held.bound())) == (4, 2, 3, [7])
     assert len(recorder.spans) == 5  # the observed generator was one already
+
+
+def test_a_cached_function_can_be_emptied(recorder: Any) -> None:
+    class Thing:
+        @otel_llm.observe
+        @functools.lru_cache  # noqa: B019
+        def twice(self, a: int) -> int:
+            return 2 * a
+
+    thing: Any = Thing()
+    assert (thing.twice(2), thing.twice(2), Thing.twice(thing, 2)) == (4, 4, 4)
+    assert Thing.twice.cache_info().hits == 2
+    Thing.twice.cache_clear()
+    assert Thing.twice.cache_info().hits == 0
+    assert len(recorder.spans) == 3
+
+
+async def test_an_object_that_says_it_is_a_coroutine_function(recorder: Any) -> None:
+    async def answer() -> int:
+        await asyncio.sleep(0)
+        return trace.get_current_span().get_span_context().span_id
+
+    assert await otel_llm.observe(AsyncMock(side_effect=answer))() == recorder.span.context.span_id
 
 
 async def test_a_framework_awaits_it(recorder: Any) -> None:

@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 import wrapt
@@ -26,8 +26,8 @@ Make = Callable[[tuple[Any, ...], dict[str, Any]], Operation]
 Returned = Callable[[Operation, Any], None]
 
 
-class _BoundGeneratorFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
-    """A method that is a generator function; pickled and copied as methods are."""
+class _BoundFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
+    """A method; pickled and copied as methods are."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return getattr, (self.__self__, self.__name__)
@@ -39,10 +39,11 @@ class _BoundGeneratorFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,
         return getattr(copy.deepcopy(self.__self__, memo), self.__name__)
 
 
-class _GeneratorFunction(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
-    """Stands in for a generator function: its body runs when it is iterated, the call itself is seen at once."""
+class _Function(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
+    """Stands in for a generator function (its body runs when it is iterated, the call itself is seen at once), and for
+    what is a function but not of Python's own kind."""
 
-    __bound_function_wrapper__ = _BoundGeneratorFunction
+    __bound_function_wrapper__ = _BoundFunction
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__qualname__  # as functions are pickled, and copied
@@ -73,10 +74,12 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
         return type(function)(wrap(function.__func__, make, returned))
     if isinstance(function, type) or not callable(function):
         raise TypeError(f"observe decorates functions, not {'classes' if isinstance(function, type) else function!r}")
-    if hasattr(type(function), "__get__"):
-        return _wrap_function(function, make, returned)
+    if hasattr(type(function), "__get__") and not isinstance(function, MethodType):
+        observed = _wrap_function(function, make, returned)
+        return observed if isinstance(function, FunctionType) else _like(function, observed)
     # In a class it would not become a method, as a function does; and that its __call__ is asynchronous must be seen.
-    called = function if isinstance(function, partial | MethodType) else function.__call__
+    itself = isinstance(function, partial | MethodType) or inspect.iscoroutinefunction(function)
+    called = function if itself else function.__call__
     call = staticmethod(_wrap_function(called, make, returned))
     return type(type(function).__name__, (_Callable,), {"__call__": call})(function)
 
@@ -89,6 +92,15 @@ def _wrap_function(function: Any, make: Make, returned: Returned | None) -> Any:
     if inspect.iscoroutinefunction(function):
         return _coroutine_function(function, make, returned)
     return _function(function, make, returned)
+
+
+def _like(function: Any, observed: Any) -> Any:
+    """``observed``, with all else that ``function`` has: what ``functools.cache`` gives can be emptied."""
+
+    def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        return observed(*args, **kwargs) if instance is None else observed(instance, *args, **kwargs)
+
+    return _Function(function, call)
 
 
 def _function(function: Any, make: Make, returned: Returned | None) -> Any:
@@ -163,7 +175,7 @@ def _generator_function(function: Any, make: Make, drive: Callable[..., Any]) ->
         driven.__name__, driven.__qualname__ = made.__name__, made.__qualname__
         return driven
 
-    return _GeneratorFunction(function, call)
+    return _Function(function, call)
 
 
 def _drive(
@@ -185,14 +197,18 @@ def _drive(
             operation.item(item)
             try:
                 step = partial(source.send, (yield item))
-            except GeneratorExit:
+            except GeneratorExit as closing:
                 with frame:
-                    source.close()
-                raise
+                    result = source.close()
+                if result is None:
+                    raise
+                operation.end(closing)
+                return result  # for whoever closes it, since Python 3.13
             except BaseException as error:
                 step = partial(source.throw, error)
     except BaseException as error:
         operation.end(error)
+        del step  # it may hold the error, which holds this frame
         raise
     operation.end()
     return result
@@ -224,6 +240,7 @@ async def _drive_async(
                 step = partial(source.athrow, error)
     except BaseException as error:
         operation.end(error)
+        del step
         raise
     operation.end()
 

@@ -25,11 +25,20 @@ def identifier(what: str, value: object) -> str | None:
 
 
 def _cut(value: str) -> str:
-    if not value.isascii():
+    text: Any = exportable(value)
+    return text[:MAX_LENGTH]  # type: ignore[no-any-return]
+
+
+def exportable(value: Value) -> Value:
+    """``value`` as exporters take it: text without lone surrogates, whole numbers of 64 bits, longer ones as text. All
+    else they would lose, with an error for each span it is on."""
+    if isinstance(value, str):
+        if value.isascii():
+            return value
         from .messages import utf8  # when it is used: this module is loaded at the start of every program
 
-        value = utf8(value)
-    return value[:MAX_LENGTH]
+        return utf8(value)
+    return value if isinstance(value, float) or -(2**63) <= value < 2**63 else str(value)
 
 
 def tag_list(tags: Iterable[str] | None) -> tuple[str, ...]:
@@ -67,7 +76,7 @@ def metadata_of(metadata: Mapping[str, Value] | None) -> dict[str, Value]:
         if isinstance(value, str):
             plain[name] = _cut(value)
         elif isinstance(value, bool | int | float):
-            plain[name] = value
+            plain[name] = exportable(value)
         else:
             kind = type(value).__name__
             raise TypeError(f"metadata[{key!r}] must be a string, a number or a boolean, not {kind}")

@@ -551,6 +551,8 @@ def test_unsampled(recorder: Any) -> None:
             TypeError,
             "prompt must be a Prompt of otel_llm or a text that one made, not str",
         ),
+        (lambda: otel_llm.chat("m", "p", stop=5), TypeError, "stop must be a list of strings"),
+        (lambda: otel_llm.chat("m", "p").response(finish_reason=5), TypeError, "finish_reason must be a string or"),
         (lambda: otel_llm.update_current(attributes={1: 2}), TypeError, "must be a string, not int"),
     ],
 )

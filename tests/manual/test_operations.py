@@ -379,6 +379,29 @@ def test_a_response_where_there_is_none(recorder: Any) -> None:
         otel_llm.update_current(response={"id": "x"})
 
 
+def test_tokens_that_are_not_known(lenient: Any) -> None:
+    with otel_llm.chat("m", "own") as call:
+        call.usage(input_tokens=-1, output_tokens=4)
+    assert "gen_ai.usage.input_tokens" not in lenient.attributes
+    assert lenient.attributes["gen_ai.usage.output_tokens"] == 4
+    (point,) = lenient.points("gen_ai.client.token.usage")
+    assert point.attributes["gen_ai.token.type"] == "output"
+
+
+def test_what_exporters_do_not_take(recorder: Any) -> None:
+    """They would lose it, with an error for each span."""
+    long = 2**63
+    given: dict[str, Any] = {"a": -long - 1, "b": "\ud800", "c": ["\ud800"], "d": True}
+    with (
+        otel_llm.context(metadata={"long": long, "short": long - 1}),
+        otel_llm.step("s", attributes={f"otel_llm.metadata.{name}": value for name, value in given.items()}),
+    ):
+        pass
+    said = {name.removeprefix("otel_llm.metadata."): value for name, value in recorder.attributes.items()}
+    assert (said["long"], said["short"]) == (str(long), long - 1)
+    assert (said["a"], said["b"], said["c"], said["d"]) == (str(-long - 1), "?", ("?",), True)
+
+
 def test_a_prompt_on_a_step_and_on_a_chat(lenient: Any) -> None:
     lenient.instrument(ON_SPANS)
     use = PromptUse(Template.of("Say {what}"), {"what": "secret"}, "greeting", "2")

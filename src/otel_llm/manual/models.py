@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Self
 
@@ -68,13 +68,13 @@ class _ModelCall(Operation):
         reasoning_tokens: int | None = None,
     ) -> Self:
         """Tell the tokens that are billed. Input includes what was read from and written to a cache, output includes
-        reasoning. What is not known is left out.
+        reasoning. What is not known is left out, as are numbers below zero, by which some providers say so.
 
         :raises TypeError: for what is no whole number.
         """
         given = locals()
         for name, attribute in _USAGE.items():
-            if (count := whole(name, given[name])) is not None:
+            if (count := whole(name, given[name])) is not None and count >= 0:
                 self._response.usage[attribute] = count
         return self
 
@@ -266,6 +266,8 @@ class chat(_ModelCall):  # noqa: N801
         told.id = identifier("id", id) or told.id
         told.model = identifier("model", model) or told.model
         if finish_reason is not None:
+            if not isinstance(finish_reason, Iterable):
+                raise TypeError(f"finish_reason must be a string or a list of them, not {type(finish_reason).__name__}")
             reasons = [finish_reason] if isinstance(finish_reason, str) else list(finish_reason)
             told.finish_reasons = [identifier("finish_reason", reason) for reason in reasons]
         if output is not None:

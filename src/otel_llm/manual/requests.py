@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
 from ..request import AttributeValue, Request
-from ..values import identifier
+from ..values import exportable, identifier
 
 _MAX_DESCRIPTION = 1024
 
@@ -63,7 +63,7 @@ def _number(what: str, value: float | None) -> float | None:
 def strings(what: str, values: Sequence[str] | None) -> list[str] | None:
     if values is None:
         return None
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+    if isinstance(values, str) or not isinstance(values, Iterable) or not all(isinstance(one, str) for one in values):
         raise TypeError(f"{what} must be a list of strings")
     return list(values) or None
 
@@ -110,10 +110,10 @@ def plain_attributes(attributes: Mapping[str, AttributeValue] | None) -> dict[st
     for name, value in attributes.items():
         if not isinstance(name, str):
             raise TypeError(f"the name of an attribute must be a string, not {type(name).__name__}: {name!r}")
-        if isinstance(value, _SCALARS) or (
-            isinstance(value, Sequence) and all(isinstance(one, _SCALARS) for one in value)
-        ):
-            plain[name] = value
+        if isinstance(value, _SCALARS):
+            plain[name] = exportable(value)
+        elif isinstance(value, Sequence) and all(isinstance(one, _SCALARS) for one in value):
+            plain[name] = cast("list[str]", [exportable(one) for one in value])
         elif value is not None:
             raise TypeError(f"attribute {name!r} can't be {type(value).__name__}; spans take scalars and lists of them")
     return plain

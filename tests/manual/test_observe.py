@@ -157,6 +157,22 @@ def test_it_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(pickled_generator)) is pickled_generator
 
 
+def test_nothing_in_it_is_beyond_pickling() -> None:
+    """Ray, Dask and Spark send a function of the program's own with all that its closure holds."""
+
+    def reach(function: Any) -> Any:
+        for cell in getattr(function, "__closure__", None) or ():
+            value = cell.cell_contents
+            if inspect.isfunction(value):
+                yield from reach(value)
+            else:
+                yield value
+
+    held = list(reach(otel_llm.observe(capture=True)(pickled)))
+    assert held
+    assert len(pickle.loads(pickle.dumps(held))) == len(held)
+
+
 def test_it_can_be_copied() -> None:
     """As the settings or defaults that it is part of are."""
     for function in (pickled, pickled_generator, otel_llm.observe(Callable())):

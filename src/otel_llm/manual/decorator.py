@@ -127,12 +127,12 @@ def _returned(operation: Operation, value: Any) -> None:
 def _capturing(function: Any, pattern: Operation, takes: bool, keeps: bool) -> Make:
     inner = function.__func__ if isinstance(function, staticmethod | classmethod) else function
 
-    @functools.cache
-    def signature() -> inspect.Signature:
-        return inspect.signature(inner)
+    known: list[inspect.Signature] = []  # a closure of plain objects: it is sent to the workers of Ray, Dask, Spark
 
     def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        bound = dict(signature().bind(*args, **kwargs).arguments)
+        if not known:
+            known.append(inspect.signature(inner))
+        bound = dict(known[0].bind(*args, **kwargs).arguments)
         if (first := next(iter(bound), None)) in ("self", "cls"):
             del bound[first]
         return bound

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import inspect
 import json
 import threading
+import types
 import weakref
 from typing import Any
 
@@ -158,6 +160,19 @@ def test_what_is_current_in_it_by_other_threads(recorder: Any) -> None:
     assert [contextvars.copy_context().run(next, running) for _ in range(3)] == [True, True, False]
     running.close()
     assert clean()
+
+
+def test_a_generator_that_is_awaited(recorder: Any) -> None:
+    @types.coroutine
+    def pause() -> Any:
+        yield
+        return here()
+
+    async def wait(function: Any) -> Any:
+        return await function()
+
+    assert asyncio.run(wait(otel_llm.observe(pause))) == recorder.span.context.span_id
+    assert not inspect.isawaitable(count())
 
 
 def test_it_begins_where_it_is_called(recorder: Any) -> None:

@@ -8,7 +8,8 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
-from types import FunctionType, MethodType
+from inspect import CO_ITERABLE_COROUTINE
+from types import FunctionType, MethodType, coroutine
 from typing import Any
 
 import wrapt
@@ -86,7 +87,8 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
 
 def _wrap_function(function: Any, make: Make, returned: Returned | None) -> Any:
     if inspect.isgeneratorfunction(function):
-        return _generator_function(function, make, _drive)
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        return _generator_function(function, make, _drive_awaited if flags & CO_ITERABLE_COROUTINE else _drive)
     if inspect.isasyncgenfunction(function):
         return _generator_function(function, make, _drive_async)
     if inspect.iscoroutinefunction(function):
@@ -212,6 +214,10 @@ def _drive(
         raise
     operation.end()
     return result
+
+
+#: :func:`_drive` for what ``types.coroutine`` decorates: a generator that is awaited.
+_drive_awaited = coroutine(FunctionType(_drive.__code__, globals()))
 
 
 async def _drive_async(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .entry import _OnImport
 
 _PREFIX = "otel_llm_"
+#: Whether the application's own spans, the baggage and the prompt log are set up.
+_set_up = False
 
 
 def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
@@ -45,21 +47,25 @@ def instrument(
     """Instrument ``libraries`` (such as ``"openai"``; default: all that are supported), imported already or later.
 
     Nothing is imported by it; a library that is not installed is no error. What is instrumented already stays as it
-    is. Settings default to the environment's, providers to the global ones.
+    is; the application's own spans follow the settings and providers that were given last. Settings default to the
+    environment's, providers to the global ones.
 
     :raises ValueError: for a library that otel-llm does not know.
     """
+    global _set_up
     instrumentors = _instrumentors(libraries or None)
-    in_force = Settings.from_environment() if settings is None else settings
-    ambient.share(in_force.baggage)
     startup.watch(trace.get_tracer_provider() if tracer_provider is None else tracer_provider)
-    startup.log_prompts(in_force.prompt_log)
     providers: dict[str, Any] = {
         "tracer_provider": tracer_provider,
         "meter_provider": meter_provider,
         "logger_provider": logger_provider,
     }
-    scope.configure(settings=settings, **providers)
+    if not _set_up or settings is not None or any(provider is not None for provider in providers.values()):
+        in_force = Settings.from_environment() if settings is None else settings
+        ambient.share(in_force.baggage)
+        startup.log_prompts(in_force.prompt_log)
+        scope.configure(settings=settings, **providers)
+        _set_up = True
     for instrumentor in instrumentors:
         if not instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.instrument(skip_dep_check=True, settings=settings, **providers)
@@ -70,9 +76,11 @@ def uninstrument(*libraries: str) -> None:
 
     :raises ValueError: for a library that otel-llm does not know.
     """
+    global _set_up
     for instrumentor in _instrumentors(libraries or None):
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
     if not libraries:
+        _set_up = False
         scope.configure()
         startup.log_prompts(None)

@@ -31,6 +31,8 @@ class Frame:
         token = self._token
         try:
             token.var.reset(token)  # what detach() does, which logs an error where this fails
+        except AttributeError:  # of another implementation of the context
+            otel_context.detach(token)
         except ValueError:
             if here:
                 outside = token.old_value

@@ -12,6 +12,7 @@ import wrapt
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 import otel_llm
+from otel_llm import ContentCapture, Settings
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 KINDS = (openai.OpenAI, openai.AsyncOpenAI, openai.AzureOpenAI, openai.AsyncAzureOpenAI)
@@ -81,6 +82,16 @@ def test_instrumented_twice(recorder: Any, client: Any) -> None:
     assert recorder.span
     otel_llm.uninstrument()
     otel_llm.uninstrument()
+
+
+def test_another_library_later(recorder: Any) -> None:
+    """What is said of one more library changes nothing for spans of the application's own."""
+    recorder.missing |= {"server.address"}
+    recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
+    otel_llm.instrument("langchain")
+    with otel_llm.chat("m", "own", messages="hi") as call:
+        call.response("hello", model="m", id="1", finish_reason="stop", input_tokens=1, output_tokens=1)
+    assert "hello" in recorder.attributes["gen_ai.output.messages"]
 
 
 def test_uninstrumented_while_a_stream_is_read(recorder: Any, client: Any) -> None:

@@ -8,12 +8,13 @@ missing from what a reader is given.
 from __future__ import annotations
 
 import atexit
+import contextvars
 import os
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any
 
 from . import guard
@@ -29,9 +30,12 @@ _waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
 #: Who takes work out holds it until that is done: then all that came before is done too.
 _working = threading.RLock()
 #: What the thread waits for. Of what wakes a thread only this may be called from a finalizer, wherever that runs.
-_wake: SimpleQueue[None] = SimpleQueue()
+_wake: queue.SimpleQueue[None]
 _thread: threading.Thread | None = None
 _awake = False
+#: Seconds that a fork waits at most for the work in hand.
+_FORK_PATIENCE = 1.0
+_held_for_fork = False
 
 
 def do(work: Callable[..., None], *arguments: Any) -> None:
@@ -65,13 +69,17 @@ def _do(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
 
 
 def _rouse() -> None:
-    global _awake, _thread
+    global _awake, _thread, _wake
     _awake = True
     if _thread is None:
-        # A daemon: what it leaves is done at exit, before an SDK shuts down that was set up before the first call.
-        _thread = threading.Thread(target=_run, name="otel-llm metrics", daemon=True)
         try:
-            _thread.start()
+            # Made together, as gevent and eventlet may have put theirs in the place of both since this was imported: a
+            # thread that is a greenlet then, and waits for a real queue, would halt the program.
+            _wake = queue.SimpleQueue()
+            # A daemon: what it leaves is done at exit, before an SDK shuts down that was set up before the first call.
+            _thread = threading.Thread(target=_run, args=(_wake,), name="otel-llm metrics", daemon=True)
+            # The context of the call that happens to be the first is not the thread's to keep.
+            contextvars.Context().run(_thread.start)
             atexit.register(catch_up)
         except RuntimeError:  # the interpreter is shutting down, or has no threads
             _thread = None
@@ -81,21 +89,32 @@ def _rouse() -> None:
     _wake.put(None)
 
 
-def _run() -> None:
+def _run(wake: queue.SimpleQueue[None]) -> None:
     global _awake
     while True:
-        _wake.get()
+        wake.get()
         time.sleep(PAUSE)
         _awake = False  # before looking: whoever comes from now on wakes the thread again
         catch_up()
 
 
+def _hold_for_fork() -> None:
+    """Let no work be half done in a child: the locks it has taken there would never be released."""
+    global _held_for_fork
+    _held_for_fork = _working.acquire(timeout=_FORK_PATIENCE)
+
+
+def _go_on_in_parent() -> None:
+    if _held_for_fork:
+        _working.release()
+
+
 def _begin_in_child() -> None:
     """The thread, and what waits, are the parent's."""
-    global _awake, _thread, _wake, _working
+    global _awake, _thread, _working
     _waiting.clear()
-    _working, _wake, _thread, _awake = threading.RLock(), SimpleQueue(), None, False
+    _working, _thread, _awake = threading.RLock(), None, False
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+    os.register_at_fork(before=_hold_for_fork, after_in_parent=_go_on_in_parent, after_in_child=_begin_in_child)

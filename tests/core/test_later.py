@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,6 +121,47 @@ def test_a_child_has_a_thread_of_its_own_and_none_of_the_parents_work(held: Held
     os.close(write)
     with os.fdopen(read) as written:
         assert written.read() == "child parent "
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_finds_no_lock_taken_by_work_that_was_in_hand() -> None:
+    lock, begun = threading.Lock(), threading.Event()  # as the SDK's, and its being held when a fork comes
+
+    def work() -> None:
+        with lock:
+            begun.set()
+            time.sleep(0.1)
+
+    later.do(work)
+    assert begun.wait(30)
+    child = os.fork()
+    if not child:
+        os._exit(0 if lock.acquire(blocking=False) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    later.do(begun.clear)  # the parent goes on
+    later.catch_up()
+    assert not begun.is_set()
+
+
+def test_the_thread_keeps_no_context() -> None:
+    """Threading instrumentations run a thread in the context of its start: that of whichever call came first."""
+    from opentelemetry import context
+
+    seen: list[object] = []
+    start = threading.Thread.start
+
+    def instrumented(thread: threading.Thread) -> None:
+        seen.append(context.get_value("request"))
+        start(thread)
+
+    later.catch_up()
+    later._begin_in_child()  # as if there were no thread yet
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", instrumented)
+        token = context.attach(context.set_value("request", "of a user"))
+        later.do(int)
+        context.detach(token)
+    assert seen == [None]
 
 
 PROGRAM = """

@@ -8,12 +8,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import queue
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from queue import SimpleQueue
 from typing import Any
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -50,8 +50,8 @@ class PromptLog:
 
     def _begin(self) -> None:
         """Start without a thread: the first line brings it, in a forked child too."""
-        self._lock = threading.Lock()
-        self._waiting: SimpleQueue[Record | threading.Event | None] = SimpleQueue()
+        self._lock = threading.RLock()  # a finalizer may end a call inside of it
+        self._waiting: queue.SimpleQueue[Record | threading.Event | None]
         self._thread: threading.Thread | None = None
 
     def flush(self, seconds: float = _FLUSH_SECONDS) -> bool:
@@ -89,12 +89,12 @@ class PromptLog:
     ) -> None:
         if ended.request.operation not in _LOGGED:
             return
+        if self._thread is None:
+            self._start()
         if self._waiting.qsize() >= self._max_waiting:
             self._drop()
             return
         self._waiting.put(record_of(ended, response, seconds, error_type, ending))
-        if self._thread is None:
-            self._start()
 
     def _drop(self) -> None:
         with self._lock:
@@ -103,8 +103,11 @@ class PromptLog:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="otel-llm-prompt-log", daemon=True)
-                self._thread.start()
+                # Made together: gevent may have put its own in the place of both since the log was opened.
+                self._waiting = queue.SimpleQueue()
+                thread = threading.Thread(target=self._run, name="otel-llm-prompt-log", daemon=True)
+                thread.start()
+                self._thread = thread
 
     # --- on the log's own ------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from exits import ASK, INPUT, OUTCOME, REASONS, Interrupt, chunk, ended
+from processes import run
 
 from standin.server import Reply, sse
 
@@ -210,6 +211,34 @@ def test_dropped_while_the_sdk_holds_a_lock(recorder: Any, client: Any, gate: An
     dropped = recorder.spans[1]
     assert dropped.attributes[OUTCOME] == "abandoned"
     assert dropped.end_time <= recorder.spans[2].start_time
+
+
+def test_dropped_there_when_no_call_follows() -> None:
+    told = run(
+        """
+        import gc
+        import openai, otel_llm
+        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+        from standin.openai import OpenAIServer
+
+        class Collecting(SpanProcessor):
+            def on_end(self, span):
+                gc.collect()
+
+        provider = TracerProvider()
+        provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(formatter=lambda span: span.name + "\\n")))
+        provider.add_span_processor(Collecting())
+        otel_llm.instrument("openai", tracer_provider=provider)
+        with OpenAIServer() as server, openai.OpenAI(base_url=server.base_url, api_key="x") as client:
+            gc.disable()
+            stream = client.responses.create(model="r", input="hi", stream=True)
+            next(stream)
+            del stream
+            client.embeddings.create(model="e", input="x")
+        """
+    )
+    assert told.stdout.splitlines() == ["embeddings e", "chat r"]
 
 
 def test_a_log_of_the_sdk_is_none_of_ours(quiet: Any) -> None:

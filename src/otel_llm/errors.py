@@ -49,7 +49,8 @@ def message(error: BaseException) -> str:
 
 
 def provider_attributes(error: BaseException) -> dict[str, str | int]:
-    """The provider's error code and HTTP status, where the error has them, as the SDKs of OpenAI and others do."""
+    """The provider's error code, HTTP status and id of the request, where the error has them, as the SDKs of OpenAI and
+    others do."""
     attributes: dict[str, str | int] = {}
     code = getattr(error, "code", None)
     if isinstance(code, str | int) and not isinstance(code, bool) and _CODE.fullmatch(str(code)):
@@ -57,6 +58,8 @@ def provider_attributes(error: BaseException) -> dict[str, str | int]:
     status = getattr(error, "status_code", None)
     if type(status) is int:
         attributes[s.LLM_ERROR_STATUS_CODE] = status
+    if isinstance(request_id := getattr(error, "request_id", None), str):
+        attributes[s.LLM_REQUEST_ID] = utf8(request_id)
     if (answer := aws_answer(error)) is not None:
         attributes |= _aws_attributes(answer)
     return attributes

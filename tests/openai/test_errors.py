@@ -73,6 +73,12 @@ def test_the_code_of_the_provider(recorder, client, model, code):
     assert failed(recorder)["otel_llm.error.code"] == code
 
 
+async def test_the_id_for_support_tickets(recorder, api):
+    with pytest.raises(openai.APIStatusError) as caught:
+        await api(lambda client: ask(client, "error-500"))
+    assert failed(recorder)["otel_llm.request.id"] == caught.value.request_id
+
+
 def test_every_choice_that_was_asked_for_ended_in_an_error(recorder, client):
     with pytest.raises(openai.APIStatusError):
         ask(client, "error-500", n=3)

@@ -135,7 +135,7 @@ def _plain(value: Any) -> Json:
         return f"[{len(value)} bytes]"
     try:
         if hasattr(value, "model_dump"):
-            return _dumped(value)
+            return dumped(value)
         if isinstance(value, Mapping):
             return dict(value)
         if isinstance(value, set | frozenset):
@@ -148,12 +148,13 @@ def _plain(value: Any) -> Json:
     return f"[{type(value).__qualname__}]"
 
 
-def _dumped(model: Any) -> Json:
+def dumped(model: Any, by_alias: bool = False) -> Json:
+    """The fields of an SDK's ``model``, by the names the API has for them if ``by_alias``."""
     try:
         # A model that a malformed answer was put into would warn that it is one.
-        return model.model_dump(mode="json", exclude_none=True, warnings=False)
+        return model.model_dump(mode="json", exclude_none=True, by_alias=by_alias, warnings=False)
     except ValueError:  # the SDKs' stand-in for it over pydantic 1 does not take `warnings`
-        return model.model_dump(mode="json", exclude_none=True)
+        return model.model_dump(mode="json", exclude_none=True, by_alias=by_alias)
 
 
 _encode = json.JSONEncoder(

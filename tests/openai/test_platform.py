@@ -89,3 +89,12 @@ async def test_lists_and_files_are_not_traced(recorder, api, server):
     await api.drain(lambda client: client.models.list())
     await api.drain(lambda client: client.files.list())
     assert recorder.spans == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_malformed_answer_warns_of_nothing(recorder, client, server):
+    categories = {"hate": True, "hate/threatening": {"a": None}}
+    results = [{"flagged": True, "categories": categories, "category_scores": {}, "category_applied_input_types": {}}]
+    server.reply_with(Reply(body={"id": "modr-1", "model": "m", "results": results}))
+    client.moderations.create(input="a")
+    assert recorder.attributes["otel_llm.moderation.categories"] == ("hate",)

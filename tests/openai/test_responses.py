@@ -160,6 +160,14 @@ def test_a_call_that_openai_answered_itself_is_none(recorder, client, server, ki
     assert recorder.attributes["gen_ai.response.finish_reasons"] == ("stop" if answered else "tool_call",)
 
 
+@pytest.mark.parametrize("field", ["type", "call_id"])
+def test_a_call_that_is_malformed_costs_nothing_else(recorder, client, server, field):
+    call = {"type": "function_call", "call_id": "call_1", "name": "ls", "arguments": "{}", "id": "i_1"}
+    server.reply_with(Reply(body=response(call | {field: {"type": 5}}, message())))
+    client.responses.create(**ASKED)
+    assert recorder.attributes["gen_ai.usage.input_tokens"] > 0
+
+
 @pytest.mark.parametrize(
     ("reason", "recorded"),
     [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("other", "other"), (None, "error")],

@@ -296,3 +296,11 @@ def test_items_of_a_kind_that_is_new(recorder, client, server):
     dream, dreamt = outputs(recorder)[0]["parts"]
     assert dream == {"type": "dream", "id": "dr_1"}
     assert dreamt["server_tool_call"] == {"type": "dream"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_malformed_item_warns_of_nothing(recorder, client, server):
+    call = {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "c", "status": "completed"}
+    answer(client, server, {**call, "outputs": [{"type": "image", "url": {"a": 5}}]})
+    (message,) = outputs(recorder)
+    assert message["parts"][1]["server_tool_call_response"]["outputs"] == [{"type": "image", "url": {"a": 5}}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...messages import Json, blob, media, reasoning, text, tool_call, tool_call_response
+from ...messages import Json, blob, dumped, media, reasoning, text, tool_call, tool_call_response
 from .fields import count, get, items, string
 
 _REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", None: "error"}
@@ -51,7 +51,7 @@ def without_media(value: Any, capture_media: bool) -> Json:
     if isinstance(value, list):
         return [without_media(one, capture_media) for one in value]
     if hasattr(value, "model_dump"):
-        value = value.model_dump(mode="json", exclude_none=True)
+        value = dumped(value)
     if isinstance(value, dict):
         return {name: without_media(one, capture_media) for name, one in value.items()}
     return value

@@ -70,8 +70,10 @@ def item_parts(item: Any, capture_media: bool) -> list[Json]:
 
 def awaits_result(output: list[Any]) -> bool:
     """Whether the application is to answer a call among the items ``output``, that OpenAI did not answer itself."""
-    answered = {get(item, "call_id") for item in output if str(get(item, "type")).endswith("_output")}
-    return any(get(item, "type") in CLIENT_CALLS and get(item, "call_id") not in answered for item in output)
+    answered = {string(get(item, "call_id")) for item in output if str(get(item, "type")).endswith("_output")}
+    return any(
+        string(get(item, "type")) in CLIENT_CALLS and string(get(item, "call_id")) not in answered for item in output
+    )
 
 
 def partial_item(begun: Any, kind: str, words: str) -> Json:

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from ... import semconv as s
+from ...messages import dumped
 from ...request import Request, Response
 from .endpoint import Endpoint, Exchange
 from .fields import count, get, items, string
@@ -44,7 +45,7 @@ def _moderation(exchange: Exchange, answer: Any) -> Response:
 
 def _categories(value: Any) -> list[str]:
     # A model's own names are Python's: ``hate_threatening`` for ``hate/threatening``.
-    named = value.to_dict() if hasattr(value, "to_dict") else value
+    named = dumped(value, by_alias=True) if hasattr(value, "model_dump") else value
     return [name for name, flagged in named.items() if flagged is True] if isinstance(named, dict) else []
 
 

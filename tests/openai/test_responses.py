@@ -288,3 +288,21 @@ async def test_calls_that_run_no_model_are_not_traced(recorder, api, server):
     server.reply_with(Reply(body={"object": "list", "data": [], "has_more": False}))
     await api.drain(lambda client: client.responses.input_items.list("resp_1"))
     assert recorder.spans == []
+
+
+async def test_under_beta(recorder, api):
+    if not hasattr(api.client.beta, "responses"):
+        pytest.skip("this SDK has no beta.responses")
+    made = await api(lambda client: client.beta.responses.create(**ASKED))
+    await api.drain(lambda client: client.beta.responses.create(**ASKED, stream=True))
+    await api(lambda client: client.beta.responses.retrieve(made.id))
+    assert [span.name for span in recorder.spans] == [f"chat {ASKED['model']}"] * 2 + ["fetch_response"]
+    for span in recorder.spans[:2]:
+        assert span.attributes["openai.api.type"] == "responses"
+        assert span.attributes["gen_ai.usage.output_tokens"] > 0
+
+
+@pytest.mark.parametrize("path", ["responses", "/responses?beta=true"])
+def test_posted_by_the_application(recorder, client, path):
+    client.post(path, cast_to=object, body=ASKED)
+    assert recorder.attributes["gen_ai.usage.output_tokens"] > 0

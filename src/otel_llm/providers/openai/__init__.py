@@ -64,7 +64,10 @@ def _endpoint(method: str, path: str) -> Endpoint | None:
     method = method.lower()
     if (found := _ENDPOINTS.get((method, path))) is not None:
         return found
+    # ``beta.responses`` has a query in its path; what the application posts itself need not begin with a slash.
     parts = path.partition("?")[0].strip("/").split("/")
+    if (found := _ENDPOINTS.get((method, f"/{'/'.join(parts)}"))) is not None:
+        return found
     return _BY_ID.get((method, parts[0], "/".join(parts[2:]))) if len(parts) > 1 else None
 
 

@@ -277,22 +277,33 @@ def _drop_items(items: list[Json], max_bytes: int) -> tuple[str, bool]:
     while kept > 1:
         kept = kept * 3 // 4
         head, tail = kept // 2, kept - kept // 2
-        mark = f"[{len(items) - kept} left out]"
-        # Valid as a message, as a part and as a tool definition.
-        gap = {
-            "type": "truncated",
-            "name": mark,
-            "content": mark,
-            "role": "truncated",
-            "parts": [{"type": "truncated"}],
-            "finish_reason": "truncated",
-        }
-        shortened = [*items[:head], gap, *items[len(items) - tail :]]
+        shortened = [*items[:head], _gap(len(items) - kept), *items[len(items) - tail :]]
         encoded = dumps(shortened)
         if len(encoded.encode()) <= max_bytes:
             return encoded, True
     # One item alone is too large, by the number of its parts or the keys of its arguments.
+    last = items[-1] if isinstance(items, list) else None
+    if isinstance(last, dict) and isinstance(parts := last.get("parts"), list) and len(parts) > 1:
+        rest = [_gap(len(items) - 1)] if len(items) > 1 else []
+        taken = len(dumps([*rest, {**last, "parts": []}]).encode())
+        fewer, _ = _drop_items(parts, max_bytes - taken)
+        encoded = dumps([*rest, {**last, "parts": json.loads(fewer)}])
+        if len(encoded.encode()) <= max_bytes:
+            return encoded, True
     return _left_out(items), True
+
+
+def _gap(count: int) -> Json:
+    """What stands for ``count`` items; valid as a message, as a part and as a tool definition."""
+    mark = f"[{count} left out]"
+    return {
+        "type": "truncated",
+        "name": mark,
+        "content": mark,
+        "role": "truncated",
+        "parts": [{"type": "truncated"}],
+        "finish_reason": "truncated",
+    }
 
 
 def _left_out(items: list[Json] | dict[str, Json]) -> str:

@@ -130,6 +130,23 @@ def test_the_first_and_the_last_messages_stay() -> None:
     assert sum(one["role"] == "truncated" for one in given) == 1
 
 
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_of_a_message_too_large_by_its_parts_the_first_and_the_last_stay(limit: int, before: int) -> None:
+    """What a long run of a provider's own tools answers is one message."""
+    parts = [messages.tool_call(f"call-{place}", "search", {"q": "w"}) for place in range(2000)]
+    parts.append(messages.text("the answer"))
+    short = {"role": "user", "parts": [messages.text("hi")]}
+    items = [short] * before + [{"role": "assistant", "parts": parts, "finish_reason": "stop"}]
+    text, cut = check(items, limit)
+    assert cut
+    assert list(table.value_problems("gen_ai.output.messages", text, structured=False)) == []
+    if limit >= 1000:
+        last = json.loads(text)[-1]
+        assert last["finish_reason"] == "stop"
+        assert last["parts"][-1] == parts[-1]
+
+
 def test_long_texts_are_cut_before_messages_are_dropped() -> None:
     items = [{"role": "user", "parts": [{"type": "text", "content": words}]} for words in ("short", "x" * 9000, "end")]
     given = json.loads(check(items, 1000)[0])

@@ -42,8 +42,11 @@ def test_greenlets_are_not_halted(tmp_path: Path) -> None:
             OTEL_LOGS_EXPORTER="none",
             OTEL_METRICS_EXPORTER="console",
             OTEL_LLM_PROMPT_LOG=str(log),
+            OTEL_LLM_EVAL_SAMPLE_RATE="1",
+            OTEL_LLM_EVAL_DATASET=str(tmp_path / "items.jsonl"),
         )
     assert len(log.read_text().splitlines()) == 5
+    assert len((tmp_path / "items.jsonl").read_text().splitlines()) == 5
     counts = [
         point["count"]
         for line in finished.stdout.split("\n}\n")

@@ -199,9 +199,9 @@ class EvaluationSampler(SpanProcessor):
         if not (sampled_by or always or self._may_be_late(where, span) or self._traces.get(context.trace_id)):
             return None
         rate = max(sampled_by.values(), default=None)
+        if self._worker.start():
+            atexit.register(self._at_exit)
         with self._lock:
-            if self._worker.start():
-                atexit.register(self._at_exit)
             trace = self._traces.begin(context.trace_id, context.span_id, monotonic())
             if trace is None:
                 return rate

@@ -41,14 +41,23 @@ class Worker(Generic[_T]):
         #: Entries up to this one are handled without waiting until they are due.
         self._hurry = 0
         self._thread: threading.Thread | None = None
-        self._closing = False
+        self._starting = self._closing = False
 
     def start(self) -> bool:
-        """Start the thread, unless it runs; whether it did not."""
-        if self._thread is not None or self._closing:
+        """Start the thread, unless it runs; whether it did not. Not under the lock: gevent's thread, part of this one,
+        would have it."""
+        if self._thread is not None:
             return False
+        with self._changed:
+            if self._starting or self._closing:
+                return False
+            self._starting = True
         thread = threading.Thread(target=self._run, name="otel-llm-evaluation", daemon=True)
-        thread.start()  # which may fail: then it is tried again
+        try:
+            thread.start()
+        except RuntimeError:
+            self._starting = False  # it is tried again
+            raise
         self._thread = thread
         return True
 

@@ -51,7 +51,7 @@ def trace(spans: int, text: str = "") -> list[Span]:
     ]
 
 
-def post(address: str, body: bytes, seconds: float = 10) -> bool:
+def post(address: str, body: bytes, seconds: float = 60) -> bool:
     """Whether the receiver has acknowledged it."""
     connection = http.client.HTTPConnection(address, timeout=seconds)
     try:
@@ -66,11 +66,13 @@ def post(address: str, body: bytes, seconds: float = 10) -> bool:
 class Sender:
     """Sends traces, one a request, from threads of its own, each again until it is acknowledged or the end has come.
 
+    With a `pause` before each, so that a fast machine doesn't send more than can be counted afterwards.
+
     Attributes:
         acknowledged: Trace id in hex -> number of its spans.
     """
 
-    def __init__(self, address: str, service: str, spans: int = 20, text: str = "", pause: float = 0.0) -> None:
+    def __init__(self, address: str, service: str, spans: int = 20, text: str = "", pause: float = 0.05) -> None:
         self.acknowledged: dict[str, int] = {}
         self.refused = 0
         self._address, self._service, self._spans, self._text, self._pause = address, service, spans, text, pause

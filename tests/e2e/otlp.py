@@ -22,13 +22,14 @@ def spans(resource_spans: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def spans_of_file(path: Path) -> list[dict[str, Any]]:
-    """The spans of a file of JSON lines, which may be missing."""
+    """The spans of a file of JSON lines, which may be missing, or grow."""
     return spans(resource for line in lines(path) for resource in line.get("resourceSpans", []))
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
-        yield from (json.loads(line) for line in path.read_text().splitlines() if line.endswith("}"))
+        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        yield from map(json.loads, whole.splitlines())
 
 
 def _span(span: dict[str, Any], scope: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from typing import Any, Self, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-llm" / "backends" / "bin"
 
-START_SECONDS = 60
-STOP_SECONDS = 30
+START_SECONDS = 180
+STOP_SECONDS = 60
 
 T = TypeVar("T")
 
@@ -64,12 +64,14 @@ def until(condition: Callable[[], T], seconds: float, what: str) -> T:
     """The first truthy result of `condition`, asked for again and again for `seconds`; AssertionError after that."""
     deadline = time.monotonic() + seconds
     while True:
+        asked = time.monotonic()
         result = condition()
         if result:
             return result
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"not within {seconds} s: {what} (last: {result!r})")
-        time.sleep(0.05)
+        time.sleep(max(0.05, now - asked))  # what takes long to ask must not slow what is waited for
 
 
 def get(address: str, path: str, **query: str | int) -> bytes:
@@ -106,9 +108,13 @@ def samples(text: str) -> dict[str, float]:
     return sums
 
 
+#: Looked up here: between fork and exec, with threads in the parent, nothing may be loaded.
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
 def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: also when the test run is killed
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: also when the test run is killed
 
 
 class Program:

@@ -12,7 +12,7 @@ import pytest
 
 from e2e.programs import BACKENDS, ROOT
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
 SOURCE = ROOT / "backends"
 
@@ -23,7 +23,7 @@ def build(*names: str, source: Path = SOURCE, **environment: str) -> subprocess.
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=800,
         check=False,
     )
 
@@ -32,7 +32,8 @@ def test_what_is_built_is_not_built_again() -> None:
     build()
     done = build()
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"Backends: {BACKENDS}\n"
+    assert "building" not in done.stdout
+    assert done.stdout.endswith(f"Backends: {BACKENDS}\n")
 
 
 def test_missing_tools_are_all_told_before_anything_is_built(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def passed(tmp_path: Path, run: Callable[[Program], Program]) -> Pass:
                 span.set_status(Status(StatusCode.ERROR, failure))
         provider.shutdown()
         kept = collector.data / "kept.jsonl"
-        line = until(lambda: kept.exists() and kept.read_text(), 30, "the span is kept")
-        (resource,) = json.loads(line)["resourceSpans"]
+        until(lambda: kept.exists() and kept.read_bytes().endswith(b"\n"), 60, "the span is kept")
+        (resource,) = json.loads(kept.read_text())["resourceSpans"]
         (out,) = resource["scopeSpans"][0]["spans"]
         found = {a["key"]: value_of(a["value"]) for a in out.get("attributes", ())}
         return {**found, "status": out["status"].get("message", "")}

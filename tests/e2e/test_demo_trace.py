@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from e2e import otlp
 from e2e.programs import ROOT, answers, get_json, until
 from otel_llm.config import DEFAULT_CONTENT_MAX_BYTES
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 DEMO_PYTHON = ROOT / ".venv-demo" / "bin" / "python"
 TELEMETRY = ROOT / "out" / "demo.jsonl"
@@ -78,7 +78,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
     def run(*command: object) -> str:
         done = subprocess.run(
-            list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False
+            list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -94,9 +94,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         run(*cli, "down")
 
 
-def becomes(measure: Callable[[], Mapping[Any, float]], expected: Mapping[Any, float]) -> None:
+def becomes(measure: Callable[[], Any], expected: Any) -> None:
     with suppress(AssertionError):
-        until(lambda: measure() == expected, 40, "")
+        until(lambda: measure() == expected, 120, "")
     assert measure() == expected
 
 
@@ -126,7 +126,7 @@ def test_long_messages_arrive_whole(demo: Demo) -> None:
         span.set_attribute("gen_ai.input.messages", messages)
     provider.shutdown()
     path = f"/api/v3/traces/{span.get_span_context().trace_id:032x}"
-    until(lambda: answers(demo.address("Jaeger"), path), 30, "the trace is in Jaeger")
+    until(lambda: answers(demo.address("Jaeger"), path), 120, "the trace is in Jaeger")
     (stored,) = otlp.spans(demo.jaeger(path)["result"]["resourceSpans"])
     assert stored["attributes"] == {"gen_ai.input.messages": messages}
 
@@ -153,8 +153,8 @@ def test_calls_and_durations_in_prometheus_are_those_of_the_spans(demo: Demo) ->
         }
 
     becomes(lambda: measured("traces_span_metrics_calls_total"), counts)
-    assert measured("traces_span_metrics_duration_seconds_count") == counts
-    assert measured("traces_span_metrics_duration_seconds_sum") == pytest.approx(dict(seconds), abs=1e-6)
+    becomes(lambda: measured("traces_span_metrics_duration_seconds_count"), counts)
+    becomes(lambda: measured("traces_span_metrics_duration_seconds_sum"), pytest.approx(dict(seconds), abs=1e-6))
 
 
 @pytest.mark.parametrize("kind", ["input", "output"])

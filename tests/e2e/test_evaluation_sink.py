@@ -18,7 +18,7 @@ from e2e import otlp
 from e2e.programs import CONFIGURATION, Collector, Jaeger, until
 from otel_llm.evaluation import EvaluationSampler
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 TRACES = 300
 Run = Callable[[Any], Any]
@@ -84,7 +84,7 @@ def test_without_sampling_everything_is_in_jaeger_and_the_chosen_in_the_file(run
     jaeger = run(Jaeger(tmp_path))
     collector = run(Collector(configuration("keep-all"), tmp_path, {"JAEGER_OTLP": jaeger.otlp_grpc}))
     everything, chosen, _ = send(collector, tmp_path)
-    until(lambda: in_jaeger(jaeger, everything) == everything, 30, "everything is in Jaeger")
+    until(lambda: in_jaeger(jaeger, everything) == everything, 120, "everything is in Jaeger")
     collector.stop()
     assert in_file(collector) == chosen
 
@@ -99,7 +99,7 @@ def test_tail_sampling_keeps_the_chosen_and_the_failed(run: Run, tmp_path: Path)
     }
     collector = run(Collector(configuration("sampling"), tmp_path, settings))
     everything, chosen, failed = send(collector, tmp_path)
-    until(lambda: in_jaeger(jaeger, chosen | failed) == chosen | failed, 30, "what is kept is in Jaeger")
+    until(lambda: in_jaeger(jaeger, chosen | failed) == chosen | failed, 120, "what is kept is in Jaeger")
     collector.stop()
     assert in_jaeger(jaeger, everything) == chosen | failed
     assert in_file(collector) == chosen

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from e2e.load import Sender
 from e2e.programs import CONFIGURATION, Collector, Jaeger, free_address, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 Run = Callable[[Any], Any]
 
@@ -56,30 +56,31 @@ def missing(jaeger: Jaeger, sent: dict[str, int]) -> dict[str, int]:
     return lacking
 
 
-def all_arrive(jaeger: Jaeger, sent: dict[str, int], seconds: float = 90) -> None:
-    """Each trace whole in Jaeger, in time; those seen whole are not asked for again."""
+def all_arrive(jaeger: Jaeger, sent: dict[str, int]) -> None:
+    """Each trace whole in Jaeger; as long as some arrive the others have time."""
     left = dict(sent)
+    while left:
+        before = len(left)
 
-    def none_left() -> bool:
-        lacking = missing(jaeger, left)
-        for trace_id in left.keys() - lacking.keys():
-            del left[trace_id]
-        return not left
+        def fewer(before: int = before) -> bool:
+            nonlocal left
+            left = {trace_id: sent[trace_id] for trace_id in missing(jaeger, left)}
+            return len(left) < before
 
-    until(none_left, seconds, f"all {len(sent)} traces are in Jaeger whole")
+        until(fewer, 90, f"of {len(sent)} traces the last {before} are in Jaeger whole")
 
 
 def test_jaeger_killed_for_a_minute_under_load_gets_every_span(jaeger: Jaeger, collector: Collector) -> None:
-    sender = Sender(collector.otlp_http, "outage", text="x" * 2000, pause=0.05)
+    sender = Sender(collector.otlp_http, "outage", text="x" * 2000)
     with sender.running():
-        until(lambda: len(sender.acknowledged) > 20, 30, "the load runs")
+        until(lambda: len(sender.acknowledged) > 20, 120, "the load runs")
         jaeger.kill()
         before = len(sender.acknowledged)
         pause(OUTAGE_SECONDS)
         during = len(sender.acknowledged) - before
         jaeger.start()
         after = len(sender.acknowledged)
-        until(lambda: len(sender.acknowledged) > after + 20, 30, "the load still runs")
+        until(lambda: len(sender.acknowledged) > after + 20, 120, "the load still runs")
     assert during > 100, "the senders went on while Jaeger was away"
     assert sender.refused == 0, "and were not refused"
     all_arrive(jaeger, sender.acknowledged)
@@ -91,17 +92,17 @@ def test_what_a_killed_collector_acknowledged_arrives(jaeger: Jaeger, collector:
     with sender.running(threads=4):
         for kill in range(3):
             goal = len(sender.acknowledged) + 100
-            until(lambda goal=goal: len(sender.acknowledged) > goal, 60, "the load runs")
+            until(lambda goal=goal: len(sender.acknowledged) > goal, 120, "the load runs")
             if kill == 1:
                 jaeger.kill()
                 goal = len(sender.acknowledged) + 100
-                until(lambda goal=goal: len(sender.acknowledged) > goal, 60, "the load runs without Jaeger")
+                until(lambda goal=goal: len(sender.acknowledged) > goal, 120, "the load runs without Jaeger")
             collector.kill()
             collector.start()
             if kill == 1:
                 jaeger.start()
         goal = len(sender.acknowledged) + 100
-        until(lambda: len(sender.acknowledged) > goal, 60, "the load runs again")
+        until(lambda: len(sender.acknowledged) > goal, 120, "the load runs again")
     all_arrive(jaeger, sender.acknowledged)
 
 
@@ -115,7 +116,8 @@ def test_a_backend_that_never_comes_back_costs_a_bounded_sum_and_every_lost_span
     collector = run(Collector(AGENT, tmp_path, settings))
     own = InMemoryMetricReader()
     meters = MeterProvider([own])
-    exporter = OTLPSpanExporter(f"http://{collector.otlp_http}/v1/traces", timeout=1, meter_provider=meters)
+    # Long enough for what the Collector takes: a request given up by the sender and taken nevertheless counts twice.
+    exporter = OTLPSpanExporter(f"http://{collector.otlp_http}/v1/traces", timeout=5, meter_provider=meters)
     provider = TracerProvider(resource=Resource({"service.name": "lonely"}), shutdown_on_exit=False)
     batches = {"max_queue_size": 512, "max_export_batch_size": 128, "schedule_delay_millis": 100}
     provider.add_span_processor(BatchSpanProcessor(exporter, **batches, meter_provider=meters))
@@ -132,9 +134,9 @@ def test_a_backend_that_never_comes_back_costs_a_bounded_sum_and_every_lost_span
     def refused() -> float:
         return collector.internal().get("otelcol_receiver_refused_spans", 0)
 
-    until(lambda: work() and refused(), 60, "the Collector counts what it refuses")
+    until(lambda: work() and refused(), 120, "the Collector counts what it refuses")
     resident, disk, enough = collector.resident_bytes, on_disk(collector), refused() + 3 * 128
-    until(lambda: work() and refused() > enough, 60, "and goes on counting")
+    until(lambda: work() and refused() > enough, 240, "and goes on counting")
     provider.shutdown()
 
     assert on_disk(collector) == disk < 8 * queue, "pages of a database that doubles, with the queue in them"
@@ -145,9 +147,13 @@ def test_a_backend_that_never_comes_back_costs_a_bounded_sum_and_every_lost_span
     assert processed["queue_full"] > 0
     assert sum(processed.values()) == made
     assert sum(exported.values()) == processed[""]
-    counts = collector.internal()
-    assert counts["otelcol_receiver_accepted_spans"] == exported[""] > 0
-    assert counts["otelcol_exporter_enqueue_failed_spans"] == counts["otelcol_receiver_refused_spans"]
+    assert collector.internal()["otelcol_receiver_accepted_spans"] == exported[""] > 0
+
+    def refusals_are_counted_where_they_are_made() -> bool:
+        counts = collector.internal()
+        return counts["otelcol_exporter_enqueue_failed_spans"] == counts["otelcol_receiver_refused_spans"]
+
+    until(refusals_are_counted_where_they_are_made, 60, "the last refused request has ended in the Collector too")
 
 
 def sdk_counts(reader: InMemoryMetricReader, name: str) -> Counter[str]:

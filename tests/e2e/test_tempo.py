@@ -20,7 +20,7 @@ from e2e.tempo import Tempo
 from otel_llm.config import DEFAULT_CONTENT_MAX_BYTES
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(Tempo.why_not()), reason=Tempo.why_not()),
 ]
 
@@ -54,7 +54,7 @@ def test_a_trace_is_complete_in_tempo_and_found_by_traceql(run: Callable[[Any], 
     provider.shutdown()
     trace_id = f"{root.get_span_context().trace_id:032x}"
 
-    until(lambda: len(otlp.spans(tempo.trace(trace_id))) == 2, 60, "both spans are in Tempo")
+    until(lambda: len(otlp.spans(tempo.trace(trace_id))) == 2, 120, "both spans are in Tempo")
     by_name = {span["name"]: span for span in otlp.spans(tempo.trace(trace_id))}
     stored = by_name["chat gpt-4o-mini"]
     assert stored["parent"] == by_name["answer"]["id"]
@@ -66,4 +66,4 @@ def test_a_trace_is_complete_in_tempo_and_found_by_traceql(run: Callable[[Any], 
     assert stored["scope"] == ("test", "1")
 
     for query in ('{span.gen_ai.request.model="gpt-4o-mini"}', "{span.otel_llm.eval.sampled=true}"):
-        until(lambda query=query: trace_id in tempo.search(query), 90, f"TraceQL finds it by {query}")
+        until(lambda query=query: trace_id in tempo.search(query), 240, f"TraceQL finds it by {query}")

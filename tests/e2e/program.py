@@ -18,7 +18,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -46,18 +45,23 @@ def binary(name: str) -> Path:
 #: Below what the system uses for outgoing connections, in no order that another run at the same time has too.
 _PORTS = iter(random.SystemRandom().sample(range(15000, 32000), 17000))
 
-
-def free_port() -> int:
-    """A port that is free now, and that no other call gives."""
-    for port in _PORTS:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
+#: Address -> socket that keeps it from others until its program starts; nothing listens there.
+_KEPT: dict[str, socket.socket] = {}
 
 
 def free_address() -> str:
-    return f"127.0.0.1:{free_port()}"
+    """An address that is free, that no other call gives, and that no other run at the same time can take."""
+    for port in _PORTS:
+        keeper = socket.socket()
+        try:
+            keeper.bind(("127.0.0.1", port))
+        except OSError:
+            keeper.close()
+            continue
+        address = f"127.0.0.1:{port}"
+        _KEPT[address] = keeper
+        return address
+    raise AssertionError("no port is free")
 
 
 def until(condition: Callable[[], T], seconds: float, what: str) -> T:
@@ -140,6 +144,9 @@ class Program:
     def launch(self) -> Self:
         """Start, without waiting until it is ready."""
         assert self.process is None, f"{self.name} runs already"
+        for address in vars(self).values():
+            if keeper := _KEPT.pop(address, None) if isinstance(address, str) else None:
+                keeper.close()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),

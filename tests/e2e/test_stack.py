@@ -18,7 +18,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from e2e.programs import BACKENDS, answers, free_port, get_json, until
+from e2e.programs import BACKENDS, answers, free_address, get_json, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -231,8 +231,8 @@ def test_a_wrong_endpoint_is_told_with_the_right_one(directory: Path, up: dict[s
         (grpc, "http/protobuf", "set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
         (f"{http}/v1/traces", "http/protobuf", "leave /v1/traces out"),
         (f"{jaeger}/nothing", "http/protobuf", "that is no OTLP receiver"),
-        (f"http://127.0.0.1:{free_port()}", "http/protobuf", "is it the right address, and up?"),
-        (f"http://127.0.0.1:{free_port()}", "grpc", "is it the right address, and up?"),
+        (f"http://{free_address()}", "http/protobuf", "is it the right address, and up?"),
+        (f"http://{free_address()}", "grpc", "is it the right address, and up?"),
         ("http://nowhere.invalid:4318", "http/protobuf", "is it the right address, and up?"),
         ("localhost:4318", "http/protobuf", "it starts with http:// or https://"),
         ("http://localhost:port", "http/protobuf", "is no URL"),

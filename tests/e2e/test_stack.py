@@ -167,6 +167,21 @@ def test_a_taken_port_is_named_with_the_option_that_changes_it(directory: Path, 
     assert "Nothing runs" in otel_llm("status", "--directory", directory).stdout
 
 
+def test_a_port_given_twice_is_told(directory: Path) -> None:
+    options = [option for option in FREE_PORTS if "otlp" not in option]
+    port = free_address().split(":")[1]
+    refused = otel_llm("up", "--directory", directory, *options, f"--otlp-grpc-port={port}", f"--otlp-http-port={port}")
+    assert refused.returncode == 2
+    assert f"port {port} is given twice: choose another with --otlp-grpc-port or --otlp-http-port" in refused.stderr
+
+
+@pytest.mark.parametrize("port", ["http", "65536", "-1"])
+def test_what_is_no_port_is_told(directory: Path, port: str) -> None:
+    refused = otel_llm("up", "--directory", directory, f"--jaeger-port={port}")
+    assert refused.returncode == 2
+    assert f"{port} is no port: 1 to 65535, or 0 for any free one" in refused.stderr
+
+
 def test_missing_programs_are_named_with_ways_to_get_them(directory: Path, tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()

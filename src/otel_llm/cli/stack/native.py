@@ -26,6 +26,7 @@ STOP_SECONDS = 20
 NEEDED_BYTES = 500_000_000
 _LOG_LINES = 15
 _POLL_SECONDS = 0.1
+_ANSWER_SECONDS = 5
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Stack:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2):
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=_ANSWER_SECONDS):
             return True
     except (OSError, http.client.HTTPException):
         return False
@@ -164,20 +165,23 @@ def _taken(name: str, port: int) -> str:
 
 
 def _require_free_ports(services: list[Service]) -> None:
-    for service in services:
-        for name, port in service.ports.items():
-            with socket.socket() as probe:
-                # As the programs themselves do; without it a connection that has just ended would count.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, port))
-                except OSError as error:
-                    if error.errno == errno.EADDRINUSE:
-                        raise StackError(f"{service.name}: {_taken(name, port)}") from error
-                    raise StackError(
-                        f"{service.name} can't listen at port {port} ({error.strerror}):"
-                        f" choose another with --{name}-port"
-                    ) from error
+    wanted = [(service.name, name, port) for service in services for name, port in service.ports.items()]
+    names: dict[int, str] = {}
+    for _, name, port in wanted:
+        if (other := names.setdefault(port, name)) != name:
+            raise StackError(f"port {port} is given twice: choose another with --{other}-port or --{name}-port")
+    for program, name, port in wanted:
+        with socket.socket() as probe:
+            # As the programs themselves do; without it a connection that has just ended would count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise StackError(f"{program}: {_taken(name, port)}") from error
+                raise StackError(
+                    f"{program} can't listen at port {port} ({error.strerror}): choose another with --{name}-port"
+                ) from error
 
 
 def _require_room(directory: Path) -> None:

@@ -239,6 +239,32 @@ def test_kubernetes_runs_unprivileged_and_mounts_what_it_loads() -> None:
         assert {mount["name"] for mount in container["volumeMounts"]} == volumes
 
 
+def test_what_kubernetes_keeps_on_disk_fits_the_volume() -> None:
+    """Queue and files at their limits, and a fifth for what the queue's database has beside them."""
+    rotations = {
+        "COLLECTOR_EVENT_FILES": ("ingest", "file/events"),
+        "COLLECTOR_EVALUATION_FILES": ("evaluation", "file/evaluation"),
+    }
+    for _, document in manifests():
+        if document["kind"] not in ("DaemonSet", "StatefulSet"):
+            continue
+        (container,) = document["spec"]["template"]["spec"]["containers"]
+        settings = {entry["name"]: entry["value"] for entry in container["env"]}
+        loaded = {Path(argument.removeprefix("--config=")).stem for argument in container["args"]}
+        needed = int(settings["COLLECTOR_QUEUE_BYTES"]) * 6 // 5
+        for name, (piece, exporter) in rotations.items():
+            if piece in loaded:
+                megabytes = load(PIECES / f"{piece}.yaml")["exporters"][exporter]["rotation"]["max_megabytes"]
+                needed += (int(settings[name]) + 1) * megabytes << 20
+        claims = document["spec"].get("volumeClaimTemplates", ())
+        sizes = [claim["spec"]["resources"]["requests"]["storage"] for claim in claims]
+        sizes += [
+            v["emptyDir"]["sizeLimit"] for v in document["spec"]["template"]["spec"]["volumes"] if "emptyDir" in v
+        ]
+        (size,) = sizes
+        assert needed < int(size.removesuffix("Gi")) << 30, document["metadata"]["name"]
+
+
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_kustomize_puts_the_manifests_together() -> None:
     done = subprocess.run(["kubectl", "kustomize", CONFIGURATION], capture_output=True, text=True, timeout=60)

@@ -143,6 +143,28 @@ def test_prometheus_takes_its_configuration(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_prometheus_takes_what_the_fleet_adds(tmp_path: Path) -> None:
+    config = tmp_path / "prometheus.yaml"
+    config.write_text(json.dumps({"scrape_config_files": [str(CONFIGURATION / "prometheus.fleet.yaml")]}))
+    done = subprocess.run([binary("promtool"), "check", "config", config], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_collector_is_scraped_under_the_job_that_alerts_name() -> None:
+    configured = load(CONFIGURATION / "prometheus" / "prometheus.yaml")["scrape_configs"]
+    configured += load(CONFIGURATION / "prometheus.fleet.yaml")["scrape_configs"]
+    scraped = {
+        target
+        for job in configured
+        for group in job["static_configs"]
+        if group.get("labels", {}).get("job", job["job_name"]) == "collector"
+        for target in group["targets"]
+    }
+    services = {name: service for path in COMPOSE for name, service in load(path)["services"].items()}
+    collectors = {n for n, s in services.items() if any("/etc/otelcol/" in str(a) for a in s.get("command", ()))}
+    assert scraped == {f"{name}:8888" for name in collectors}
+
+
 def test_every_alert_has_a_test() -> None:
     rules = load(CONFIGURATION / "prometheus" / "rules.yaml")
     alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}

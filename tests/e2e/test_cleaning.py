@@ -109,6 +109,20 @@ def test_openllmetry_comes_out_in_the_genai_conventions(passed: Pass) -> None:
     assert expected.items() <= found.items()
 
 
+def test_earlier_genai_conventions_come_out_in_the_present_ones(passed: Pass) -> None:
+    """They have an operation already."""
+    found = passed(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.system": "openai",
+            "gen_ai.usage.prompt_tokens": 17,
+            "gen_ai.usage.completion_tokens": 13,
+        }
+    )
+    expected = {"gen_ai.provider.name": "openai", "gen_ai.usage.input_tokens": 17, "gen_ai.usage.output_tokens": 13}
+    assert expected.items() <= found.items()
+
+
 def test_spans_in_the_genai_conventions_are_left_as_they_are(passed: Pass) -> None:
     sent = {
         "gen_ai.operation.name": "chat",

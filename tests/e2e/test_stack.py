@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
@@ -71,7 +73,7 @@ def gone(pid: int) -> bool:
 
 def send_span(environment: Mapping[str, str]) -> str:
     """One span, sent as the printed environment says; its trace id."""
-    provider = TracerProvider(shutdown_on_exit=False)
+    provider = TracerProvider(resource=Resource({"service.name": "hello"}), shutdown_on_exit=False)
     endpoint = environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(endpoint)))
     span = provider.get_tracer("test").start_span("hello")
@@ -269,3 +271,24 @@ def test_prometheus_scrapes_all_of_it(up: dict[str, Any]) -> None:
         }
 
     until(healthy, 120, "all targets are up")
+
+
+def test_jaeger_monitors_rate_errors_and_duration(up: dict[str, Any]) -> None:
+    """What its Monitor tab asks for; a rate needs calls over some time."""
+    address = up["urls"]["Jaeger"].removeprefix("http://")
+
+    def points(metric: str) -> list[Any]:
+        asked = {
+            "service": "hello",
+            "spanKind": "internal",
+            "quantile": "0.95",
+            "endTs": int(time.time() * 1000),
+        }
+        found = get_json(address, f"/api/metrics/{metric}", **asked, lookback=600_000, step=5_000, ratePer=600_000)
+        return [point for series in found["metrics"] for point in series["metricPoints"]]
+
+    def shown() -> bool:
+        send_span(up["environment"])
+        return all(points(metric) for metric in ("calls", "errors", "latencies"))
+
+    until(shown, 120, "Jaeger has all three")

@@ -69,9 +69,11 @@ def _value(value: dict[str, Any]) -> Any:
 
 
 def as_stored(found: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    """`found` with the lists that it holds as JSON text, as Jaeger's storage on disk does, where `sent` has lists."""
+    """`found` as it was before Jaeger, whose storage on disk holds lists as JSON text, and which adds a warning where a
+    child isn't within its parent: the machine's clock was set meanwhile."""
     restored = {
         key: json.loads(value) if isinstance(sent["attributes"].get(key), list) and isinstance(value, str) else value
         for key, value in found["attributes"].items()
+        if not key.startswith("@jaeger@")
     }
     return found | {"attributes": restored}

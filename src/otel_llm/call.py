@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 #: attributes of its end: those of the error at the least.
 on_end: list[Callable[[Call, Response, float, str | None, Mapping[str, AttributeValue]], None]] = []
 
+_MOMENT_NS = 20_000
+
+
+def moment() -> tuple[int, int]:
+    """Nanoseconds since the epoch and those of ``perf_counter_ns`` now. Whoever is interrupted between the two looks
+    again: its span would seem to end before what is inside of it."""
+    for _ in range(3):
+        start = perf_counter_ns()
+        since_epoch = time_ns()
+        if perf_counter_ns() - start < _MOMENT_NS:
+            break
+    return since_epoch, start
+
 
 class Call:
     """An operation under way. Not reusable; every method after the end does nothing."""
@@ -64,8 +77,7 @@ class Call:
         around = ambient.of(parent) if parent else None
         prompt = None if around is None else around.describe(request.attributes)
         self._agent = None if around is None else around.agent
-        self._started_at = time_ns()
-        self._start_ns = perf_counter_ns()
+        self._started_at, self._start_ns = moment()
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
         self.span = telemetry.tracer.start_span(
             name, parent, request.kind, request.attributes, start_time=self._started_at

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import get_current_span
 
 import otel_llm
@@ -28,6 +30,32 @@ def whole_chat(**request: Any) -> Any:
 
 def answer(call: Any, **more: Any) -> None:
     call.response(id="r-1", model="llama-3", finish_reason="stop", input_tokens=3, output_tokens=4, **more)
+
+
+# --- times ----------------------------------------------------------------------------------------------------
+
+
+def test_a_span_ends_after_what_is_inside_of_it(recorder: Any) -> None:
+    """However long a span takes to start: where it seems to end earlier, Jaeger moves what is inside."""
+
+    class Slow(SpanProcessor):
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            time.sleep(0.01)
+
+    recorder.tracer_provider.add_span_processor(Slow())
+    with otel_llm.workflow("twin"), otel_llm.step("expand"), whole_chat() as call:
+        answer(call)
+    chat, step, flow = recorder.spans
+    assert flow.start_time <= step.start_time <= chat.start_time
+    assert chat.end_time <= step.end_time <= flow.end_time
+
+
+def test_the_times_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is interrupted between reading one clock and the other reads both again."""
+    readings = iter([0, 5_000_000, 6_000_000, 6_000_100])
+    monkeypatch.setattr(otel_llm.call, "perf_counter_ns", lambda: next(readings))
+    monkeypatch.setattr(otel_llm.call, "time_ns", iter([1_000, 2_000]).__next__)
+    assert otel_llm.call.moment() == (2_000, 6_000_000)
 
 
 # --- every operation ------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from time import perf_counter_ns, time_ns
+from time import time_ns
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,9 +53,11 @@ class StepCall(Call):
             self._open = [None]
             self._content = {}
             self._end_ns = 0
-            self._start_ns = perf_counter_ns()
         else:
             self._open = []
+
+    def stop_clock(self) -> None:
+        self._end_ns = time_ns()
 
     def _end(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
@@ -64,14 +66,13 @@ class StepCall(Call):
             self._open.pop()
         except IndexError:
             return False
-        duration_ns = (self._end_ns or perf_counter_ns()) - self._start_ns
         try:
             if error is not None:
                 attributes[s.ERROR_TYPE] = errors.error_type(error)
                 self.span.set_status(Status(StatusCode.ERROR, self._error_text(error)))
             if attributes:
                 self.span.set_attributes(attributes)
-            self.span.end(self._started_at + duration_ns)
+            self.span.end(self._end_ns or time_ns())
         except Exception as failure:
             guard.report("StepCall._end", failure)
         return error is not None

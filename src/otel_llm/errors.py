@@ -48,9 +48,15 @@ def message(error: BaseException) -> str:
     return utf8(without_secrets(str(error)))[:_MAX_MESSAGE_CHARACTERS]
 
 
+def retries(request: Any) -> int | None:
+    """How often the SDK had tried before it sent this HTTP request, if it had: OpenAI's tells the server."""
+    told = getattr(request, "headers", {}).get("x-stainless-retry-count")
+    return int(told) or None if isinstance(told, str) and told.isdecimal() else None
+
+
 def provider_attributes(error: BaseException) -> dict[str, str | int]:
-    """The provider's error code, HTTP status and id of the request, where the error has them, as the SDKs of OpenAI and
-    others do."""
+    """The provider's error code, HTTP status, id of the request and retries, where the error has them, as the SDKs of
+    OpenAI and others do."""
     attributes: dict[str, str | int] = {}
     code = getattr(error, "code", None)
     if isinstance(code, str | int) and not isinstance(code, bool) and _CODE.fullmatch(str(code)):
@@ -60,6 +66,8 @@ def provider_attributes(error: BaseException) -> dict[str, str | int]:
         attributes[s.LLM_ERROR_STATUS_CODE] = status
     if isinstance(request_id := getattr(error, "request_id", None), str):
         attributes[s.LLM_REQUEST_ID] = utf8(request_id)
+    if (tried := retries(getattr(error, "request", None))) is not None:
+        attributes[s.LLM_REQUEST_RETRIES] = tried
     if (answer := aws_answer(error)) is not None:
         attributes |= _aws_attributes(answer)
     return attributes

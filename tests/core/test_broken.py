@@ -36,7 +36,7 @@ PLACES: list[tuple[Any, str]] = [
     (provider, "watch_stream"),
     (provider, "watch_response"),
     (provider, "read_body"),
-    (provider, "note_request_id"),
+    (provider, "note_exchange"),
     (layers, "start"),
     (content, "chat_message"),
     (content, "chat_choice"),

@@ -126,6 +126,7 @@ async def test_retries_that_all_fail(recorder, api, server):
         await api(lambda client: client.with_options(max_retries=2).chat.completions.create(**CHAT))
     assert len(server.requests) == 3
     assert failed(recorder)["otel_llm.error.status_code"] == 503
+    assert failed(recorder)["otel_llm.request.retries"] == 2
 
 
 async def test_a_retried_stream(recorder, api, server):
@@ -135,6 +136,15 @@ async def test_a_retried_stream(recorder, api, server):
     )
     assert len(chunks) == 2
     assert recorder.attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert recorder.attributes["otel_llm.request.retries"] == 1
+
+
+async def test_a_retried_raw_response(recorder, api, server):
+    server.reply_with(error(500, "no"), error(500, "no"), chat_reply())
+    answer = await api(
+        lambda client: client.with_options(max_retries=2).chat.completions.with_raw_response.create(**CHAT)
+    )
+    assert recorder.attributes["otel_llm.request.retries"] == answer.retries_taken == 2
 
 
 async def test_a_stream_that_is_refused(recorder, api):

@@ -28,7 +28,7 @@ from . import chat, embeddings, media, platform, responses
 from .endpoint import Endpoint, Exchange
 from .fields import string
 from .foreign import ForeignInstrumentation
-from .raw import note_request_id, read_body, watch_response, watch_stream
+from .raw import note_exchange, read_body, watch_response, watch_stream
 from .server import server_of
 
 #: Endpoints by method and path.
@@ -91,7 +91,7 @@ def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, re
             if (request_id := fields.get("_request_id")) is not None:
                 response.attributes[LLM_REQUEST_ID] = request_id
             elif "response" in fields:  # of the SDK's binary content, speech
-                note_request_id(call, fields["response"])
+                note_exchange(call, fields["response"])
             call.finish(response)
     except Exception as error:
         guard.report("openai: reading the answer", error)
@@ -99,7 +99,7 @@ def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, re
 
 
 def _finish_raw(call: Call, endpoint: Endpoint, exchange: Exchange, http_response: Any) -> None:
-    note_request_id(call, http_response)
+    note_exchange(call, http_response)
     call.finish(endpoint.response(exchange, read_body(http_response)))
 
 

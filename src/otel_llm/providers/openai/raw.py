@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from ... import errors, guard
 from ... import semconv as s
 from ...call import Call
 from ...request import Response
@@ -29,7 +30,7 @@ def watch_stream(
     observer = Observer(call, endpoint.accumulator(exchange), timed=_timed(call))
     kind = AsyncChunkIterator if hasattr(stream, "__anext__") else ChunkIterator
     stream._iterator = kind(stream._iterator, observer, hide)
-    note_request_id(call, stream.response)
+    note_exchange(call, stream.response)
     _watch_close(stream.response, observer, {})
 
 
@@ -53,7 +54,7 @@ def watch_response(call: Call, endpoint: Endpoint, exchange: Exchange, response:
         async for part in AsyncChunkIterator(aiter_bytes(*args, **kwargs), observer):
             yield part
 
-    note_request_id(call, response)
+    note_exchange(call, response)
     _watch_close(response, observer, {"iter_bytes": watched, "aiter_bytes": watched_async})
 
 
@@ -61,10 +62,15 @@ def _timed(call: Call) -> bool:
     return call.request.operation in s.INFERENCE_OPERATIONS
 
 
-def note_request_id(call: Call, response: Any) -> None:
-    """Put the provider's id of the request on the span."""
-    if call.recording and (request_id := response.headers.get("x-request-id")) is not None:
+@guard.never_raise
+def note_exchange(call: Call, response: Any) -> None:
+    """Put the provider's id of the request on the span, and how often the SDK had to try."""
+    if not call.recording:
+        return
+    if (request_id := response.headers.get("x-request-id")) is not None:
         call.span.set_attribute(s.LLM_REQUEST_ID, request_id)
+    if (retries := errors.retries(response.request)) is not None:
+        call.span.set_attribute(s.LLM_REQUEST_RETRIES, retries)
 
 
 def _watch_close(response: Any, observer: Observer, hooks: dict[str, Callable[..., Any]]) -> None:

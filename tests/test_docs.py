@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import otel_llm
+from interpreter import python, stand_ins
 from otel_llm import config, semconv
-from standin.openai import OpenAIServer
-from standin.sagemaker import SageMakerServer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -29,29 +25,13 @@ EXAMPLES = [
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
     """That of a program which talks to the stand-ins."""
-    with OpenAIServer() as openai, SageMakerServer() as sagemaker:
-        yield os.environ | {
-            "OPENAI_BASE_URL": openai.base_url,
-            "OPENAI_API_KEY": "stand-in",
-            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
-            "AWS_DEFAULT_REGION": "eu-central-1",
-            "AWS_ACCESS_KEY_ID": "stand-in",
-            "AWS_SECRET_ACCESS_KEY": "stand-in",
-        }
+    with stand_ins() as environment:
+        yield environment
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_runs(example: str, environment: dict[str, str]) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", example],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
+    python("-c", example, cwd=ROOT, **environment)
 
 
 def test_the_readme_has_every_knob() -> None:

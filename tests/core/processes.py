@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
+
+from interpreter import python
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -38,17 +38,9 @@ def names(exporter):
 """
 
 
-def run(program: str, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``program`` with this Python, after ``command`` if one is given. It must end well."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OPENAI_"))}
-    clean |= {"EXAMPLES": str(EXAMPLES), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **environment}
-    finished = subprocess.run(
-        [*map(str, command), sys.executable, "-W", "error::RuntimeWarning", "-c", PRELUDE + textwrap.dedent(program)],
-        env=clean,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def run(program: str, launched: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``program``, under the launcher if it is to be ``launched``. It must end well."""
+    program = PRELUDE + textwrap.dedent(program)
+    return python(
+        "-W", "error::RuntimeWarning", "-c", program, launched=launched, EXAMPLES=str(EXAMPLES), **environment
     )
-    assert finished.returncode == 0, finished.stderr
-    return finished

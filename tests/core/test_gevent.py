@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from processes import run
@@ -35,7 +34,7 @@ def test_greenlets_are_not_halted(tmp_path: Path) -> None:
     with OpenAIServer() as server:
         finished = run(
             PROGRAM,
-            Path(sys.executable).with_name("opentelemetry-instrument"),
+            launched=True,
             OPENAI_BASE_URL=server.base_url,
             OPENAI_API_KEY="x",
             OTEL_TRACES_EXPORTER="none",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import otel_llm
+from interpreter import python
 from otel_llm import later
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
@@ -183,10 +182,7 @@ call()
 
 
 def test_a_program_that_ends_at_once_loses_nothing(server: Any) -> None:
-    environment = {**os.environ, "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "x"}
-    told = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
+    told = python("-c", PROGRAM, OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="x")
     assert "gen_ai.client.operation.duration" in told.stdout
     assert "gen_ai.client.token.usage" in told.stdout
     assert told.stderr == ""

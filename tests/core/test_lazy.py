@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from processes import run
+
+from interpreter import NO_EXPORT
 
 
 def test_nothing_is_imported() -> None:
@@ -116,16 +116,9 @@ def test_a_library_nobody_knows() -> None:
 
 def launched(**environment: str) -> tuple[list[dict[str, Any]], str]:
     """The spans of an application started by ``opentelemetry-instrument``, and what it wrote beside."""
-    launcher = Path(sys.executable).parent / "opentelemetry-instrument"
     pytest.importorskip("opentelemetry.exporter.otlp.json.file")
-    finished = run(
-        "call()",
-        launcher,
-        OTEL_TRACES_EXPORTER="otlp_json_file",
-        OTEL_METRICS_EXPORTER="none",
-        OTEL_LOGS_EXPORTER="none",
-        **environment,
-    )
+    exporters = {**NO_EXPORT, "OTEL_TRACES_EXPORTER": "otlp_json_file"}
+    finished = run("call()", launched=True, **exporters, **environment)
     spans = []
     for line in finished.stdout.splitlines():
         for resource in json.loads(line).get("resourceSpans", ()):

@@ -7,7 +7,6 @@ import functools
 import gc
 import json
 import logging
-import os
 import threading
 import time
 import tracemalloc
@@ -22,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import set_span_in_context
 
+from interpreter import python
 from otel_llm.evaluation import EvaluationSampler, Limits, sinks
 
 Make = Callable[..., Evaluated]
@@ -409,20 +409,11 @@ report()
 
 @pytest.mark.parametrize("suffix", ["db", "jsonl"])
 def test_after_a_fork_each_process_counts_and_stores_its_own(suffix: str, tmp_path: Any) -> None:
-    import subprocess
-    import sys
 
     from otel_llm.evaluation.dataset import Selection, read
 
     path = tmp_path / f"items.{suffix}"
-    finished = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORKED, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
+    finished = python("-W", "ignore::DeprecationWarning", "-c", _FORKED, path)
     child, parent = (json.loads(line) for line in finished.stdout.splitlines())
     assert child == [5, 5, 4, 0, {"fork": 1}, int(suffix == "db")]  # a connection to SQLite must not be shared
     assert parent == [9, 9, 8, 0, {"nothing_to_evaluate": 1}, 0]
@@ -581,10 +572,8 @@ def test_spans_below_one_that_the_head_sampler_dropped_are_local_roots(evaluated
 
 
 def test_a_process_that_just_ends_stores_its_items(tmp_path: Any) -> None:
-    import subprocess
-    import sys
 
     program = _FORKED.split("chat(5)")[0] + "chat(5)\nsampler._grace = 3600.0\nchat(2)\n"
     path = tmp_path / "items.jsonl"
-    subprocess.run([sys.executable, "-c", program, str(path)], check=True, timeout=60, env=dict(os.environ))
+    python("-c", program, path)
     assert len(path.read_text().splitlines()) == 7

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +29,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from interpreter import python
 from otel_llm.evaluation import Algorithm
 from otel_llm.evaluation.rate import bound, position
 
@@ -61,10 +60,7 @@ print(digest.hexdigest())
 
 
 def test_two_processes_choose_the_same() -> None:
-    said = {
-        subprocess.run([sys.executable, "-c", _CHOSEN], capture_output=True, text=True, check=True, timeout=60).stdout
-        for _ in range(2)
-    }
+    said = {python("-c", _CHOSEN).stdout for _ in range(2)}
     assert len(said) == 1
     assert len(said.pop().strip()) == hashlib.sha256().digest_size * 2
 

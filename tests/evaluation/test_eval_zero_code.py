@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from evaluating import SCHEMA
 
+from interpreter import NO_EXPORT, python
 from otel_llm.evaluation.dataset import Selection, read
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -34,21 +35,9 @@ print("the application ran on")
 
 
 def run(folder: Path, *models: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OPENAI_"))}
-    clean |= {"PYTHONPATH": str(EXAMPLES), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    clean |= {"OTEL_TRACES_EXPORTER": "otlp_json_file", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-    clean |= {"OTEL_SERVICE_NAME": "twin", "OTEL_LLM_EVAL_GRACE": "0", **environment}
-    launcher = Path(sys.executable).with_name("opentelemetry-instrument")
-    finished = subprocess.run(
-        [str(launcher), sys.executable, "-c", PROGRAM, *models],
-        env=clean,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
+    given = {"PYTHONPATH": str(EXAMPLES), "OTEL_SERVICE_NAME": "twin", "OTEL_LLM_EVAL_GRACE": "0"}
+    given |= {**NO_EXPORT, "OTEL_TRACES_EXPORTER": "otlp_json_file", **environment}
+    finished = python("-c", PROGRAM, *models, launched=True, cwd=folder, **given)
     assert "the application ran on" in finished.stdout
     return finished
 

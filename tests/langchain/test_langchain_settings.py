@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from langchain_core.documents import Document
@@ -20,6 +18,7 @@ from shapes import ASKED, CONTENT_ON_SPANS, FAKE_LACKS, WHO, fake
 from traces import named, tree
 
 import otel_llm
+from interpreter import python
 from otel_llm import Settings
 from otel_llm.config import LangChainSteps
 
@@ -167,5 +166,4 @@ def test_instrumenting_imports_nothing():
         "import otel_llm, sys; otel_llm.instrument('langchain');"
         "print([name for name in sys.modules if name.startswith(('langchain', 'langgraph', 'langsmith', 'anthropic'))])"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert python("-c", code).stdout.strip() == "[]"

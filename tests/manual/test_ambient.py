@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind
 
 import otel_llm
+from interpreter import python
 from otel_llm import ContentCapture, Experiment, Prompt, Settings, values
 from otel_llm.prompts import PromptUse, Template
 
@@ -312,8 +311,7 @@ def work():
 
 {use}
 """
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert finished.returncode == 0, finished.stderr
+    python("-c", program)
 
 
 # --- left elsewhere than entered ------------------------------------------------------------------------------------

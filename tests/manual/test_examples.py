@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from interpreter import NO_EXPORT, python
+
 pytest.importorskip("opentelemetry.exporter.otlp.json.file")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "manual"
-LAUNCHER = Path(sys.executable).with_name("opentelemetry-instrument")
 
 
 def traced(name: str, **environment: str) -> tuple[str, list[dict[str, Any]]]:
     """What the example printed, and the spans that it made, each with its attributes and the name of its parent."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    exporters = {
-        "OTEL_TRACES_EXPORTER": "otlp_json_file",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-    }
-    finished = subprocess.run(
-        [LAUNCHER, sys.executable, EXAMPLES / name],
-        env=clean | exporters | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
+    exporters = {**NO_EXPORT, "OTEL_TRACES_EXPORTER": "otlp_json_file"}
+    finished = python(EXAMPLES / name, launched=True, **exporters, **environment)
     lines = finished.stdout.splitlines()
     found = [
         span

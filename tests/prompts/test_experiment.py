@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from interpreter import python
 from otel_llm import Experiment, Prompt
 
 KEYS = [f"user-{number}" for number in range(100_000)]
@@ -88,16 +86,7 @@ def test_numbers_that_write_themselves_otherwise() -> None:
 def test_another_process_assigns_the_same() -> None:
     program = "import otel_llm; print(''.join(otel_llm.Experiment('e', ['a', 'b', 'c']).assign(str(n))"
     program += " for n in range(500)))"
-    said = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("0", "1")
-    }
+    said = {python("-c", program, PYTHONHASHSEED=seed).stdout.strip() for seed in ("0", "1")}
     experiment = Experiment("e", ["a", "b", "c"])
     assert said == {"".join(experiment.assign(str(n)) for n in range(500))}
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from standin.openai import OpenAIServer
-from standin.sagemaker import SageMakerServer
+from interpreter import NO_EXPORT, python, stand_ins
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prompts"
 SAYS = {
@@ -32,33 +28,11 @@ def test_every_example_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_an_example(name: str, tmp_path: Path) -> None:
-    spans = tmp_path / "spans.txt"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    with OpenAIServer() as openai, SageMakerServer() as sagemaker, spans.open("w") as told:
-        finished = subprocess.run(
-            [Path(sys.executable).with_name("opentelemetry-instrument"), sys.executable, EXAMPLES / name],
-            env=environment
-            | {
-                "OPENAI_BASE_URL": openai.base_url,
-                "OPENAI_API_KEY": "stand-in",
-                "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
-                "AWS_DEFAULT_REGION": "eu-central-1",
-                "AWS_ACCESS_KEY_ID": "stand-in",
-                "AWS_SECRET_ACCESS_KEY": "stand-in",
-                "NO_PROXY": "127.0.0.1",
-                "OTEL_TRACES_EXPORTER": "console",
-                "OTEL_METRICS_EXPORTER": "none",
-                "OTEL_LOGS_EXPORTER": "none",
-            },
-            stdout=told,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert finished.returncode == 0, finished.stderr
-    printed = spans.read_text()
+def test_an_example(name: str) -> None:
+    with stand_ins() as environment:
+        exporters = {**NO_EXPORT, "OTEL_TRACES_EXPORTER": "console"}
+        finished = python(EXAMPLES / name, launched=True, **environment, **exporters)
+    printed = finished.stdout
     values = {value for span in _spans(printed) for value in span["attributes"].values() if isinstance(value, str)}
     assert set(SAYS[name]) - values == set()
     if name == "prompt_log.py":

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_llm
+from interpreter import NO_EXPORT, python
 from otel_llm import ContentCapture, Experiment, Prompt, Settings, sampled
 from otel_llm import call as calls
 from otel_llm.promptlog import PromptLog
@@ -399,19 +399,10 @@ def test_many_threads(recorder: Any, client: Any, tmp_path: Path) -> None:
 # --- whole programs ------------------------------------------------------------------------------
 
 
-def run(program: str, *command: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, launched: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
     with OpenAIServer() as server:
-        finished = subprocess.run(
-            [*command, sys.executable, "-c", program],
-            env={name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-            | {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "x", "NO_PROXY": "127.0.0.1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert finished.returncode == 0, finished.stderr
-    return finished
+        given = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "x", **environment}
+        return python("-c", program, launched=launched, **given)
 
 
 ASK = """
@@ -419,21 +410,19 @@ import openai
 def ask():
     openai.OpenAI().embeddings.create(model="text-embedding-3-small", input="Why?")
 """
-LAUNCHER = Path(sys.executable).with_name("opentelemetry-instrument")
-NO_EXPORT = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
 
 
 def test_zero_code(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
-    run(ASK + "ask()", LAUNCHER, **NO_EXPORT, OTEL_LLM_PROMPT_LOG=str(path))
+    run(ASK + "ask()", True, **NO_EXPORT, OTEL_LLM_PROMPT_LOG=str(path))
     assert [line["operation"] for line in lines(path)] == ["embeddings"]
     for target, stream in (("-", "stdout"), ("stderr", "stderr")):
-        finished = run(ASK + "ask()", LAUNCHER, **NO_EXPORT, OTEL_LLM_PROMPT_LOG=target)
+        finished = run(ASK + "ask()", True, **NO_EXPORT, OTEL_LLM_PROMPT_LOG=target)
         assert json.loads(getattr(finished, stream).splitlines()[-1])["operation"] == "embeddings"
 
 
 def test_zero_code_with_a_file_that_can_not_be_opened() -> None:
-    finished = run(ASK + "ask()", LAUNCHER, **NO_EXPORT, OTEL_LLM_PROMPT_LOG="/nowhere/at/all.jsonl")
+    finished = run(ASK + "ask()", True, **NO_EXPORT, OTEL_LLM_PROMPT_LOG="/nowhere/at/all.jsonl")
     assert "otel-llm failed in configure (FileNotFoundError)" in finished.stderr
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import guard
+from .forks import ForkLock
 
 #: Seconds from the first work that waits to its being done: no more than this is a record's time late.
 PAUSE = 0.1
@@ -27,15 +28,13 @@ _IN_ONE_GO = 8
 MAX_WAITING = 4096
 
 _waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-#: Who takes work out holds it until that is done: then all that came before is done too.
-_working = threading.RLock()
+#: Who takes work out holds it until that is done: then all that came before is done too. A fork waits for it, as in
+#: a child the SDK's locks that the work has taken would never be released.
+_working = ForkLock()
 #: What the thread waits for. Of what wakes a thread only this may be called from a finalizer, wherever that runs.
 _wake: queue.SimpleQueue[None]
 _thread: threading.Thread | None = None
 _awake = False
-#: Seconds that a fork waits at most for the work in hand.
-_FORK_PATIENCE = 1.0
-_held_for_fork = False
 
 
 def do(work: Callable[..., None], *arguments: Any) -> None:
@@ -50,7 +49,7 @@ def do(work: Callable[..., None], *arguments: Any) -> None:
 
 def catch_up() -> None:
     """Do what has been waiting until now."""
-    with _working:
+    with _working.lock:
         for number in range(len(_waiting)):
             try:
                 work, arguments = _waiting.popleft()
@@ -98,23 +97,12 @@ def _run(wake: queue.SimpleQueue[None]) -> None:
         catch_up()
 
 
-def _hold_for_fork() -> None:
-    """Let no work be half done in a child: the locks it has taken there would never be released."""
-    global _held_for_fork
-    _held_for_fork = _working.acquire(timeout=_FORK_PATIENCE)
-
-
-def _go_on_in_parent() -> None:
-    if _held_for_fork:
-        _working.release()
-
-
 def _begin_in_child() -> None:
     """The thread, and what waits, are the parent's."""
-    global _awake, _thread, _working
+    global _awake, _thread
     _waiting.clear()
-    _working, _thread, _awake = threading.RLock(), None, False
+    _thread, _awake = None, False
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold_for_fork, after_in_parent=_go_on_in_parent, after_in_child=_begin_in_child)
+    os.register_at_fork(after_in_child=_begin_in_child)

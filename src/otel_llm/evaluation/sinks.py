@@ -7,13 +7,12 @@ import inspect
 import logging
 import os
 import sqlite3
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
 from typing import Any, Protocol, runtime_checkable
 
+from ..forks import ForkLock
 from ..messages import dumps
 from .dataset import APPLICATION_ID, DEFAULT_DATASET, TABLE, VERSION, Item, check, is_json_lines, rotated
 
@@ -71,34 +70,12 @@ class SQLiteSink:
         self._file: os.stat_result
         #: Those of parent processes: closing one in a child would break the parent's locks.
         self._foreign: list[sqlite3.Connection] = []
-        self._storing = threading.Lock()
-        #: The threads that fork and have it meanwhile.
-        self._forking: set[int] = set()
-        if hasattr(os, "register_at_fork"):
-            hold, let_go, renew = map(weakref.WeakMethod, (self._hold, self._let_go, self._renew))
-            os.register_at_fork(
-                before=lambda: (method := hold()) and method(),
-                after_in_parent=lambda: (method := let_go()) and method(),
-                after_in_child=lambda: (method := renew()) and method(),
-            )
-
-    def _hold(self) -> None:
-        """SQLite has locks of the whole process, which a child would never see released."""
-        if self._storing.acquire(timeout=_FORK_SECONDS):
-            self._forking.add(threading.get_ident())
-
-    def _let_go(self) -> None:
-        if threading.get_ident() in self._forking:
-            self._forking.remove(threading.get_ident())
-            self._storing.release()
-
-    def _renew(self) -> None:
-        self._storing = threading.Lock()
-        self._forking.clear()
+        #: SQLite has locks of the whole process, which a child would never see released.
+        self._storing = ForkLock(_FORK_SECONDS)
 
     def write(self, item: Item) -> None:
         """:raises sqlite3.Error: if it can't be stored; also a database that is none of ours is left alone."""
-        with self._storing:
+        with self._storing.lock:
             self._store(item)
 
     def _store(self, item: Item) -> None:
@@ -118,7 +95,7 @@ class SQLiteSink:
             )
 
     def close(self) -> None:
-        with self._storing:
+        with self._storing.lock:
             if self._database is not None:
                 self._database.close()
                 self._database = None

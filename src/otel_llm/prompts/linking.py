@@ -7,8 +7,6 @@ latest of a thread or task are held by it, as a library may have copied them and
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import guard, layers
 from .. import semconv as s
+from ..forks import ForkLock
 from .use import PromptUse
 
 if TYPE_CHECKING:
@@ -43,10 +42,7 @@ known: weakref.WeakValueDictionary[str, _Same] = weakref.WeakValueDictionary()
 #: Of so many uses a thread or task holds the texts.
 _MAX_RECENT = 4
 _recent: ContextVar[tuple[list[PromptText], ...]] = ContextVar("otel_llm-recent-prompts", default=())
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    # In a child there is no other thread that would let go of it.
-    os.register_at_fork(before=_lock.acquire, after_in_child=_lock.release, after_in_parent=_lock.release)
+_remembering = ForkLock()
 
 
 class PromptText(str):
@@ -87,7 +83,7 @@ def hold(texts: list[PromptText]) -> None:
 
 
 def _remember(text: str, use: PromptUse) -> _Same:
-    with _lock:
+    with _remembering.lock:
         same = known.get(text)
         if same is None:
             known[text] = same = _Same()

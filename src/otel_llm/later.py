@@ -8,7 +8,6 @@ missing from what a reader is given.
 from __future__ import annotations
 
 import atexit
-import contextvars
 import os
 import queue
 import threading
@@ -17,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from . import guard
+from . import guard, threads
 from .forks import ForkLock
 
 #: Seconds from the first work that waits to its being done: no more than this is a record's time late.
@@ -76,12 +75,9 @@ def _rouse() -> None:
             # thread that is a greenlet then, and waits for a real queue, would halt the program.
             _wake = queue.SimpleQueue()
             # A daemon: what it leaves is done at exit, before an SDK shuts down that was set up before the first call.
-            _thread = threading.Thread(target=_run, args=(_wake,), name="otel-llm metrics", daemon=True)
-            # The context of the call that happens to be the first is not the thread's to keep.
-            contextvars.Context().run(_thread.start)
+            _thread = threads.start("metrics", _run, _wake)
             atexit.register(catch_up)
-        except RuntimeError:  # the interpreter is shutting down, or has no threads
-            _thread = None
+        except RuntimeError:
             _awake = False
             catch_up()
             return

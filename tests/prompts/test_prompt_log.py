@@ -16,6 +16,7 @@ from typing import Any
 
 import openai
 import pytest
+from opentelemetry import context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_llm
@@ -383,6 +384,49 @@ def test_it_writes_on_a_thread_of_its_own_that_ends(recorder: Any, client: Any) 
     assert "otel-llm-prompt-log" not in {thread.name for thread in threading.enumerate()}
     ask(client)
     assert len(names) == 1
+
+
+def test_a_call_that_ends_while_the_thread_starts_brings_no_other(
+    recorder: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of another greenlet, or by a finalizer."""
+    start = threading.Thread.start
+    started: list[str] = []
+    written: list[Any] = []
+
+    def starting(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "otel-llm-prompt-log":
+            started.append(thread.name)
+            if len(started) == 1:
+                ask(client)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    with otel_llm.prompt_log(written.append):
+        ask(client)
+    assert len(written) == 2
+    assert len(started) == 1
+    assert "otel-llm-prompt-log" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_no_context_of_a_call_is_kept_by_the_thread(
+    recorder: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threading instrumentations run a thread in the context of its start: that of whichever call came first."""
+    seen: list[object] = []
+    start = threading.Thread.start
+
+    def instrumented(thread: threading.Thread) -> None:
+        if thread.name == "otel-llm-prompt-log":
+            seen.append(context.get_value("request"))
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", instrumented)
+    token = context.attach(context.set_value("request", "of a user"))
+    with otel_llm.prompt_log(lambda record: None):
+        ask(client)
+    context.detach(token)
+    assert seen == [None]
 
 
 def test_many_threads(recorder: Any, client: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from .. import guard
+from .. import guard, threads
 
 _T = TypeVar("_T")
 
@@ -52,13 +52,11 @@ class Worker(Generic[_T]):
             if self._starting or self._closing:
                 return False
             self._starting = True
-        thread = threading.Thread(target=self._run, name="otel-llm-evaluation", daemon=True)
         try:
-            thread.start()
+            self._thread = threads.start("evaluation", self._run)
         except RuntimeError:
             self._starting = False  # it is tried again
             raise
-        self._thread = thread
         return True
 
     def put(self, entry: _T, due: float) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from .. import call, guard
+from .. import call, guard, threads
 from .. import semconv as s
 from ..call import Call
 from ..request import Response
@@ -53,6 +53,7 @@ class PromptLog:
         self._lock = threading.RLock()  # a finalizer may end a call inside of it
         self._waiting: queue.SimpleQueue[Record | threading.Event | None]
         self._thread: threading.Thread | None = None
+        self._starting = False
 
     def flush(self, seconds: float = _FLUSH_SECONDS) -> bool:
         """Wait until all lines so far are written, at most ``seconds``; whether they are."""
@@ -102,12 +103,16 @@ class PromptLog:
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
-                # Made together: gevent may have put its own in the place of both since the log was opened.
-                self._waiting = queue.SimpleQueue()
-                thread = threading.Thread(target=self._run, name="otel-llm-prompt-log", daemon=True)
-                thread.start()
-                self._thread = thread
+            if self._starting:
+                return
+            self._starting = True
+            # Made together: gevent may have put its own in the place of both since the log was opened.
+            self._waiting = queue.SimpleQueue()
+        try:
+            self._thread = threads.start("prompt-log", self._run)
+        except RuntimeError:
+            self._starting = False  # it is tried again
+            raise
 
     # --- on the log's own ------------------------------------------------------------------------
 

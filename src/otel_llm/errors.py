@@ -14,7 +14,7 @@ from .messages import utf8, without_secrets
 _MAX_MESSAGE_CHARACTERS = 2048
 #: How many errors of a chain (``raise ... from``) a stack trace shows.
 _MAX_CHAIN = 10
-#: What a provider's error code looks like. Anything else may be a sentence, with words of the prompt.
+#: What a provider's error code, or its id of a request, looks like. Anything else may hold words of the prompt.
 _CODE = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 
 
@@ -48,9 +48,13 @@ def message(error: BaseException) -> str:
     return utf8(without_secrets(str(error)))[:_MAX_MESSAGE_CHARACTERS]
 
 
-def retries(request: Any) -> int | None:
-    """How often the SDK had tried before it sent this HTTP request, if it had: OpenAI's tells the server."""
-    told = getattr(request, "headers", {}).get("x-stainless-retry-count")
+def retries(answer: Any) -> int | None:
+    """How often the SDK had tried before it sent the HTTP request of ``answer``, a response or an error, if it had:
+    OpenAI's tells the server."""
+    try:
+        told = answer.request.headers["x-stainless-retry-count"]
+    except Exception:  # one of another kind: httpx's errors fail where they have no request
+        return None
     return int(told) or None if isinstance(told, str) and told.isdecimal() else None
 
 
@@ -64,9 +68,10 @@ def provider_attributes(error: BaseException) -> dict[str, str | int]:
     status = getattr(error, "status_code", None)
     if type(status) is int:
         attributes[s.LLM_ERROR_STATUS_CODE] = status
-    if isinstance(request_id := getattr(error, "request_id", None), str):
-        attributes[s.LLM_REQUEST_ID] = utf8(request_id)
-    if (tried := retries(getattr(error, "request", None))) is not None:
+    request_id = getattr(error, "request_id", None)
+    if isinstance(request_id, str) and _CODE.fullmatch(request_id):
+        attributes[s.LLM_REQUEST_ID] = request_id
+    if (tried := retries(error)) is not None:
         attributes[s.LLM_REQUEST_RETRIES] = tried
     if (answer := aws_answer(error)) is not None:
         attributes |= _aws_attributes(answer)

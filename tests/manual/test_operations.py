@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import get_current_span
@@ -30,6 +31,19 @@ def whole_chat(**request: Any) -> Any:
 
 def answer(call: Any, **more: Any) -> None:
     call.response(id="r-1", model="llama-3", finish_reason="stop", input_tokens=3, output_tokens=4, **more)
+
+
+# --- errors ---------------------------------------------------------------------------------------------------
+
+
+def test_an_error_without_its_request(recorder: Any) -> None:
+    """httpx's raise another error where they are asked for it."""
+    error: Any = httpx.ConnectTimeout("too late")
+    error.code, error.request_id = "timeout", "words of a prompt"
+    with pytest.raises(httpx.ConnectTimeout), whole_chat():
+        raise error
+    assert recorder.attributes["otel_llm.error.code"] == "timeout"
+    assert "otel_llm.request.id" not in recorder.attributes
 
 
 # --- times ----------------------------------------------------------------------------------------------------

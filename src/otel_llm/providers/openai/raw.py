@@ -69,7 +69,7 @@ def note_exchange(call: Call, response: Any) -> None:
         return
     if (request_id := response.headers.get("x-request-id")) is not None:
         call.span.set_attribute(s.LLM_REQUEST_ID, request_id)
-    if (retries := errors.retries(response.request)) is not None:
+    if (retries := errors.retries(response)) is not None:
         call.span.set_attribute(s.LLM_REQUEST_RETRIES, retries)
 
 

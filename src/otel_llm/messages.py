@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -166,9 +167,25 @@ def dumps(value: Json) -> str:
     """Compact JSON that is valid, also as UTF-8, whatever ``value`` holds."""
     try:
         encoded = _encode(value)
-    except ValueError:  # NaN and the infinities, which Python would write and JSON does not know
-        encoded = _encode(json.loads(json.dumps(value, default=_plain, skipkeys=True), parse_constant=str))
+    except ValueError:
+        encoded = _encode(_writable(value, ()))
     return utf8(encoded)
+
+
+def _writable(value: Any, around: tuple[int, ...]) -> Json:
+    """``value`` without what JSON can't say: numbers that are none are told by name, what holds itself by its type."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if id(value) in around:
+        return f"[{type(value).__qualname__}]"
+    around = (*around, id(value))
+    if isinstance(value, dict):
+        return {_writable(key, ()) if isinstance(key, float) else key: _writable(value[key], around) for key in value}
+    if isinstance(value, list | tuple):
+        return [_writable(one, around) for one in value]
+    return _writable(_plain(value), around)
 
 
 def utf8(value: str) -> str:

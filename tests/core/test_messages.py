@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -170,6 +171,26 @@ def test_too_deep(depth: int, limit: int) -> None:
     text, _ = check([{"role": "user", "parts": [{"type": "x", "value": value}]}], limit)
     if depth < 900:  # what checks it works recursively
         assert list(table.value_problems("gen_ai.input.messages", text, structured=False)) == []
+
+
+def test_what_holds_itself_is_told_by_its_type_there() -> None:
+    @dataclass
+    class Node:
+        name: str
+        parent: Any = None
+        children: list[Any] = field(default_factory=list)
+
+    tree = Node("root")
+    tree.children = [Node("leaf", tree)] * 2
+    circle: dict[Any, Any] = {"score": float("nan"), float("inf"): (1, 2.5)}
+    circle["itself"] = circle
+    encoded, cut = encode([{"node": tree, "circle": circle}], 1000)
+    (told,) = json.loads(encoded)
+    assert told["node"]["parent"] is None
+    assert [one["name"] for one in told["node"]["children"]] == ["leaf", "leaf"]
+    assert [one["parent"].rpartition(".")[2] for one in told["node"]["children"]] == ["Node]", "Node]"]
+    assert told["circle"] == {"score": "NaN", "Infinity": [1, 2.5], "itself": "[dict]"}
+    assert not cut
 
 
 def test_arguments_that_are_too_deep_stay_text() -> None:

@@ -32,7 +32,7 @@ ANSWER = {
 def test_a_chain_is_one_inference_with_the_knowledge_of_both(recorder, server, model):
     server.reply_with(Reply(body=ANSWER))
     chain = WHO | model.bind(temperature=0.5) | StrOutputParser()
-    config = {"run_name": "ask", "tags": ["blue"], "metadata": {"customer": "acme"}}
+    config = {"run_name": "ask", "tags": ["blue", "langsmith:nostream"], "metadata": {"customer": "acme"}}
     assert chain.invoke(ASKED, config) == "Wide."
     assert tree(recorder) == ["invoke_workflow ask", "  chat gpt-4o-mini"]
     (known,) = named(recorder, "chat")

@@ -60,10 +60,8 @@ def described(
     attributes: dict[str, AttributeValue] = {s.LLM_LANGCHAIN_RUN_ID: str(run_id)}
     if name:
         attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name)
-    if tags and (
-        theirs := [_short(tag) for tag in tags if not tag.startswith(("seq:step:", "graph:step:", "map:key:"))]
-    ):
-        attributes[s.LLM_LANGCHAIN_TAGS] = theirs[:_MAX_ITEMS]
+    if own_tags := [_short(tag) for tag in tags or () if not tag.startswith(_THEIR_TAGS)]:
+        attributes[s.LLM_LANGCHAIN_TAGS] = own_tags[:_MAX_ITEMS]
     if isinstance(node := metadata.get("langgraph_node"), str):
         attributes[s.LLM_LANGCHAIN_NODE] = _short(node)
     given = {key: value for key, value in metadata.items() if not key.startswith(_THEIRS) and key not in _THEIR_KEYS}

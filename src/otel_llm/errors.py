@@ -89,8 +89,8 @@ def _aws_attributes(answer: dict[str, Any]) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {name: status for name, status in statuses if type(status) is int}
     if isinstance(request_id := known.get("RequestId"), str):
         attributes[s.AWS_REQUEST_ID] = utf8(request_id)
-    if type(retries := known.get("RetryAttempts")) is int and retries > 0:
-        attributes[s.LLM_REQUEST_RETRIES] = retries
+    if type(tried := known.get("RetryAttempts")) is int and tried > 0:
+        attributes[s.LLM_REQUEST_RETRIES] = tried
     return attributes
 
 

@@ -25,8 +25,7 @@ class Frame:
         self._token: Any = otel_context.attach(self._inside)
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        here = otel_context.get_current() is self._inside
-        if kind is GeneratorExit and not here:
+        if kind is GeneratorExit and not self._is_current():
             return  # closed wherever the garbage collector runs
         token = self._token
         try:
@@ -34,9 +33,12 @@ class Frame:
         except AttributeError:  # of another implementation of the context
             otel_context.detach(token)
         except ValueError:
-            if here:
+            if self._is_current():
                 outside = token.old_value
                 otel_context.attach(Context() if outside is Token.MISSING else outside)
+
+    def _is_current(self) -> bool:
+        return otel_context.get_current() is self._inside
 
 
 class Resumed(Frame):

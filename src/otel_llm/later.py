@@ -33,7 +33,8 @@ _working = ForkLock()
 #: What the thread waits for. Of what wakes a thread only this may be called from a finalizer, wherever that runs.
 _wake: queue.SimpleQueue[None]
 _thread: threading.Thread | None = None
-_awake = False
+#: Taken by whoever wakes the thread: atomic, unlike a flag.
+_asleep: list[None] = [None]
 
 
 def do(work: Callable[..., None], *arguments: Any) -> None:
@@ -42,7 +43,7 @@ def do(work: Callable[..., None], *arguments: Any) -> None:
         _do(work, arguments)
         return
     _waiting.append((work, arguments))
-    if not _awake:
+    if _asleep:
         _rouse()
 
 
@@ -67,8 +68,11 @@ def _do(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
 
 
 def _rouse() -> None:
-    global _awake, _thread, _wake
-    _awake = True
+    global _thread, _wake
+    try:
+        _asleep.pop()
+    except IndexError:  # another thread was faster
+        return
     if _thread is None:
         try:
             # Made together, as gevent and eventlet may have put theirs in the place of both since this was imported: a
@@ -78,26 +82,26 @@ def _rouse() -> None:
             _thread = threads.start("metrics", _run, _wake)
             atexit.register(catch_up)
         except RuntimeError:
-            _awake = False
+            _asleep[:] = [None]
             catch_up()
             return
     _wake.put(None)
 
 
 def _run(wake: queue.SimpleQueue[None]) -> None:
-    global _awake
     while True:
         wake.get()
         time.sleep(PAUSE)
-        _awake = False  # before looking: whoever comes from now on wakes the thread again
+        _asleep[:] = [None]  # before looking: whoever comes from now on wakes the thread again
         catch_up()
 
 
 def _begin_in_child() -> None:
     """The thread, and what waits, are the parent's."""
-    global _awake, _thread
+    global _thread
     _waiting.clear()
-    _thread, _awake = None, False
+    _asleep[:] = [None]
+    _thread = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -157,6 +157,8 @@ def sizes() -> dict[str, int]:
     owners |= {"instrumentor": vars(OpenAIInstrumentor()), "foreign": vars(OpenAIInstrumentor()._foreign)}
     for owner, names in owners.items():
         for name, value in names.items():
+            if value is later._asleep:
+                continue  # a token, which the thread has while it is awake
             if isinstance(value, Collection) and not isinstance(value, str) and not name.startswith("__"):
                 found[f"{owner}.{name}"] = len(value)
     return found

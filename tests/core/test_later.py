@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import otel_llm
 from interpreter import python
-from otel_llm import later
+from otel_llm import later, threads
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -140,6 +140,22 @@ def test_a_child_finds_no_lock_taken_by_work_that_was_in_hand() -> None:
     later.do(begun.clear)  # the parent goes on
     later.catch_up()
     assert not begun.is_set()
+
+
+def test_callers_that_come_first_at_once_start_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    later.catch_up()
+    later._begin_in_child()  # as if there were no thread yet
+    start, started = threads.start, []
+
+    def starting(*given: Any) -> threading.Thread:
+        started.append(given)
+        if len(started) < 9:
+            later._rouse()  # by another, who has seen it asleep too
+        return start(*given)
+
+    monkeypatch.setattr(threads, "start", starting)
+    later.do(int)
+    assert len(started) == 1
 
 
 def test_the_thread_keeps_no_context() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 
 import pytest
 from langchain_core.exceptions import OutputParserException
@@ -11,7 +12,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableGenerator, RunnableLambda
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from shapes import ASKED, FAKE_LACKS, WHO, fake
@@ -69,6 +70,41 @@ async def test_an_asynchronous_stream_left_early(recorder, openai, how):
         for _ in range(20):
             await asyncio.sleep(0)
     assert outcomes(recorder) == ["closed"]
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_nobody_hears_of_an_asynchronous_chain_left_early(recorder, caplog, close):
+    async def each(chunks):
+        async for chunk in chunks:
+            yield chunk
+
+    async def leave():
+        stream = (fake("a long answer") | StrOutputParser() | RunnableGenerator(each)).astream("hi")
+        await anext(stream)
+        if close:
+            await stream.aclose()
+
+    asyncio.run(leave())
+    gc.collect()
+    assert outcomes(recorder) == ["closed"]
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio" and record.levelno > 20] == []
+
+
+def test_a_stream_whose_loop_was_closed_under_it(recorder, monkeypatch):
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    async def begin(stream):
+        await anext(stream)
+
+    stream = fake("a long answer").astream("hi")
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin(stream))
+    loop.close()
+    del stream
+    gc.collect()
+    assert len(recorder.spans) == 1
+    assert unraisable == []
 
 
 def test_a_loop_that_ends_before_its_stream(recorder, openai):

@@ -6,6 +6,7 @@ for the code and then drops, or a frame of ours around LangChain's.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -223,7 +224,7 @@ def iterate(source: Any, opened: Opening) -> Iterator[Any]:
 
 async def aiterate(source: Any, opened: Opening) -> AsyncIterator[Any]:
     """:func:`iterate` for asynchronous generators."""
-    step: Callable[[], Any] = source.__anext__
+    step: Callable[[], Any] = partial(_first, source)
     try:
         while True:
             with opened:
@@ -244,3 +245,18 @@ async def aiterate(source: Any, opened: Opening) -> AsyncIterator[Any]:
                 await source.aclose()
         finally:
             opened.over()
+
+
+def _first(source: Any) -> Any:
+    """``anext(source)``, of which the event loop learns nothing: it would close both generators, each at a time of its
+    own, and fail where the other has begun to."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_leave)
+    try:
+        return source.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _leave(source: Any) -> None:
+    """Without it Python would run what is left of a generator that was dropped, where nothing can be awaited."""

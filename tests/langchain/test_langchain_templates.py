@@ -133,6 +133,14 @@ def test_few_shot(recorder):
     assert (chat["variable.number"], completed["variable.n"]) == ("3", "3")
 
 
+def test_a_template_with_an_image(recorder):
+    image = {"type": "image", "base64": "{data}", "mime_type": "image/png"}
+    prompt = ChatPromptTemplate([("user", [{"type": "text", "text": "What is {what}?"}, image])])
+    (prompt | fake()).invoke({"what": "this", "data": "aGk="})
+    list((prompt | fake()).stream({"what": "this", "data": "aGk="}))
+    assert [one["variable.what"] for one in prompts(recorder)] == ["this", "this"]
+
+
 def test_several_templates_in_one_run(recorder):
     first, second = (ChatPromptTemplate.from_template(text) for text in ("First {a}", "Second {b}"))
     chain = first | fake("mid") | RunnableLambda(lambda answer: {"b": answer.content}) | second | fake()

@@ -85,6 +85,7 @@ class LangChainInstrumentor(Instrumentor):
             Target(f"{_CORE}.prompts.string", "StringPromptTemplate.format_prompt", templates.format),
             Target(f"{_CORE}.prompts.string", "StringPromptTemplate.aformat_prompt", templates.aformat),
             Target(f"{_CORE}.prompt_values", "StringPromptValue.to_messages", templates.to_messages),
+            Target(_CHAT, "_format_for_tracing", templates.traced),
             # An SDK that makes a span by itself.
             Target("anthropic._base_client", "start_api_call_span", _unless_enclosed),
         ]

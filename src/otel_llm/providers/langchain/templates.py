@@ -84,6 +84,12 @@ class Templates:
                 self._uses.put(message, use)
         return made
 
+    def traced(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        """``_format_for_tracing``, which makes a new message of one with an image or a file, for the callbacks."""
+        made = wrapped(*args, **kwargs)
+        self._note_copies(args, made)
+        return made
+
     # --- finding -----------------------------------------------------------------------------------
 
     def behind_messages(self, messages: Iterable[Any]) -> PromptUse | None:
@@ -111,6 +117,12 @@ class Templates:
             self._uses.put(made, use)
             if isinstance(words := getattr(made, "text", None), str):
                 self._uses.put(made, use, name=id(words))
+
+    @guard.never_raise
+    def _note_copies(self, args: Any, made: Any) -> None:
+        for message, copy in zip(args[0] if args else (), made, strict=False):
+            if copy is not message and (use := self._uses.get(message)) is not None:
+                self._uses.put(copy, use)
 
     def _template(self, template: Any) -> Template:
         known: Template | None = self._templates.get(template)

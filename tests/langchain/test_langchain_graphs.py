@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
-from shapes import CONTENT_ON_SPANS, FAKE_LACKS, agentic, calling, counted, fake
+from shapes import CONTENT_ON_SPANS, FAKE_LACKS, WHO, agentic, calling, counted, fake
 from traces import named, tree
 
 from otel_llm import MetricGeneration, Settings
@@ -104,6 +105,20 @@ def test_an_agent_without_a_name_and_its_content(recorder):
     assert "gen_ai.agent.name" not in known
     assert known["gen_ai.input.messages"] == '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]'
     assert '"content":"7"' in known["gen_ai.output.messages"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_content_of_a_streamed_workflow(recorder, asynchronous):
+    recorder.instrument(CONTENT_ON_SPANS)
+    chain = WHO | fake("Wide.") | StrOutputParser()
+
+    async def read():
+        return [chunk async for chunk in chain.astream({"who": "a poet", "question": "Why?"})]
+
+    asyncio.run(read()) if asynchronous else list(chain.stream({"who": "a poet", "question": "Why?"}))
+    (known,) = named(recorder, "invoke_workflow")
+    assert "Why?" in known["gen_ai.input.messages"]
+    assert "Wide." in known["gen_ai.output.messages"]
 
 
 def test_an_agent_below_an_agent_counts_for_itself(recorder):

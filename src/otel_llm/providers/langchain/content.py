@@ -112,7 +112,8 @@ def state(value: Any, capture_media: bool) -> list[Json]:
         return messages(value, capture_media)
     if hasattr(value, "content") and hasattr(value, "type"):
         return [message(value, capture_media)]
-    return [] if value is None or value == {"input": ""} else [{"role": "user", "parts": [text(value)]}]
+    nothing = value is None or (isinstance(value, Mapping) and value == {"input": ""})  # not yet known, of a stream
+    return [] if nothing else [{"role": "user", "parts": [text(value)]}]
 
 
 def answer(value: Any, capture_media: bool) -> list[Json]:

@@ -96,17 +96,23 @@ class Endings:
         run = self.runs.pop(run_id)
         if run is None or not self._is_over(run, run_id):
             return
-        call = run.call
-        if call is not None and s.OPERATION_NAME in call.request.attributes:
-            capture_media = self._instrumentor.telemetry.settings.capture_media
-            call.record_content(lambda: _came(outputs, capture_media))
+        self._record_chain(run, kwargs.get("inputs"), outputs)
         self._finish(run)
 
     @guard.never_raise
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         run = self.runs.pop(run_id)
-        if run is not None and self._is_over(run, run_id):
-            self._fail(run, error)
+        if run is None or not self._is_over(run, run_id):
+            return
+        self._record_chain(run, kwargs.get("inputs"), None)
+        self._fail(run, error)
+
+    def _record_chain(self, run: Run, inputs: Any, outputs: Any) -> None:
+        """What came out of a chain, and what went in, of which LangChain tells at the end where it was streamed."""
+        call = run.call
+        if call is not None and call.request.operation in (s.INVOKE_AGENT, s.INVOKE_WORKFLOW):
+            capture_media = self._instrumentor.telemetry.settings.capture_media
+            call.record_content(lambda: {**went_in(inputs, capture_media), **came_out(outputs, capture_media)})
 
     @guard.never_raise
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -164,5 +170,9 @@ class Endings:
                 call.fail(error, call.totals() if isinstance(call, InProcessCall) and call is run.agent else None)
 
 
-def _came(outputs: Any, capture_media: bool) -> Mapping[str, Any]:
+def went_in(inputs: Any, capture_media: bool) -> Mapping[str, Any]:
+    return {s.INPUT_MESSAGES: said} if (said := content.state(inputs, capture_media)) else {}
+
+
+def came_out(outputs: Any, capture_media: bool) -> Mapping[str, Any]:
     return {s.OUTPUT_MESSAGES: said} if (said := content.answer(outputs, capture_media)) else {}

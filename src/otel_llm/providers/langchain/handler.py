@@ -6,7 +6,6 @@ context current: :mod:`.boundary` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +25,7 @@ from ...messages import Content
 from ...request import AttributeValue, Request
 from . import content, models, naming
 from .boundary import Opening, opening
-from .endings import Endings
+from .endings import Endings, went_in
 from .runs import Run, Runs, current_run
 from .templates import Templates, identity
 
@@ -205,7 +204,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         attributes.update(naming.described(None, run_id, tags, told))
         call = InProcessCall(self._instrumentor.telemetry, request, context)
         if s.OPERATION_NAME in attributes:
-            call.record_content(lambda: _given(inputs, settings.capture_media))
+            call.record_content(lambda: went_in(inputs, settings.capture_media))
         agent = call if request.operation == s.INVOKE_AGENT else parent.agent if parent is not None else None
         self._enter(run_id, Run(call, agent, key), call.context, opened)
 
@@ -287,7 +286,3 @@ def _top_k(retriever: Any) -> int | None:
         if type(value) is int:
             return value
     return None
-
-
-def _given(inputs: Any, capture_media: bool) -> Mapping[str, Any]:
-    return {s.INPUT_MESSAGES: said} if (said := content.state(inputs, capture_media)) else {}

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -217,6 +218,20 @@ def test_an_interrupt_in_a_tool(recorder):
         *["invoke_agent careful", "  chat", "  execute_tool confirm"],
         *["invoke_agent careful", "  execute_tool confirm", "  chat"],
     ]
+    marked = [known.get("otel_llm.langchain.interrupted") for known in named(recorder, "invoke_agent")]
+    assert marked == [True, None]
+
+
+def test_an_interrupt_of_an_agents_own(recorder):
+    model = agentic(counted(calls=[calling("add", a=1, b=2)]), counted("done"))
+    asks = HumanInTheLoopMiddleware(interrupt_on={"add": True})
+    agent = create_agent(model, [add], middleware=[asks], checkpointer=InMemorySaver(), name="careful")
+    config = {"configurable": {"thread_id": "1"}}
+    agent.invoke(ASKED, config)
+    agent.invoke(Command(resume={"decisions": [{"type": "approve"}]}), config)
+    assert not [line for line in tree(recorder) if "!" in line]
+    marked = [known.get("otel_llm.langchain.interrupted") for known in named(recorder, "invoke_agent")]
+    assert marked == [True, None]
 
 
 def test_a_command_to_the_graph_above_is_no_error(recorder):

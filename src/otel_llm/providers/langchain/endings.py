@@ -102,7 +102,10 @@ class Endings:
     @guard.never_raise
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         run = self.runs.pop(run_id)
-        if run is None or not self._is_over(run, run_id):
+        if run is None:
+            return
+        if not self._is_over(run, run_id):
+            _note_interrupt(run.call, error)
             return
         self._record_chain(run, kwargs.get("inputs"), None)
         self._fail(run, error)
@@ -161,13 +164,18 @@ class Endings:
                 call.stop_clock()
             finalizer.run(lambda: self._finish(run, None, "closed"))
         elif errors.bubbles_up(error):
-            if call is not None and call.recording and type(error).__name__ in ("GraphInterrupt", "NodeInterrupt"):
-                call.span.set_attribute(s.LLM_LANGCHAIN_INTERRUPTED, True)
+            _note_interrupt(call, error)
             self._finish(run)
         else:
             run.over()
             if call is not None:
                 call.fail(error, call.totals() if isinstance(call, InProcessCall) and call is run.agent else None)
+
+
+def _note_interrupt(call: Call | None, error: BaseException) -> None:
+    interrupted = type(error).__name__ in ("GraphInterrupt", "NodeInterrupt") and errors.bubbles_up(error)
+    if interrupted and call is not None and call.recording:
+        call.span.set_attribute(s.LLM_LANGCHAIN_INTERRUPTED, True)
 
 
 def went_in(inputs: Any, capture_media: bool) -> Mapping[str, Any]:

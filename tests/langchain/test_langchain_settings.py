@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from langchain_core.documents import Document
@@ -138,6 +139,14 @@ def test_uninstrumenting_puts_everything_back(recorder):
     recorder.instrument()
     runnable.invoke(ASKED)
     assert len(recorder.spans) == 2 * count
+
+
+def test_a_configuration_can_be_sent_to_another_process(recorder):
+    sent = []
+    RunnableLambda(lambda value, config: sent.append(pickle.dumps(config))).invoke(1, {"run_name": "here"})
+    config = pickle.loads(sent[0])
+    fake().invoke("hi", config)
+    assert tree(recorder) == ["invoke_workflow here", "chat"]
 
 
 def test_uninstrumenting_while_a_run_is_under_way(recorder):

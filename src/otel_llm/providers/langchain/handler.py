@@ -52,6 +52,9 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
     def __deepcopy__(self, memo: Any) -> Handler:
         return self  # configurations are copied, with the callbacks in them
 
+    def __reduce__(self) -> Any:
+        return BaseCallbackHandler, ()  # and sent to other processes, which have a handler of their own, or none
+
     # --- beginning -----------------------------------------------------------------------------
 
     def _parent(self, parent_run_id: UUID | None) -> tuple[Run | None, Context, Opening | None]:

@@ -64,7 +64,7 @@ def _same_family(outer: str, inner: str) -> bool:
 class LayeredCall(Call):
     """A call that layers below may add to."""
 
-    __slots__ = ("__weakref__", "_errors", "_layers", "_learned", "answer", "joined")
+    __slots__ = ("__weakref__", "_errors", "_layers", "_learned", "answer", "cached", "joined")
 
     def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
         self._prepare()
@@ -73,6 +73,8 @@ class LayeredCall(Call):
     def _prepare(self) -> None:
         #: Whether a layer below has begun: it then tells of chunks.
         self.joined = False
+        #: Whether the answer is one that was given before: then nothing was called, and it counts nowhere.
+        self.cached = False
         self._layers: list[Response] = []
         self._errors: Mapping[str, AttributeValue] = {}
         #: What the span was not begun with; set when it ends, with all the rest.
@@ -105,6 +107,18 @@ class LayeredCall(Call):
     def answered(self) -> bool:
         """Whether a layer below has been given a whole answer."""
         return any(layer.usage and layer.finish_reasons for layer in self._layers)
+
+    def answered_from_cache(self, attribute: str) -> None:
+        """No provider is called; the span says so by ``attribute``."""
+        self.cached = True
+        self._agent = None
+        self._learned[attribute] = True
+
+    def _record_metrics(
+        self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
+    ) -> None:
+        if not self.cached:
+            super()._record_metrics(response, seconds, error_type, speed)
 
     def _merged(self, response: Response | None) -> Response:
         response = response or Response()

@@ -7,6 +7,7 @@ import json
 
 import anthropic
 import pytest
+from langchain.agents import create_agent
 from langchain_anthropic import ChatAnthropic
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
@@ -16,7 +17,8 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from opentelemetry import trace
-from shapes import CONTENT_ON_SPANS, FAKE_LACKS, agentic, calling, counted, fake
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from shapes import CONTENT_ON_SPANS, FAKE_LACKS, Agentic, agentic, calling, counted, fake
 from traces import tokens, tree
 
 from otel_llm import Settings
@@ -153,14 +155,48 @@ def test_a_streamed_fake_has_its_times(recorder):
     assert recorder.points("gen_ai.client.operation.time_per_output_chunk")[0].count >= 4
 
 
-def test_an_answer_from_the_cache_costs_nothing(recorder, openai):
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_answer_from_the_cache_is_no_inference(recorder, openai, asynchronous):
     recorder.missing |= {"openai.api.type", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"}
     model = ChatOpenAI(model="gpt-4o-mini", cache=InMemoryCache(), **openai)
-    model.invoke("hi")
-    once = tokens(recorder)
-    model.invoke("hi")
-    assert tokens(recorder) == once
-    assert len(recorder.spans) == 2
+
+    async def ask():
+        for _ in range(2):
+            await model.ainvoke("hi") if asynchronous else model.invoke("hi")
+
+    asyncio.run(ask())
+    called, cached = (dict(span.attributes) for span in recorder.spans)
+    assert [known.get("otel_llm.langchain.cached") for known in (called, cached)] == [None, True]
+    assert tokens(recorder) == {kind: called[f"gen_ai.usage.{kind}_tokens"] for kind in ("input", "output")}
+    assert recorder.points("gen_ai.client.operation.duration")[0].count == 1
+
+
+def test_an_agent_that_is_answered_from_the_cache(recorder):
+    recorder.missing |= FAKE_LACKS
+    model = Agentic(messages=iter([counted("fine")]), cache=InMemoryCache())
+    agent = create_agent(model, [], name="saver")
+    for _ in range(2):
+        assert agent.invoke({"messages": [("user", "hi")]})["messages"][-1].text == "fine"
+    (calls,) = recorder.points("gen_ai.invoke_agent.inference_calls")
+    assert (calls.count, calls.sum) == (2, 1)
+
+
+def test_the_cache_of_a_model_that_is_not_traced(recorder, openai):
+    recorder.missing |= FAKE_LACKS
+    inner = FakeListChatModel(responses=["a"], cache=InMemoryCache())
+
+    class Router(BaseChatModel):
+        @property
+        def _llm_type(self):
+            return "router"
+
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            with suppress_instrumentation():
+                return ChatResult(generations=[ChatGeneration(message=inner.invoke(messages))])
+
+    for _ in range(2):
+        Router().invoke("hi")
+    assert ["otel_llm.langchain.cached" in span.attributes for span in recorder.spans] == [False, False]
 
 
 def test_a_model_around_a_model_is_one_inference(recorder, model):

@@ -65,6 +65,7 @@ class LangChainInstrumentor(Instrumentor):
             # Models, which call the provider's SDK; tools and retrievers.
             Target(_CHAT, "BaseChatModel._generate_with_cache", boundaries.generate),
             Target(_CHAT, "BaseChatModel._agenerate_with_cache", boundaries.agenerate),
+            Target(_CHAT, "BaseChatModel._convert_cached_generations", boundaries.cached),
             Target(_CHAT, "BaseChatModel.stream", boundaries.stream),
             Target(_CHAT, "BaseChatModel.astream", boundaries.astream),
             Target(_CHAT, "BaseChatModel._iter_v2_events", boundaries.events),

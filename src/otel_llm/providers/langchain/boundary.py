@@ -17,7 +17,7 @@ from opentelemetry.context import Context
 
 from ... import guard
 from ... import semconv as s
-from ...layers import LayeredCall
+from ...layers import InnerCall, LayeredCall
 from . import models
 from .runs import Run, current_run
 
@@ -134,6 +134,22 @@ class Boundaries:
         made = wrapped(*args, **kwargs)
         return made if run is None else aiterate(made, Opening(instance, run, stream=True))
 
+    def cached(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        """``_convert_cached_generations``, for an answer that the cache has."""
+        if self._lookup.active:
+            self._note_cached(instance)
+        return wrapped(*args, **kwargs)
+
+    @guard.never_raise
+    def _note_cached(self, model: Any) -> None:
+        run = current_run(otel_context.get_current())
+        if run is None or run.model is not model:
+            return  # somebody else's run: that of the model is not traced
+        if isinstance(run.call, LayeredCall):
+            run.call.answered_from_cache(s.LLM_LANGCHAIN_CACHED)
+        if run.agent is not None and not isinstance(run.call, InnerCall):
+            run.agent.inference_calls -= 1
+
     @guard.never_raise
     def _run(self, instance: Any, args: Any, kwargs: Any) -> Run | None:
         """The run of a model call, by the run manager it is given; of several, which are one call, the first's."""
@@ -144,6 +160,7 @@ class Boundaries:
         run = self._lookup.run_of(getattr(manager, "run_id", None))
         if run is None or run.ended:
             return None
+        run.model = instance
         if isinstance(run.call, LayeredCall) and s.SERVER_ADDRESS not in run.call.request.attributes:
             run.call.know(models.server(instance))
         return run

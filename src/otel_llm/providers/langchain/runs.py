@@ -29,7 +29,7 @@ class Run:
     ``agent_key`` that agent's name, ``""`` if it has none, ``None`` if there is no agent.
     """
 
-    __slots__ = ("agent", "agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id")
+    __slots__ = ("agent", "agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "model")
 
     def __init__(self, call: Call | None, agent: InProcessCall | None, agent_key: str | None) -> None:
         self.call = call
@@ -37,6 +37,8 @@ class Run:
         self.agent_key = agent_key
         self.context = _NONE
         self.ended = False
+        #: What a model's run calls, once that is known.
+        self.model: Any = None
         #: When the last chunk came, by LangChain's word.
         self.chunk_ns = 0
         #: Of the ids that lead to the run, its own; the others are those of steps that are no runs to us.

@@ -11,6 +11,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableGenerator, RunnableLambda
 from langchain_core.tools import tool
@@ -136,6 +137,35 @@ async def test_cancellation(recorder, server, openai):
     gate.open()
     assert tree(recorder) == ["invoke_workflow !", "  chat gpt-4o-mini !"]
     assert {known["error.type"] for known in named(recorder, "")} == {"asyncio.exceptions.CancelledError"}
+
+
+def test_a_stream_whose_limiter_fails(recorder):
+    class Limiter(InMemoryRateLimiter):
+        def acquire(self, *, blocking=True):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        list(FakeListChatModel(responses=["a"], rate_limiter=Limiter()).stream("hi"))
+    assert recorder.span.attributes["error.type"] == "LookupError"
+
+
+async def test_a_stream_cancelled_while_it_waits_for_its_turn(recorder):
+    waiting = asyncio.Event()
+
+    class Limiter(InMemoryRateLimiter):
+        async def aacquire(self, *, blocking=True):
+            waiting.set()
+            await asyncio.Event().wait()
+
+    async def read():
+        return [chunk async for chunk in FakeListChatModel(responses=["a"], rate_limiter=Limiter()).astream("hi")]
+
+    task = asyncio.create_task(read())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert recorder.span.attributes["error.type"] == "asyncio.exceptions.CancelledError"
 
 
 async def test_a_cancelled_tool_and_retriever(recorder):

@@ -179,11 +179,11 @@ class Boundaries:
 
     def stream(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         made = wrapped(*args, **kwargs)
-        return iterate(made, Opening(instance, stream=True)) if self._lookup.active else made
+        return iterate(made, Opening(instance, stream=True), self._failed) if self._lookup.active else made
 
     def astream(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         made = wrapped(*args, **kwargs)
-        return aiterate(made, Opening(instance, stream=True)) if self._lookup.active else made
+        return aiterate(made, Opening(instance, stream=True), self._failed) if self._lookup.active else made
 
     # --- around all of them ----------------------------------------------------------------------
 
@@ -205,7 +205,12 @@ class Boundaries:
 
     def _left(self, run: Run | None, error: BaseException) -> None:
         """Tell of the run's end by what is no ``Exception`` (a cancellation, ...), of which LangChain may not tell."""
-        if run is not None and not run.ended and not isinstance(error, Exception):
+        if not isinstance(error, Exception):
+            self._failed(run, error)
+
+    def _failed(self, run: Run | None, error: BaseException) -> None:
+        """Tell of the run's end by ``error``, of which LangChain has not told by now."""
+        if run is not None and not run.ended:
             self._lookup.left(run, error)
 
 
@@ -214,8 +219,11 @@ def _is_manager(value: Any) -> bool:
     return hasattr(one, "run_id")
 
 
-def iterate(source: Any, opened: Opening) -> Iterator[Any]:
-    """The generator ``source``, run inside of ``opened``."""
+_Failed = Callable[[Run | None, BaseException], None]
+
+
+def iterate(source: Any, opened: Opening, failed: _Failed | None = None) -> Iterator[Any]:
+    """The generator ``source``, run inside of ``opened``; ``failed`` is told its error."""
     step: Callable[[], Any] = partial(next, source)
     try:
         while True:
@@ -224,6 +232,10 @@ def iterate(source: Any, opened: Opening) -> Iterator[Any]:
                     chunk = step()
                 except StopIteration:
                     return
+                except BaseException as error:
+                    if failed is not None:
+                        failed(opened.run, error)
+                    raise
             step = partial(next, source)
             try:
                 yield chunk
@@ -239,7 +251,7 @@ def iterate(source: Any, opened: Opening) -> Iterator[Any]:
             opened.over()
 
 
-async def aiterate(source: Any, opened: Opening) -> AsyncIterator[Any]:
+async def aiterate(source: Any, opened: Opening, failed: _Failed | None = None) -> AsyncIterator[Any]:
     """:func:`iterate` for asynchronous generators."""
     step: Callable[[], Any] = partial(_first, source)
     try:
@@ -249,6 +261,10 @@ async def aiterate(source: Any, opened: Opening) -> AsyncIterator[Any]:
                     chunk = await step()
                 except StopAsyncIteration:
                     return
+                except BaseException as error:
+                    if failed is not None:
+                        failed(opened.run, error)
+                    raise
             step = source.__anext__
             try:
                 yield chunk

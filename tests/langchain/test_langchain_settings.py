@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from datetime import date
 
 import pytest
 from langchain_core.documents import Document
@@ -119,6 +120,18 @@ def test_tags_and_metadata_are_bounded_and_without_secrets(recorder):
     assert max(map(len, known["otel_llm.langchain.tags"])) <= 256
     assert len(known["otel_llm.langchain.metadata"]) <= 2048
     assert "abcdefghijkl" not in known["otel_llm.langchain.metadata"]
+
+
+def test_odd_tags_and_metadata_lose_no_span(recorder, caplog):
+    round_about = {}
+    round_about["self"] = round_about
+    fake().invoke("hi", {"tags": [1, "blue"], "metadata": {2: "two", "day": date(2026, 1, 1)}})
+    fake().invoke("hi", {"metadata": {"round": round_about, "plain": "x"}})
+    odd, circular = named(recorder, "chat")
+    assert odd["otel_llm.langchain.tags"] == ("1", "blue")
+    assert json.loads(odd["otel_llm.langchain.metadata"])["2"] == "two"
+    assert "otel_llm.langchain.metadata" not in circular
+    caplog.clear()  # of the second it is said that it failed
 
 
 def test_suppression(recorder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ... import guard
 from ... import semconv as s
 from ...config import LangChainSteps
 from ...messages import dumps, utf8, without_secrets
@@ -33,7 +34,7 @@ def agent_key(metadata: Mapping[str, Any]) -> str | None:
 
 def starts_agent(key: str | None, outer: str | None, name: str | None, tags: list[str]) -> bool:
     """Whether the chain ``name`` is the agent ``key`` itself, and not a step of it; ``outer`` is the parent's agent."""
-    if key is None or any(tag.startswith("graph:step:") for tag in tags):
+    if key is None or any(str(tag).startswith("graph:step:") for tag in tags):
         return False
     return key != outer or name in (key, "LangGraph")
 
@@ -60,11 +61,13 @@ def described(
     attributes: dict[str, AttributeValue] = {s.LLM_LANGCHAIN_RUN_ID: str(run_id)}
     if name:
         attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name)
-    if own_tags := [_short(tag) for tag in tags or () if not tag.startswith(_THEIR_TAGS)]:
+    if tags and (own_tags := [tag for tag in map(_short, tags) if not tag.startswith(_THEIR_TAGS)]):
         attributes[s.LLM_LANGCHAIN_TAGS] = own_tags[:_MAX_ITEMS]
     if isinstance(node := metadata.get("langgraph_node"), str):
         attributes[s.LLM_LANGCHAIN_NODE] = _short(node)
-    given = {key: value for key, value in metadata.items() if not key.startswith(_THEIRS) and key not in _THEIR_KEYS}
+    given = {
+        key: value for key, value in metadata.items() if key not in _THEIR_KEYS and not str(key).startswith(_THEIRS)
+    }
     if given and (told := _metadata(given)) is not None:
         attributes[s.LLM_LANGCHAIN_METADATA] = told
     return attributes
@@ -75,6 +78,7 @@ def conversation(metadata: Mapping[str, Any]) -> dict[str, AttributeValue]:
     return {s.CONVERSATION_ID: _short(str(thread))} if isinstance(thread, str | int) else {}
 
 
+@guard.never_raise
 def _metadata(put: Mapping[str, Any]) -> str | None:
     kept: dict[str, Any] = {}
     for key, value in list(put.items())[:_MAX_ITEMS]:
@@ -87,5 +91,5 @@ def _metadata(put: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _short(value: str) -> str:
-    return without_secrets(utf8(value))[:_MAX_TEXT]
+def _short(value: object) -> str:
+    return without_secrets(utf8(str(value)))[:_MAX_TEXT]

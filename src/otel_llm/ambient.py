@@ -100,7 +100,8 @@ class Ambient:
             return None
         if self.conversation_id is not None and operation in _CONVERSING:
             attributes.setdefault(s.CONVERSATION_ID, self.conversation_id)
-        if self.agent is not None and operation in _AGENTS_OWN and (agent := self.agent()) is not None:
+        agent = self.agent() if self.agent is not None and operation in _AGENTS_OWN else None
+        if agent is not None and agent.request.subject:
             attributes.setdefault(s.AGENT_NAME, agent.request.subject)
         if self.prompt is None or operation not in s.INFERENCE_OPERATIONS or _prompted(attributes):
             return None
@@ -172,6 +173,12 @@ def put(ambient: Ambient, context: Context) -> Context:
         if (value := getattr(ambient, name)) is not None:
             inside = baggage.set_baggage(BAGGAGE[name], value, inside)
     return inside
+
+
+def agent_in(context: Context) -> Any:
+    """The agent whose own the calls in ``context`` are."""
+    around = of(context)
+    return None if around is None or around.agent is None else around.agent()
 
 
 def with_agent(agent: Any, context: Context) -> Context:

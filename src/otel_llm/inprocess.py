@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
 
 class InProcessCall(Call):
-    """An agent, a workflow or a tool at work. An agent counts the calls that are its own."""
+    """An agent, a workflow or a tool at work. An agent counts what is called below it, up to the next agent or tool."""
 
-    __slots__ = ("_answers", "inference_calls", "tool_calls")
+    __slots__ = ("__weakref__", "_answers", "inference_calls", "tool_calls")
 
     def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
         self.inference_calls = 0
         self.tool_calls = 0
         self._answers: list[Response] = []
         super().__init__(telemetry, request, parent)
-        if request.operation in (s.INVOKE_AGENT, s.EXECUTE_TOOL):
+        if request.operation == s.INVOKE_AGENT:
+            self.context = with_agent(self, self.context)
+        elif request.operation == s.EXECUTE_TOOL:
             # What is called in there is its own, no longer the agent's around it.
             self.context = with_agent(None, self.context)
 

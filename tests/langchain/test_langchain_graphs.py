@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import openai as sdk
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
@@ -142,6 +143,25 @@ def test_an_agent_below_an_agent_counts_for_itself(recorder):
     assert (inner["gen_ai.usage.input_tokens"], outer_span["gen_ai.usage.input_tokens"]) == (10, 20)
     calls = {p.attributes["gen_ai.agent.name"]: p.sum for p in recorder.points("gen_ai.invoke_agent.inference_calls")}
     assert calls == {"inner": 1, "outer": 2}
+
+
+def test_an_agent_that_calls_an_sdk_itself(recorder, server):
+    client = sdk.OpenAI(base_url=server.base_url, api_key="k")
+
+    def ask(state):
+        said = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+        return {"messages": [("ai", said.choices[0].message.content)]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", ask)
+    graph.add_edge(START, "ask")
+    graph.compile().invoke(ASKED, {"metadata": {"lc_agent_name": "asker"}})
+    assert tree(recorder) == ["invoke_agent asker", "  chat gpt-4o"]
+    (agent,), (chat,) = named(recorder, "invoke_agent"), named(recorder, "chat")
+    assert chat["gen_ai.agent.name"] == "asker"
+    assert agent["gen_ai.usage.input_tokens"] == chat["gen_ai.usage.input_tokens"]
+    (calls,) = recorder.points("gen_ai.invoke_agent.inference_calls")
+    assert calls.sum == 1
 
 
 def test_a_graph_of_agents_and_a_sub_graph(recorder):

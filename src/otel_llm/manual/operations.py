@@ -9,7 +9,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
-from ..ambient import with_agent
 from ..call import Call
 from ..inprocess import InProcessCall
 from ..request import AttributeValue, Request, Response
@@ -56,16 +55,6 @@ class workflow(_InProcess):  # noqa: N801
         super().__init__(request(s.INVOKE_WORKFLOW, name, {s.WORKFLOW_NAME: name}, attributes), input)
 
 
-class _AgentCall(InProcessCall):
-    """Counts what is called below it, up to the next agent or tool."""
-
-    __slots__ = ("__weakref__",)
-
-    def __init__(self, telemetry: Telemetry, request: Request, parent: Context) -> None:
-        super().__init__(telemetry, request, parent)
-        self.context = with_agent(self, self.context)
-
-
 class agent(Operation):  # noqa: N801
     """An agent at work: ``invoke_agent {name}``. Inferences and tools directly below it count as its own, tokens too.
 
@@ -93,7 +82,7 @@ class agent(Operation):  # noqa: N801
         super().__init__(request(s.INVOKE_AGENT, name, known, attributes), input)
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return _AgentCall(telemetry, request, parent)
+        return InProcessCall(telemetry, request, parent)
 
     def _answer(self, call: Call) -> Response | None:
         return call.totals() if isinstance(call, InProcessCall) else None

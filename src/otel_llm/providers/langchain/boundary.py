@@ -17,7 +17,7 @@ from opentelemetry.context import Context
 
 from ... import guard
 from ... import semconv as s
-from ...layers import InnerCall, LayeredCall
+from ...layers import LayeredCall
 from . import models
 from .runs import Run, current_run
 
@@ -147,8 +147,6 @@ class Boundaries:
             return  # somebody else's run: that of the model is not traced
         if isinstance(run.call, LayeredCall):
             run.call.answered_from_cache(s.LLM_LANGCHAIN_CACHED)
-        if run.agent is not None and not isinstance(run.call, InnerCall):
-            run.agent.inference_calls -= 1
 
     @guard.never_raise
     def _run(self, instance: Any, args: Any, kwargs: Any) -> Run | None:

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 from uuid import UUID
 
-from ... import errors, finalizer, guard, layers
+from ... import ambient, errors, finalizer, guard, layers
 from ... import semconv as s
 from ...call import Call
 from ...inprocess import InProcessCall
@@ -81,15 +81,16 @@ class Endings:
     @guard.never_raise
     def _end_model(self, run: Run, result: Any, end: Callable[[Call, Response], None]) -> None:
         call = run.call
-        wanted = call is None or call.wanted or run.agent is not None
+        agent = ambient.agent_in(run.context)
+        wanted = call is None or call.wanted or agent is not None
         if isinstance(call, layers.LayeredCall) and call.answered:
             wanted = False  # the SDK has told all of it
         answer = models.response(result, self._instrumentor.telemetry.settings.capture_media) if wanted else Response()
         run.over()
         if call is not None:
             end(call, answer)
-        if run.agent is not None and not isinstance(call, layers.InnerCall):
-            run.agent.add(call.answer if isinstance(call, layers.LayeredCall) else answer)
+        elif agent is not None:
+            agent.count(s.CHAT, answer)  # the SDK's own span does not
 
     @guard.never_raise
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -152,7 +153,7 @@ class Endings:
 
     def _finish(self, run: Run, answer: Response | None = None, outcome: str | None = None) -> None:
         run.over()
-        if isinstance(run.call, InProcessCall) and run.call is run.agent:
+        if answer is None and isinstance(run.call, InProcessCall):
             answer = run.call.totals()
         if run.call is not None:
             run.call.finish(answer, outcome)
@@ -169,7 +170,7 @@ class Endings:
         else:
             run.over()
             if call is not None:
-                call.fail(error, call.totals() if isinstance(call, InProcessCall) and call is run.agent else None)
+                call.fail(error, call.totals() if isinstance(call, InProcessCall) else None)
 
 
 def _note_interrupt(call: Call | None, error: BaseException) -> None:

@@ -100,18 +100,12 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
 
         subject = opened.subject if opened is not None else None
         request = models.request(operation, params, told, subject, give)
-        agent = parent.agent if parent is not None else None
         if request.attributes[s.PROVIDER_NAME] in settings.langchain_leave_to_sdk:
-            if agent is not None:
-                agent.inference_calls += 1
-            run = Run(None, agent, None)
-            self._enter(run_id, run, context, opened)
+            self._enter(run_id, Run(None, None), context, opened)
             return
         attributes = request.attributes
         attributes.update(naming.described(kwargs.get("name"), run_id, tags, told))
         attributes.update(naming.conversation(told))
-        if agent is not None and (name := agent.request.attributes.get(s.AGENT_NAME)):
-            attributes[s.AGENT_NAME] = name
         known = self._templates
         use = known.behind_messages(words) if operation == s.CHAT else known.behind_text(words[0])
         if prompts.known:
@@ -123,9 +117,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         call = layers.start_outer(self._instrumentor.telemetry, request, context)
         if use is not None:
             call.record_content(use.content)
-        if agent is not None and not isinstance(call, layers.InnerCall):
-            agent.inference_calls += 1
-        run = Run(call, agent, parent.agent_key if parent is not None else None)
+        run = Run(call, parent.agent_key if parent is not None else None)
         self._enter(run_id, run, call.context, opened)
 
     @guard.never_raise
@@ -199,7 +191,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             if parent is not None:
                 self.runs.add(run_id, parent, own=False)
             else:
-                self._enter(run_id, Run(None, None, None), context, opened)
+                self._enter(run_id, Run(None, None), context, opened)
             return
         if request.operation in (s.INVOKE_AGENT, s.INVOKE_WORKFLOW):
             attributes[s.OPERATION_NAME] = request.operation
@@ -208,8 +200,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         call = InProcessCall(self._instrumentor.telemetry, request, context)
         if s.OPERATION_NAME in attributes:
             call.record_content(lambda: went_in(inputs, settings.capture_media))
-        agent = call if request.operation == s.INVOKE_AGENT else parent.agent if parent is not None else None
-        self._enter(run_id, Run(call, agent, key), call.context, opened)
+        self._enter(run_id, Run(call, key), call.context, opened)
 
     @guard.never_raise
     def on_tool_start(
@@ -229,7 +220,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         if not self.active:
             return
         told, tool = metadata or {}, serialized or {}
-        parent, context, opened = self._parent(parent_run_id)
+        _, context, opened = self._parent(parent_run_id)
         subject = str(tool.get("name") or name or "tool")
         attributes: dict[str, AttributeValue] = {
             s.OPERATION_NAME: s.EXECUTE_TOOL,
@@ -240,19 +231,13 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             attributes[s.TOOL_DESCRIPTION] = description[:1024]
         if isinstance(tool_call_id, str):
             attributes[s.TOOL_CALL_ID] = tool_call_id
-        agent = parent.agent if parent is not None else None
-        if agent is not None:
-            agent.tool_calls += 1
-            if agent_name := agent.request.attributes.get(s.AGENT_NAME):
-                attributes[s.AGENT_NAME] = agent_name
         attributes.update(naming.conversation(told))
         attributes.update(naming.described(name, run_id, tags, told))
         request = Request(s.EXECUTE_TOOL, subject, attributes, 0, kind=SpanKind.INTERNAL)
         call = InProcessCall(self._instrumentor.telemetry, request, context)
         given = input_str if inputs is None else inputs
         call.record_content(lambda: {s.TOOL_CALL_ARGUMENTS: content.arguments(given)})
-        # What a tool calls is the tool's, no longer the agent's own.
-        self._enter(run_id, Run(call, None, naming.agent_key(told)), call.context, opened)
+        self._enter(run_id, Run(call, naming.agent_key(told)), call.context, opened)
 
     @guard.never_raise
     def on_retriever_start(
@@ -279,8 +264,8 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         attributes.update(naming.described(name, run_id, tags, told))
         call = Call(self._instrumentor.telemetry, Request(s.RETRIEVAL, None, attributes, 0), context)
         call.record_content(lambda: {s.RETRIEVAL_QUERY_TEXT: str(query)})
-        agent, key = (parent.agent, parent.agent_key) if parent is not None else (None, None)
-        self._enter(run_id, Run(call, agent, key), call.context, opened)
+        key = parent.agent_key if parent is not None else None
+        self._enter(run_id, Run(call, key), call.context, opened)
 
 
 def _top_k(retriever: Any) -> int | None:

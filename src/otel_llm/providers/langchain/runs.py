@@ -25,15 +25,14 @@ _NONE = Context()
 class Run:
     """A run, and what its children need of it.
 
-    ``context`` is what is to be current inside of it. ``agent`` is the agent at work in it, itself included, and
-    ``agent_key`` that agent's name, ``""`` if it has none, ``None`` if there is no agent.
+    ``context`` is what is to be current inside of it. ``agent_key`` is the name of the agent at work in it, itself
+    included, ``""`` if that has none, ``None`` if there is no agent.
     """
 
-    __slots__ = ("agent", "agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "model")
+    __slots__ = ("agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "model")
 
-    def __init__(self, call: Call | None, agent: InProcessCall | None, agent_key: str | None) -> None:
+    def __init__(self, call: Call | None, agent_key: str | None) -> None:
         self.call = call
-        self.agent = agent
         self.agent_key = agent_key
         self.context = _NONE
         self.ended = False

@@ -32,7 +32,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         up.add_argument(
             f"--{name}-port", type=_port, default=port, metavar="N", help=f"default {port}; 0 takes any free one"
         )
-    up.add_argument("--programs", type=Path, metavar="DIR", help="where otelcol, jaeger and prometheus are")
+    up.add_argument("--programs", type=Path, metavar="DIR", help="look here first for otelcol, jaeger and prometheus")
     up.add_argument("--docker", action="store_true", help="in containers, with Grafana and Tempo beside")
     _parser(subparsers, "down", "end what `up` started", _DOWN)
     status = _parser(subparsers, "status", "say what of the stack runs", _STATUS)

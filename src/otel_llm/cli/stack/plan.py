@@ -90,9 +90,10 @@ def configuration() -> Path:
 
 
 def binaries(place: Path | None = None) -> dict[str, str]:
-    """The native programs that are there, name -> path: of `place`, of what `make backends` built, of the PATH."""
+    """The native programs that are there, name -> path, each from the first of: `place`, what `make backends` built,
+    the PATH."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-llm" / "backends" / "bin"
-    search = os.pathsep.join([str(place or cache), os.environ.get("PATH", os.defpath)])
+    search = os.pathsep.join([*([str(place)] if place else []), str(cache), os.environ.get("PATH", os.defpath)])
     found = {
         name: next(filter(None, (shutil.which(alias, path=search) for alias in aliases)), None)
         for name, aliases in PROGRAMS.items()

@@ -49,7 +49,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _logger = logging.getLogger("otel_llm")
 
@@ -175,12 +175,23 @@ def _read(env: Mapping[str, str], name: str, parse: Callable[[str], _T], default
     try:
         return parse(raw)
     except ValueError as error:
-        if (name, raw) in _told:
-            return default
-        _told.add((name, raw))  # each instrumentor reads the environment
-        shown = default.name if isinstance(default, Enum) else str(default).lower()
-        _logger.warning("%s=%r can't be used: %s; using the default, %s", name, raw, error, shown)
+        warn(name, raw, error, default)
         return default
+
+
+def warn(name: str, raw: str, error: Exception, default: Any) -> None:
+    """Say once that the value ``raw`` of the variable ``name`` can't be used."""
+    if (name, raw) in _told:
+        return
+    _told.add((name, raw))  # each instrumentor reads the environment
+    _logger.warning("%s=%r can't be used: %s; using the default, %s", name, raw, error, _shown(default))
+
+
+def _shown(default: Any) -> str:
+    """As the variable would have it."""
+    if isinstance(default, Enum):
+        return default.value if isinstance(default.value, str) else default.name
+    return "none" if default == frozenset() else str(default).lower()
 
 
 def _boolean(raw: str) -> bool:

@@ -14,6 +14,8 @@ OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 BYTES = "OTEL_LLM_CONTENT_MAX_BYTES"
 MEDIA = "OTEL_LLM_CAPTURE_MEDIA"
 USAGE = "OTEL_LLM_STREAM_USAGE"
+STEPS = "OTEL_LLM_LANGCHAIN_STEPS"
+BAGGAGE = "OTEL_LLM_BAGGAGE"
 MODES = {mode.name: mode for mode in ContentCapture}
 BOOLEANS = {"true": True, "1": True, "YES": True, "on": True, "False": False, "0": False, "no": False, " off ": False}
 
@@ -46,6 +48,8 @@ BAD: list[tuple[str, str, str, str]] = [
     (BYTES, "9" * 5000, "content_max_bytes", "65536"),
     (MEDIA, "2", "capture_media", "false"),
     (USAGE, "always", "stream_usage", "false"),
+    (STEPS, "some", "langchain_steps", "default, named"),
+    (BAGGAGE, "user", "baggage", "default, none"),
 ]
 
 

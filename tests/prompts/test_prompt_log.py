@@ -466,8 +466,11 @@ def test_zero_code(tmp_path: Path) -> None:
 
 
 def test_zero_code_with_a_file_that_can_not_be_opened() -> None:
-    finished = run(ASK + "ask()", True, **NO_EXPORT, OTEL_LLM_PROMPT_LOG="/nowhere/at/all.jsonl")
-    assert "otel-llm failed in configure (FileNotFoundError)" in finished.stderr
+    program = ASK + "import otel_llm\notel_llm.instrument()\nask()"
+    finished = run(program, True, **NO_EXPORT, OTEL_LLM_PROMPT_LOG="/nowhere/at/all.jsonl")
+    (said,) = finished.stderr.splitlines()
+    assert said.startswith("OTEL_LLM_PROMPT_LOG='/nowhere/at/all.jsonl' can't be used: ")
+    assert said.endswith("No such file or directory: '/nowhere/at/all.jsonl'; using the default, none")
 
 
 def test_without_an_sdk() -> None:

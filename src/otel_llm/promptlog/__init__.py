@@ -18,7 +18,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from .. import call, guard, threads
+from .. import call, config, guard, threads
 from .. import semconv as s
 from ..call import Call
 from ..request import Response
@@ -182,4 +182,9 @@ def configure(target: str | None) -> None:
         _configured[1].shutdown()
         _configured = None
     if target:
-        _configured = target, prompt_log(getattr(sys, _STREAMS[target]) if target in _STREAMS else target)
+        try:
+            log = prompt_log(getattr(sys, _STREAMS[target]) if target in _STREAMS else target)
+        except OSError as error:
+            config.warn(config.PROMPT_LOG, target, error, None)
+        else:
+            _configured = target, log

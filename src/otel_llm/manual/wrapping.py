@@ -26,6 +26,9 @@ Make = Callable[[tuple[Any, ...], dict[str, Any]], Operation]
 #: Told of the value that an operation's function returned.
 Returned = Callable[[Operation, Any], None]
 
+#: What stays itself in a class, though it has a ``__get__``. A partial becomes a method since Python 3.14.
+_NO_METHODS = (MethodType, partial) if sys.version_info < (3, 14) else (MethodType,)
+
 
 class _BoundFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
     """A method; pickled and copied as methods are."""
@@ -75,7 +78,7 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
         return type(function)(wrap(function.__func__, make, returned))
     if isinstance(function, type) or not callable(function):
         raise TypeError(f"observe decorates functions, not {'classes' if isinstance(function, type) else function!r}")
-    if hasattr(type(function), "__get__") and not isinstance(function, MethodType):
+    if hasattr(type(function), "__get__") and not isinstance(function, _NO_METHODS):
         observed = _wrap_function(function, make, returned)
         return observed if isinstance(function, FunctionType) else _like(function, observed)
     # In a class it would not become a method, as a function does; and that its __call__ is asynchronous must be seen.

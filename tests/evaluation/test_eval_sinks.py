@@ -517,11 +517,33 @@ def test_a_dataset_that_is_locked(stored: Path, monkeypatch: pytest.MonkeyPatch)
         holder.close()
 
 
-@pytest.mark.parametrize("arguments", [["ls", "--limit", "0"], ["ls", "--since", "tomorrow"], ["export"], []])
-def test_arguments_that_can_not_be_used(arguments: list[str], command: Eval) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["ls", "--limit", "0"], "'0' is no whole number of at least 1"),
+        (["export", "--limit", "few"], "'few' is no whole number of at least 1"),
+        (["ls", "--since", "tomorrow"], "'tomorrow' is neither a time such as 2026-11-21T14:00 nor like 2h"),
+        (["export"], "required: --jsonl"),
+        ([], "required: COMMAND"),
+    ],
+)
+def test_arguments_that_can_not_be_used(
+    arguments: list[str], why: str, command: Eval, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         command(*arguments)
     assert ended.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_help_names_the_dataset_whatever_its_name(
+    command: Eval, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_LLM_EVAL_DATASET", "100%20.db")
+    with pytest.raises(SystemExit) as ended:
+        command("ls", "--help")
+    assert ended.value.code == 0
+    assert "(100%20.db)" in capsys.readouterr().out
 
 
 def test_reading_needs_no_sdk(stored: Path) -> None:

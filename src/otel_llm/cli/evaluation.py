@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_llm.cli.terminal import fail, open_console, tell
+from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.config import EVAL_DATASET
 from otel_llm.evaluation.dataset import DEFAULT_DATASET, DatasetError, Reading, Selection, read
 
@@ -46,7 +46,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
     listing = _command(commands, "ls", "list items, the newest last", _list)
     _add_filters(listing)
-    listing.add_argument("--limit", type=_positive, metavar="N", default=_LISTED, help=f"at most N ({_LISTED})")
+    listing.add_argument("--limit", type=positive, metavar="N", default=_LISTED, help=f"at most N ({_LISTED})")
     _add_color(listing)
 
     showing = _command(commands, "show", "show one item", _show)
@@ -58,7 +58,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     exporting.add_argument("--jsonl", metavar="FILE", required=True, help="where to; - is standard output")
     exporting.add_argument("--force", action="store_true", help="replace FILE if it exists")
     _add_filters(exporting)
-    exporting.add_argument("--limit", type=_positive, metavar="N", help="only the newest N")
+    exporting.add_argument("--limit", type=positive, metavar="N", help="only the newest N")
 
 
 def _command(
@@ -66,7 +66,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
     default = os.environ.get(EVAL_DATASET) or DEFAULT_DATASET
-    parser.add_argument("--dataset", type=Path, metavar="PATH", default=Path(default), help=f"({default})")
+    parser.add_argument("--dataset", type=Path, metavar="PATH", default=Path(default), help="(%(default)s)")
     parser.set_defaults(run=lambda arguments: _guarded(run, arguments))
     return parser
 
@@ -78,13 +78,6 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 def _add_color(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="no colours")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return min(number, sys.maxsize)
 
 
 def _since(text: str) -> str:

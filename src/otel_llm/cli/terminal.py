@@ -1,7 +1,8 @@
-"""What every command needs to speak to a terminal: a console, messages, and text from outside made harmless."""
+"""What every command needs to speak to a terminal: a console, messages, options, harmless text from outside."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import unicodedata
@@ -24,6 +25,17 @@ def fail(message: str) -> int:
     """Says why nothing could be done; the exit code for it."""
     tell(message)
     return 2
+
+
+def positive(text: str) -> int:
+    """An option's number."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return min(number, sys.maxsize)
 
 
 def clean(text: str, *, lines: bool = False) -> str:

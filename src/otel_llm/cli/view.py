@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from otel_llm.cli import otlp
 from otel_llm.cli.content import CONTENT
-from otel_llm.cli.terminal import fail, open_console, tell
+from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.cli.traces import Trace, join
 
 if TYPE_CHECKING:
@@ -34,18 +34,11 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--content", action="store_true", help="show captured messages too")
     parser.add_argument("--trace", metavar="ID", default="", help="only the traces whose id starts so")
     parser.add_argument("--errors", action="store_true", help="only the traces with an error")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the newest N traces")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the newest N traces")
     parser.add_argument(
         "--no-color", action="store_true", help="no colours (NO_COLOR in the environment does the same)"
     )
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -42,9 +42,9 @@ SAGEMAKER_TESTS_sdk3 := tests/sagemaker/test_sdk3.py tests/sagemaker/test_langch
 SAGEMAKER_TESTS_aio := tests/sagemaker/test_aio.py tests/sagemaker/test_aio_bodies.py
 SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 
-# The oldest LangChain that is supported, with what was current beside it.
+# The oldest LangChain that is supported, with what was current beside it, and the oldest wrapt.
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
-	langgraph==1.2.4 numpy
+	langgraph==1.2.4 numpy wrapt==1.15.0
 
 .PHONY: help demo backends e2e test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
 
@@ -74,7 +74,7 @@ check: lint test
 matrix: $(MATRIX) matrix-langchain matrix-sagemaker
 
 matrix-langchain: $(VENV)-langchain/.ready
-	$(VENV)-langchain/bin/python -m pytest -q tests/langchain $(PYTEST_ARGS)
+	$(VENV)-langchain/bin/python -m pytest -q tests/langchain tests/core/test_patching.py $(PYTEST_ARGS)
 
 matrix-sagemaker: $(SAGEMAKER_MATRIX)
 

@@ -110,7 +110,10 @@ class Patcher:
 def _is_wrapped(function: Any) -> bool:
     """Whether a wrapper of ours is in the chain: left there by :meth:`_Patch.restore`, it works again by itself."""
     for _ in range(50):
-        if function is None or getattr(function, "_self_otel_llm", False):
-            return function is not None
+        if function is None:
+            return False
+        # A method is looked up bound; what it was bound of is marked, and older versions of wrapt do not look there.
+        if getattr(getattr(function, "_self_parent", None) or function, "_self_otel_llm", False):
+            return True
         function = getattr(function, "__wrapped__", None)
     return False

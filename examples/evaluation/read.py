@@ -1,14 +1,14 @@
-"""Read a dataset, as a judge does: ``python examples/evaluation/read.py otel-llm-evaluation.db``."""
+"""Read a dataset, as a judge does: ``python examples/evaluation/read.py [otel-llm-evaluation.db]``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from otel_llm.evaluation.dataset import DatasetError, Selection, read
+from otel_llm.evaluation.dataset import DEFAULT_DATASET, DatasetError, Selection, read
 
 
-def main(path: str) -> int:
+def main(path: str = DEFAULT_DATASET) -> int:
     try:
         for item in read(Path(path), Selection(limit=20)).items:
             if "answer" in item:

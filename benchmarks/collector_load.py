@@ -277,7 +277,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15, help="of counting, in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=(), help="subjects, beside the bare one")
-    parser.add_argument("--check", action="store_true", help=f"fail where a configuration passes less than {LIMIT:.0%}")
+    parser.add_argument("--check", action="store_true", help=f"fail where one passes less than {LIMIT:.0%}%")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(Path(directory), options.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -55,3 +56,15 @@ async def run_async(
         raise
     complete(call, result)
     return result
+
+
+def first(source: Any, finalizer: Callable[[Any], None] | None = None) -> Any:
+    """The first step of the asynchronous generator ``source``, of which the event loop would get to know: at its end it
+    would close ``source`` and the generator that drives it side by side, which fails. It knows that one, which closes
+    ``source``; ``finalizer`` is given ``source`` if it is dropped before."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, finalizer)
+    try:
+        return source.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

@@ -140,8 +140,9 @@ LLM_LANGCHAIN_RUN_NAME = "otel_llm.langchain.run_name"
 LLM_LANGCHAIN_TAGS = "otel_llm.langchain.tags"
 LLM_LANGCHAIN_METADATA = "otel_llm.langchain.metadata"
 LLM_LANGCHAIN_NODE = "otel_llm.langchain.node"
-#: The run waits for a person: a LangGraph interrupt, which is no error.
+#: The answer came from LangChain's cache: nothing was called.
 LLM_LANGCHAIN_CACHED = "otel_llm.langchain.cached"
+#: The run waits for a person: a LangGraph interrupt, which is no error.
 LLM_LANGCHAIN_INTERRUPTED = "otel_llm.langchain.interrupted"
 #: What the application says of whom and what its calls are for.
 LLM_TAGS = "otel_llm.tags"

@@ -17,6 +17,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from ..frame import Frame, Resumed
+from ..running import first
 from ..telemetry import Telemetry
 from . import scope
 from .operation import Operation
@@ -230,7 +231,7 @@ async def _drive_async(
     operation = make(args, kwargs)
     inside = operation.begin(context, telemetry)
     frame = Resumed(context if inside is None else inside)
-    step: Callable[[], Any] = partial(_first, source)
+    step: Callable[[], Any] = partial(first, source)
     try:
         while True:
             with frame:
@@ -252,14 +253,3 @@ async def _drive_async(
         del step
         raise
     operation.end()
-
-
-def _first(source: Any) -> Any:
-    """The first step of ``source``, which the event loop gets to know of then: at its end it would close ``source`` and
-    what drives it side by side, which fails. It knows what drives it; that closes ``source``."""
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return source.__anext__()
-    finally:
-        sys.set_asyncgen_hooks(*hooks)

@@ -6,7 +6,6 @@ for the code and then drops, or a frame of ours around LangChain's.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -18,6 +17,7 @@ from opentelemetry.context import Context
 from ... import guard
 from ... import semconv as s
 from ...layers import LayeredCall
+from ...running import first
 from . import models
 from .runs import Run, current_run
 
@@ -251,7 +251,7 @@ def iterate(source: Any, opened: Opening, failed: _Failed | None = None) -> Iter
 
 async def aiterate(source: Any, opened: Opening, failed: _Failed | None = None) -> AsyncIterator[Any]:
     """:func:`iterate` for asynchronous generators."""
-    step: Callable[[], Any] = partial(_first, source)
+    step: Callable[[], Any] = partial(first, source, _leave)
     try:
         while True:
             with opened:
@@ -276,17 +276,6 @@ async def aiterate(source: Any, opened: Opening, failed: _Failed | None = None) 
                 await source.aclose()
         finally:
             opened.over()
-
-
-def _first(source: Any) -> Any:
-    """``anext(source)``, of which the event loop learns nothing: it would close both generators, each at a time of its
-    own, and fail where the other has begun to."""
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(firstiter=None, finalizer=_leave)
-    try:
-        return source.__anext__()
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
 
 
 def _leave(source: Any) -> None:

@@ -36,10 +36,10 @@ SAGEMAKER_sdk2 := 'sagemaker>=2.214,<3'
 SAGEMAKER_sdk3 := 'sagemaker-core>=2' langchain-aws
 SAGEMAKER_aio := 'aiobotocore>=3' httpx2 'opentelemetry-instrumentation-botocore>=0.62b0'
 SAGEMAKER_aioboto3 := aioboto3
-SAGEMAKER_TESTS_boto3 := tests/sagemaker
-SAGEMAKER_TESTS_sdk2 := tests/sagemaker/test_sdk2.py
-SAGEMAKER_TESTS_sdk3 := tests/sagemaker/test_sdk3.py tests/sagemaker/test_langchain_aws.py
-SAGEMAKER_TESTS_aio := tests/sagemaker/test_aio.py tests/sagemaker/test_aio_bodies.py
+SAGEMAKER_TESTS_boto3 := tests/providers/sagemaker
+SAGEMAKER_TESTS_sdk2 := tests/providers/sagemaker/test_sdk2.py
+SAGEMAKER_TESTS_sdk3 := tests/providers/sagemaker/test_sdk3.py tests/providers/sagemaker/test_langchain_aws.py
+SAGEMAKER_TESTS_aio := tests/providers/sagemaker/test_aio.py tests/providers/sagemaker/test_aio_bodies.py
 SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 
 # The oldest LangChain that is supported, with what was current beside it, and the oldest wrapt.
@@ -74,12 +74,12 @@ check: lint test
 matrix: $(MATRIX) matrix-langchain matrix-sagemaker
 
 matrix-langchain: $(VENV)-langchain/.ready
-	$(VENV)-langchain/bin/python -m pytest -q tests/langchain tests/core/test_patching.py $(PYTEST_ARGS)
+	$(VENV)-langchain/bin/python -m pytest -q tests/providers/langchain tests/instrumentation/test_patching.py $(PYTEST_ARGS)
 
 matrix-sagemaker: $(SAGEMAKER_MATRIX)
 
 $(MATRIX): matrix-%: $(VENV)-openai-%/.ready
-	$(VENV)-openai-$*/bin/python -m pytest -q tests/openai $(PYTEST_ARGS)
+	$(VENV)-openai-$*/bin/python -m pytest -q tests/providers/openai $(PYTEST_ARGS)
 
 $(SAGEMAKER_MATRIX): matrix-sagemaker-%: $(VENV)-sagemaker-%/.ready
 	$(VENV)-sagemaker-$*/bin/python -m pytest -q $(SAGEMAKER_TESTS_$*) $(PYTEST_ARGS)

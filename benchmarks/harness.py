@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
 
-from otel_llm import later
+from otel_llm.background import deferred
 
 Work = Callable[[], Any]
 
@@ -129,7 +129,7 @@ def compare(
                 for work in turns:
                     work()
                     taken[work].extend(_time_ns(work) for _ in range(_RUN))
-                    later.catch_up()
+                    deferred.catch_up()
             gc.collect()
             median = {work: statistics.median(times) for work, times in taken.items()}
             if number:  # the first block warms up

@@ -26,7 +26,7 @@ _observed_items = otel_llm.observe(_items)
 
 
 def _block() -> None:
-    with otel_llm.step("nothing"):
+    with otel_llm.step_span("nothing"):
         pass
 
 
@@ -64,7 +64,7 @@ def run(quick: bool = False) -> list[Result]:
     )
 
     def inside() -> None:
-        with otel_llm.context(session_id="s-1", user_id="u-1", tags=["rag"]):
+        with otel_llm.propagate_attributes(session_id="s-1", user_id="u-1", tags=["rag"]):
             _observed()
 
     measure("observe inside of a context of its own", None, inside, tracer_provider=tracers)

@@ -13,7 +13,8 @@ import openai
 import harness
 import otel_llm
 from harness import Result, compare
-from otel_llm import ContentCapture, Settings, later
+from otel_llm import ContentCapture, Settings
+from otel_llm.background import deferred
 
 try:
     import httpx2 as http
@@ -129,7 +130,7 @@ def _small(client: openai.OpenAI) -> Any:
 def _small_and_records(client: openai.OpenAI) -> Any:
     """A small chat whose caller makes the records of its metrics too, which another thread does else."""
     _small(client)
-    later.catch_up()
+    deferred.catch_up()
 
 
 def _long(client: openai.OpenAI) -> Any:

@@ -17,7 +17,8 @@ from urllib3 import HTTPResponse
 import harness
 import otel_llm
 from harness import Result, compare
-from otel_llm import ContentCapture, Settings, later
+from otel_llm import ContentCapture, Settings
+from otel_llm.background import deferred
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from standin.eventstream import parts
@@ -95,7 +96,7 @@ def _generate(client: Any) -> None:
 def _chat_and_records(client: Any) -> None:
     """A chat whose caller makes the records of its metrics too, which another thread does else."""
     _chat(client)
-    later.catch_up()
+    deferred.catch_up()
 
 
 def _other(client: Any) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry import context, trace
 
-from otel_llm import config, guard, later
+from otel_llm import config, guard
+from otel_llm.background import deferred
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +19,7 @@ def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(config, "_told", set())
     caplog.set_level(logging.WARNING)
     yield caplog
-    later.catch_up()
+    deferred.catch_up()
     said = [record for record in caplog.get_records("call") if record.name.startswith(("otel_llm", "opentelemetry"))]
     assert [f"{record.name}: {record.getMessage()}" for record in said] == []
     assert trace.get_current_span() is trace.INVALID_SPAN

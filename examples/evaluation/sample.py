@@ -35,7 +35,7 @@ def main() -> None:
 
     with openai.OpenAI(max_retries=0) as client:
         for question in range(100):
-            with otel_llm.workflow("ask", input=f"Question {question}"):
+            with otel_llm.workflow_span("ask", input=f"Question {question}"):
                 client.chat.completions.create(
                     model="gpt-4o-mini", messages=[{"role": "user", "content": f"Question {question}"}]
                 )

@@ -50,7 +50,7 @@ class LLMTwin:
             documents = self._retriever.retrieve_top_k(query, k=3, to_expand_to_n_queries=3)
             context = "\n".join(document.page_content for document in documents)
         answer = self.call_llm_service(self.format_prompt(query, context))
-        otel_llm.update_current(
+        otel_llm.update_current_span(
             input=query, output=answer, tags=["rag"] * enable_rag, metadata={"embedding_model": EMBEDDING_MODEL}
         )
         return {"answer": answer, "context": context}
@@ -93,7 +93,10 @@ def main() -> None:
     logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports to standard output
     with openai.OpenAI() as client:
         twin = LLMTwin(client, ENDPOINT)
-        with otel_llm.context(session_id="session-1", user_id="reader-7"), otel_llm.step("answer_question"):
+        with (
+            otel_llm.propagate_attributes(session_id="session-1", user_id="reader-7"),
+            otel_llm.step_span("answer_question"),
+        ):
             answer_question(twin, client, QUESTION)
 
 

@@ -14,7 +14,7 @@ def model(prompt: str) -> Iterator[str]:
 
 
 def ask(question: str) -> str:
-    with otel_llm.chat("llama-3", "my_company", messages=question, temperature=0.2, stream=True) as call:
+    with otel_llm.chat_span("llama-3", "my_company", messages=question, temperature=0.2, stream=True) as call:
         answer = ""
         for piece in model(question):
             call.chunk(piece)
@@ -24,5 +24,5 @@ def ask(question: str) -> str:
 
 
 print(ask("What is a span?"))
-with otel_llm.embeddings("e5", "my_company") as call:
+with otel_llm.embeddings_span("e5", "my_company") as call:
     call.response(dimensions=3, input_tokens=5)

@@ -18,9 +18,9 @@ def score(text: str) -> int:
 
 
 def handle(session: str, user: str) -> None:
-    with otel_llm.context(session_id=session, user_id=user, tags=["web"], metadata={"tenant": "acme"}):
+    with otel_llm.propagate_attributes(session_id=session, user_id=user, tags=["web"], metadata={"tenant": "acme"}):
         with tracer.start_as_current_span("checkout"), ThreadPoolExecutor() as pool:
-            list(pool.map(otel_llm.in_context(score), ["a", "bb"]))
+            list(pool.map(otel_llm.bind_context(score), ["a", "bb"]))
         print("support ticket:", otel_llm.current_ids()["session_id"])
 
 

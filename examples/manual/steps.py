@@ -11,7 +11,7 @@ import otel_llm
 
 @otel_llm.observe
 def rerank(hits: list[str], keep: int) -> list[str]:
-    otel_llm.update_current(metadata={"hits": len(hits)})
+    otel_llm.update_current_span(metadata={"hits": len(hits)})
     return sorted(hits)[:keep]
 
 

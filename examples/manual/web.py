@@ -18,14 +18,14 @@ app = FastAPI()
 @otel_llm.observe(operation="workflow")
 async def stream_answer(question: str) -> AsyncIterator[str]:
     for word in ("Spans", "have", "two", "ends."):
-        with otel_llm.step("next word"):
+        with otel_llm.step_span("next word"):
             yielded = f"{word} "
         yield yielded
 
 
 @app.get("/ask")
 async def ask(question: str, session: str) -> StreamingResponse:
-    with otel_llm.context(session_id=session):
+    with otel_llm.propagate_attributes(session_id=session):
         return StreamingResponse(stream_answer(question), media_type="text/plain")
 
 

@@ -15,7 +15,7 @@ GREETING = Experiment(
 )
 
 for user in ("user-1", "user-9"):
-    with otel_llm.context(user_id=user):
+    with otel_llm.propagate_attributes(user_id=user):
         prompt = GREETING.assign(user)
         response = OpenAI().responses.create(model="gpt-4o-mini", input=prompt.format(name="Ada"))
         print(user, prompt.version, response.output_text)

@@ -7,6 +7,6 @@ from otel_llm import Experiment
 
 MODEL = Experiment("model", {"small": "gpt-4o-mini", "large": "gpt-4o"})
 
-with otel_llm.context(user_id="user-1", experiment=MODEL.assignment("user-1")):
+with otel_llm.propagate_attributes(user_id="user-1", experiment=MODEL.assignment("user-1")):
     response = OpenAI().responses.create(model=MODEL.assign("user-1"), input="What is RAG?")
     print(response.model)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .api import instrument, uninstrument
 from .config import ContentCapture, MetricGeneration, Settings
-from .contexts import context, in_context
+from .lifecycle.api import instrument, uninstrument
+from .propagation.api import bind_context, propagate_attributes
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import logs
-    from .manual.current import current_ids, update_current
+    from . import log_correlation
+    from .manual.current import current_ids, update_current_span
     from .manual.decorator import observe
-    from .manual.models import chat, completion, embeddings
-    from .manual.operations import agent, retrieval, step, tool, workflow
-    from .promptlog import PromptLog, prompt_log
+    from .manual.models import chat_span, completion_span, embeddings_span
+    from .manual.operations import agent_span, retrieval_span, step_span, tool_span, workflow_span
+    from .prompt_log import PromptLog, log_prompts
     from .prompts.experiment import Experiment
     from .prompts.notation import PromptError
     from .prompts.prompt import Prompt
@@ -33,23 +33,23 @@ __all__ = [
     "PromptRegistry",
     "Settings",
     "__version__",
-    "agent",
-    "chat",
-    "completion",
-    "context",
+    "agent_span",
+    "bind_context",
+    "chat_span",
+    "completion_span",
     "current_ids",
-    "embeddings",
-    "in_context",
+    "embeddings_span",
     "instrument",
-    "logs",
+    "log_correlation",
+    "log_prompts",
     "observe",
-    "prompt_log",
-    "retrieval",
-    "step",
-    "tool",
+    "propagate_attributes",
+    "retrieval_span",
+    "step_span",
+    "tool_span",
     "uninstrument",
-    "update_current",
-    "workflow",
+    "update_current_span",
+    "workflow_span",
 ]
 
 #: What few programs use, by the module it is in: imported when it is asked for.
@@ -57,22 +57,22 @@ _LATER = {
     "Experiment": ".prompts.experiment",
     "Prompt": ".prompts.prompt",
     "PromptError": ".prompts.notation",
-    "PromptLog": ".promptlog",
+    "PromptLog": ".prompt_log",
     "PromptNotFoundError": ".prompts.registry",
     "PromptRegistry": ".prompts.registry",
-    "agent": ".manual.operations",
-    "chat": ".manual.models",
-    "completion": ".manual.models",
+    "agent_span": ".manual.operations",
+    "chat_span": ".manual.models",
+    "completion_span": ".manual.models",
     "current_ids": ".manual.current",
-    "embeddings": ".manual.models",
-    "logs": ".logs",
+    "embeddings_span": ".manual.models",
+    "log_correlation": ".log_correlation",
     "observe": ".manual.decorator",
-    "prompt_log": ".promptlog",
-    "retrieval": ".manual.operations",
-    "step": ".manual.operations",
-    "tool": ".manual.operations",
-    "update_current": ".manual.current",
-    "workflow": ".manual.operations",
+    "log_prompts": ".prompt_log",
+    "retrieval_span": ".manual.operations",
+    "step_span": ".manual.operations",
+    "tool_span": ".manual.operations",
+    "update_current_span": ".manual.current",
+    "workflow_span": ".manual.operations",
 }
 
 

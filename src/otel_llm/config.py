@@ -21,7 +21,7 @@ variable                                                    meaning
                                                             application named; default), ``all``
 ``OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK``                         providers, comma-separated, whose SDK traces itself and
                                                             shall make the spans also under LangChain (none)
-``OTEL_LLM_BAGGAGE``                                        what of ``otel_llm.context(...)`` goes to other processes
+``OTEL_LLM_BAGGAGE``                                        what of ``propagate_attributes(...)`` goes elsewhere
                                                             as baggage, and is read from theirs: of ``session_id``,
                                                             ``user_id``, ``conversation_id``, comma-separated (none)
 ``OTEL_LLM_PROMPT_LOG``                                     the file that each call of a model is logged to as a line

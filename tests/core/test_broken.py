@@ -13,9 +13,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from outcomes import outcome, read_stream, read_value
 
 import otel_llm
-from otel_llm import ContentCapture, Settings, call, later, layers, messages, metrics, request
+from otel_llm import ContentCapture, Settings
+from otel_llm.background import deferred
+from otel_llm.content import messages
+from otel_llm.core import call, instruments, nesting, request
+from otel_llm.protocols.openai import chat, content, embeddings, responses
 from otel_llm.providers import openai as provider
-from otel_llm.providers.openai import chat, content, embeddings, responses
 
 CONTENT = Settings(capture_content=ContentCapture.SPAN_AND_EVENT, stream_usage=True)
 PROMPT = "capital of France"
@@ -37,7 +40,7 @@ PLACES: list[tuple[Any, str]] = [
     (provider, "watch_response"),
     (provider, "read_body"),
     (provider, "note_exchange"),
-    (layers, "start"),
+    (nesting, "start"),
     (content, "chat_message"),
     (content, "chat_choice"),
     (chat, "usage"),
@@ -54,7 +57,7 @@ PLACES: list[tuple[Any, str]] = [
     (request.Response, "describe"),
     (call.Call, "_emit"),
     (call.Call, "chunk"),
-    (metrics, "_attributes"),
+    (instruments, "_attributes"),
     (messages, "dumps"),
 ]
 
@@ -82,7 +85,7 @@ def unaffected(recorder: Any, server: Any, client: Any, async_client: Any, quiet
         for (ask, reply, read, kind), wanted in zip(asked, expected, strict=True):
             server.reply_with(reply)
             assert await outcome(lambda ask=ask, kind=kind: ask(kind), read) == wanted
-        later.catch_up()
+        deferred.catch_up()
         records = [record for record in quiet.records if record.name == "otel_llm"]
         assert not any(record.exc_info or PROMPT in record.getMessage() for record in records)
         quiet.clear()

@@ -14,11 +14,12 @@ import openai
 import pytest
 
 import otel_llm
-from otel_llm import ContentCapture, MetricGeneration, Settings, finalizer, guard, later
-from otel_llm.call import Call
+from otel_llm import ContentCapture, MetricGeneration, Settings, guard
+from otel_llm.background import deferred, finalizers
+from otel_llm.core.call import Call
+from otel_llm.core.streams import Observer
+from otel_llm.protocols.openai.endpoint import Exchange
 from otel_llm.providers.openai import OpenAIInstrumentor
-from otel_llm.providers.openai.endpoint import Exchange
-from otel_llm.stream import Observer
 from standin.server import Reply, sse
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
@@ -66,7 +67,7 @@ def watch() -> Iterator[Watch]:
 @pytest.mark.parametrize("content", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_AND_EVENT])
 def test_no_file_no_socket_no_sleep(recorder: Any, client: Any, watch: Watch, content: ContentCapture) -> None:
     recorder.instrument(Settings(capture_content=content, emit_event=True, metrics=MetricGeneration.BOTH))
-    later.do(int)  # the thread for what can wait is started once a process
+    deferred.do(int)  # the thread for what can wait is started once a process
     for _ in range(2):  # the first time imports what the SDK imports late
         watch.on = True
         client.chat.completions.create(**CHAT)
@@ -151,13 +152,13 @@ def alive() -> dict[str, int]:
 
 def sizes() -> dict[str, int]:
     """Every container that a module or the instrumentor of ours keeps when nothing is left to do."""
-    later.catch_up()
+    deferred.catch_up()
     found = {}
     owners = {name: vars(module) for name, module in sys.modules.items() if name.startswith("otel_llm")}
     owners |= {"instrumentor": vars(OpenAIInstrumentor()), "foreign": vars(OpenAIInstrumentor()._foreign)}
     for owner, names in owners.items():
         for name, value in names.items():
-            if value is later._asleep:
+            if value is deferred._asleep:
                 continue  # a token, which the thread has while it is awake
             if isinstance(value, Collection) and not isinstance(value, str) and not name.startswith("__"):
                 found[f"{owner}.{name}"] = len(value)
@@ -195,7 +196,7 @@ def test_thousands_of_calls(recorder: Any, server: Any, client: Any) -> None:
         gc.enable()
     assert sum(alive().values()) == 0
     assert sizes() == before
-    assert not finalizer.postponed
+    assert not finalizers.postponed
     assert not guard._seen
 
 

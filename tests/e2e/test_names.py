@@ -23,7 +23,7 @@ from opentelemetry.trace import Status, StatusCode
 from e2e.programs import CONFIGURATION, Collector, Program, free_address, get, until
 from otel_llm import semconv
 from otel_llm.config import MetricGeneration
-from otel_llm.metrics import Instruments
+from otel_llm.core.instruments import Instruments
 
 #: Words of PromQL that look like names of metrics.
 PROMQL = {

@@ -8,8 +8,8 @@ import pytest
 from evaluating import Evaluated
 
 from openai_clients import client, server, session_server
-from otel_llm import sampled
-from otel_llm.evaluation import sinks
+from otel_llm.content import capture
+from otel_llm.evaluation.dataset import sinks
 from quietness import quiet
 
 __all__ = ["client", "quiet", "server", "session_server"]
@@ -35,4 +35,4 @@ def nothing_wanted(quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPa
     """What a sink fails at is told anew, and no sampler that has ended wants content."""
     monkeypatch.setattr(sinks, "_told", set())
     yield
-    assert sampled.wanting == []
+    assert capture.wanting == []

@@ -76,7 +76,7 @@ async def test_current_while_it_runs_async(recorder: Any) -> None:
 
 def test_interleaved(recorder: Any) -> None:
     """Begun one after the other, ended in any order: each has its own span, and nothing is left."""
-    with otel_llm.step("consumer"):
+    with otel_llm.step_span("consumer"):
         mine = here()
         first, second = count(3), count(2)
         seen = [next(first), next(second), next(first), next(second)]
@@ -91,7 +91,7 @@ def test_interleaved(recorder: Any) -> None:
 
 async def test_interleaved_async(recorder: Any) -> None:
     async def read() -> set[int]:
-        with otel_llm.step("consumer"):
+        with otel_llm.step_span("consumer"):
             mine = here()
             seen = set()
             async for span_id in acount(5):
@@ -107,12 +107,12 @@ async def test_interleaved_async(recorder: Any) -> None:
 def test_spans_in_it_are_below_it_and_the_consumers_are_not(recorder: Any) -> None:
     @otel_llm.observe
     def outer() -> Any:
-        with otel_llm.step("inner"):
+        with otel_llm.step_span("inner"):
             pass
         yield from count(1)
 
     for _ in outer():
-        with otel_llm.step("of the consumer"):
+        with otel_llm.step_span("of the consumer"):
             pass
     spans = {span.name: span for span in recorder.spans}
     assert spans["inner"].parent.span_id == spans["count"].parent.span_id == spans["outer"].context.span_id
@@ -134,7 +134,7 @@ def both_ways(body: Any) -> list[Any]:
 
 def test_what_is_current_in_it_stays_so_while_it_is_suspended(recorder: Any) -> None:
     def body() -> Any:
-        with otel_llm.context(session_id="s-1"), otel_llm.step("around"):
+        with otel_llm.propagate_attributes(session_id="s-1"), otel_llm.step_span("around"):
             around = here()
             yield otel_llm.current_ids().get("session_id"), here() == around
             assert not clean()
@@ -150,7 +150,7 @@ def test_what_is_current_in_it_by_other_threads(recorder: Any) -> None:
 
     @otel_llm.observe
     def stream() -> Any:
-        with otel_llm.step("around"):
+        with otel_llm.step_span("around"):
             around = here()
             yield here() == around
             yield here() == around
@@ -177,7 +177,7 @@ def test_a_generator_that_is_awaited(recorder: Any) -> None:
 
 def test_it_begins_where_it_is_called(recorder: Any) -> None:
     """A web framework iterates it when the handler has returned: session and parent are the handler's all the same."""
-    with otel_llm.context(session_id="s-1"), otel_llm.step("handler"):
+    with otel_llm.propagate_attributes(session_id="s-1"), otel_llm.step_span("handler"):
         stream = count(1)
     list(stream)
     handler, generator = recorder.spans
@@ -555,9 +555,9 @@ def test_the_chunks_of_a_chat(recorder: Any) -> None:
 
     @otel_llm.observe(operation="chat", name="llama", provider="own")
     def ask(question: str) -> Any:
-        otel_llm.update_current(input=question)
+        otel_llm.update_current_span(input=question)
         yield from ("Par", "is", ".")
-        otel_llm.update_current(
+        otel_llm.update_current_span(
             response={"id": "1", "model": "llama-2", "finish_reason": "stop", "input_tokens": 3, "output_tokens": 4}
         )
 

@@ -12,7 +12,9 @@ import pytest
 from opentelemetry.context import get_current
 
 import otel_llm
-from otel_llm import MetricGeneration, Settings, active, dimensions, later
+from otel_llm import MetricGeneration, Settings
+from otel_llm.background import deferred
+from otel_llm.core import active_calls, cardinality
 
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 ACTIVE = "otel_llm.client.active_calls"
@@ -33,13 +35,13 @@ EXPERIMENT = led_by(**{"otel_llm.experiment.id": "tone", "otel_llm.experiment.va
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dimensions, "_seen", set())
+    monkeypatch.setattr(cardinality, "_seen", set())
 
 
 @pytest.mark.parametrize("generation", MetricGeneration)
 def test_every_metric_of_a_call_is_split(lenient: Any, client: Any, generation: MetricGeneration) -> None:
     lenient.instrument(Settings(metrics=generation))
-    with otel_llm.context(prompt=prompt("greeting", "2"), experiment=EXPERIMENT):
+    with otel_llm.propagate_attributes(prompt=prompt("greeting", "2"), experiment=EXPERIMENT):
         client.chat.completions.create(**ASK)
         for _ in client.chat.completions.create(**ASK, stream=True, stream_options={"include_usage": True}):
             pass
@@ -61,7 +63,10 @@ def test_every_metric_of_a_call_is_split(lenient: Any, client: Any, generation: 
 
 
 def test_what_runs_in_the_process_is_split_by_experiment(lenient: Any) -> None:
-    with otel_llm.context(prompt=prompt("greeting", "2"), experiment=EXPERIMENT), otel_llm.workflow("w"):
+    with (
+        otel_llm.propagate_attributes(prompt=prompt("greeting", "2"), experiment=EXPERIMENT),
+        otel_llm.workflow_span("w"),
+    ):
         pass
     (point,) = lenient.points("gen_ai.workflow.duration")
     assert point.attributes["otel_llm.experiment.variant"] == "b"
@@ -69,14 +74,14 @@ def test_what_runs_in_the_process_is_split_by_experiment(lenient: Any) -> None:
 
 
 def test_they_are_bounded(lenient: Any) -> None:
-    for version in range(dimensions.MAX_COMBINATIONS + 50):
-        with otel_llm.context(prompt=prompt("greeting", str(version))), otel_llm.chat("m", "own"):
+    for version in range(cardinality.MAX_COMBINATIONS + 50):
+        with otel_llm.propagate_attributes(prompt=prompt("greeting", str(version))), otel_llm.chat_span("m", "own"):
             pass
     points = lenient.points("gen_ai.client.operation.duration")
-    assert len(points) == dimensions.MAX_COMBINATIONS + 1
-    (beyond,) = (point for point in points if point.attributes["gen_ai.prompt.version"] == dimensions.OVERFLOW)
+    assert len(points) == cardinality.MAX_COMBINATIONS + 1
+    (beyond,) = (point for point in points if point.attributes["gen_ai.prompt.version"] == cardinality.OVERFLOW)
     assert beyond.count == 50
-    assert beyond.attributes["gen_ai.prompt.name"] == dimensions.OVERFLOW
+    assert beyond.attributes["gen_ai.prompt.name"] == cardinality.OVERFLOW
 
 
 def under_way(recorder: Any) -> dict[str, int]:
@@ -86,7 +91,7 @@ def under_way(recorder: Any) -> dict[str, int]:
 async def test_calls_under_way(lenient: Any, client: Any) -> None:
     client.chat.completions.create(**ASK)
     assert under_way(lenient) == {}
-    with otel_llm.workflow("w"):
+    with otel_llm.workflow_span("w"):
         stream = client.chat.completions.create(**ASK, stream=True)
         next(stream)
         assert under_way(lenient) == {"invoke_workflow": 1, "chat": 1}
@@ -94,7 +99,7 @@ async def test_calls_under_way(lenient: Any, client: Any) -> None:
         assert under_way(lenient) == {"invoke_workflow": 1, "chat": 0}
 
         async def call() -> None:
-            with otel_llm.chat("m", "own"):
+            with otel_llm.chat_span("m", "own"):
                 await asyncio.Event().wait()
 
         tasks = [asyncio.create_task(call()) for _ in range(3)]
@@ -109,7 +114,7 @@ async def test_calls_under_way(lenient: Any, client: Any) -> None:
 
 def test_a_context_that_is_kept_keeps_no_call(lenient: Any) -> None:
     """A task begun inside may live as long as the program."""
-    with otel_llm.chat("m", "own") as call:
+    with otel_llm.chat_span("m", "own") as call:
         kept = get_current()
         reference = weakref.ref(call._call)
     gc.collect()
@@ -137,24 +142,24 @@ def test_nothing_is_kept(lenient: Any, client: Any) -> None:
     for turn in range(300):
         mark = Mark(f"m-{turn}")
         marks.add(mark)
-        with otel_llm.context(session_id=mark, tags=["t"]), otel_llm.agent("a"):
-            with otel_llm.tool("t"), otel_llm.chat("m", "own", messages=mark) as call:
+        with otel_llm.propagate_attributes(session_id=mark, tags=["t"]), otel_llm.agent_span("a"):
+            with otel_llm.tool_span("t"), otel_llm.chat_span("m", "own", messages=mark) as call:
                 call.chunk(mark)
             step(mark)
             list(pieces())
             next(pieces())
-            with pytest.raises(ZeroDivisionError), otel_llm.step("s"):
+            with pytest.raises(ZeroDivisionError), otel_llm.step_span("s"):
                 1 / 0  # noqa: B018
         del mark, call
         lenient.span_exporter.clear()
         lenient.log_exporter.clear()
         if turn == 100:
-            later.catch_up()
+            deferred.catch_up()
             gc.collect()
             before = len(gc.get_objects())
-    later.catch_up()
+    deferred.catch_up()
     gc.collect()
-    assert not any(active._under_way.values())
+    assert not any(active_calls._under_way.values())
     assert len(marks) == 0
     assert before is not None
     assert len(gc.get_objects()) < before + 1000

@@ -512,7 +512,7 @@ def test_suppressed(recorder: Any) -> None:
     with suppress_instrumentation():
         assert otel_llm.observe(plain)(1)[0] == 1
         assert list(otel_llm.observe(generator)(2)) == [0, 1]
-        with otel_llm.step("quiet") as step:
+        with otel_llm.step_span("quiet") as step:
             step.update(tags=["a"], output="b")
     assert recorder.spans == []
 
@@ -526,7 +526,7 @@ async def test_nobody_listens() -> None:
     assert observed() is made
     assert list(otel_llm.observe(generator)(2)) == [0, 1]
     assert [one async for one in otel_llm.observe(async_generator)(2)] == [0, 1]
-    with otel_llm.chat("m", "p") as call:
+    with otel_llm.chat_span("m", "p") as call:
         call.chunk("a").response(id="1", finish_reason="stop", input_tokens=1)
 
 
@@ -537,7 +537,7 @@ def test_unsampled(recorder: Any) -> None:
 
     @otel_llm.observe
     def step() -> Any:
-        otel_llm.update_current(tags=["a"], output="b")
+        otel_llm.update_current_span(tags=["a"], output="b")
         return trace.get_current_span().get_span_context()
 
     assert step().is_valid  # what is below knows that it is not sampled either
@@ -560,26 +560,38 @@ def test_unsampled(recorder: Any) -> None:
         (lambda: otel_llm.observe(name=3)(plain), TypeError, "the name of a step must be a string, not int"),
         (lambda: otel_llm.observe(provider="p")(plain), ValueError, "takes no provider"),
         (lambda: otel_llm.observe(attributes={"a": object()})(plain), TypeError, "attribute 'a' can't be object"),
-        (lambda: otel_llm.step(""), ValueError, "the name of a step must not be empty"),
-        (lambda: otel_llm.tool(None), ValueError, "the name of a tool must not be empty"),
-        (lambda: otel_llm.chat("m", 3), TypeError, "provider must be a string, not int"),
-        (lambda: otel_llm.chat("m", "p", temperature="hot"), TypeError, "temperature must be a number, not str"),
-        (lambda: otel_llm.chat("m", "p", max_tokens=1.5), TypeError, "max_tokens must be a whole number, not float"),
-        (lambda: otel_llm.chat("m", "p").chunk(3), TypeError, "a chunk's text must be a string, not int"),
-        (lambda: otel_llm.chat("m", "p").response(input_tokens="3"), TypeError, "input_tokens must be a whole number"),
-        (lambda: otel_llm.retrieval("a", top_k="3"), TypeError, "top_k must be a whole number, not str"),
-        (lambda: otel_llm.update_current(tags="rag"), TypeError, "not one string"),
-        (lambda: otel_llm.update_current(tags=[1]), TypeError, "a tag must be a string, not int"),
-        (lambda: otel_llm.update_current(metadata={"a": []}), TypeError, r"metadata\['a'\] must be"),
-        (lambda: otel_llm.update_current(metadata=["a"]), TypeError, "metadata must be a mapping, not list"),
+        (lambda: otel_llm.step_span(""), ValueError, "the name of a step must not be empty"),
+        (lambda: otel_llm.tool_span(None), ValueError, "the name of a tool must not be empty"),
+        (lambda: otel_llm.chat_span("m", 3), TypeError, "provider must be a string, not int"),
+        (lambda: otel_llm.chat_span("m", "p", temperature="hot"), TypeError, "temperature must be a number, not str"),
         (
-            lambda: otel_llm.update_current(prompt="hi"),
+            lambda: otel_llm.chat_span("m", "p", max_tokens=1.5),
+            TypeError,
+            "max_tokens must be a whole number, not float",
+        ),
+        (lambda: otel_llm.chat_span("m", "p").chunk(3), TypeError, "a chunk's text must be a string, not int"),
+        (
+            lambda: otel_llm.chat_span("m", "p").response(input_tokens="3"),
+            TypeError,
+            "input_tokens must be a whole number",
+        ),
+        (lambda: otel_llm.retrieval_span("a", top_k="3"), TypeError, "top_k must be a whole number, not str"),
+        (lambda: otel_llm.update_current_span(tags="rag"), TypeError, "not one string"),
+        (lambda: otel_llm.update_current_span(tags=[1]), TypeError, "a tag must be a string, not int"),
+        (lambda: otel_llm.update_current_span(metadata={"a": []}), TypeError, r"metadata\['a'\] must be"),
+        (lambda: otel_llm.update_current_span(metadata=["a"]), TypeError, "metadata must be a mapping, not list"),
+        (
+            lambda: otel_llm.update_current_span(prompt="hi"),
             TypeError,
             "prompt must be a Prompt of otel_llm or a text that one made, not str",
         ),
-        (lambda: otel_llm.chat("m", "p", stop=5), TypeError, "stop must be a list of strings"),
-        (lambda: otel_llm.chat("m", "p").response(finish_reason=5), TypeError, "finish_reason must be a string or"),
-        (lambda: otel_llm.update_current(attributes={1: 2}), TypeError, "must be a string, not int"),
+        (lambda: otel_llm.chat_span("m", "p", stop=5), TypeError, "stop must be a list of strings"),
+        (
+            lambda: otel_llm.chat_span("m", "p").response(finish_reason=5),
+            TypeError,
+            "finish_reason must be a string or",
+        ),
+        (lambda: otel_llm.update_current_span(attributes={1: 2}), TypeError, "must be a string, not int"),
     ],
 )
 def test_mistakes_are_told(mistake: Any, error: type[Exception], says: str) -> None:
@@ -588,7 +600,7 @@ def test_mistakes_are_told(mistake: Any, error: type[Exception], says: str) -> N
 
 
 def test_a_span_is_used_once(recorder: Any) -> None:
-    step = otel_llm.step("one")
+    step = otel_llm.step_span("one")
     with step:
         pass
     with pytest.raises(RuntimeError, match="make one for each use"), step:

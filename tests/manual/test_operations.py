@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import get_current_span
 
 import otel_llm
+import otel_llm.core.call
 from otel_llm import ContentCapture, Settings
 from otel_llm.prompts import PromptUse, Template
 
@@ -26,7 +27,7 @@ ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "co
 
 
 def whole_chat(**request: Any) -> Any:
-    return otel_llm.chat("llama", "own", **SERVER, **request)
+    return otel_llm.chat_span("llama", "own", **SERVER, **request)
 
 
 def answer(call: Any, **more: Any) -> None:
@@ -57,7 +58,7 @@ def test_a_span_ends_after_what_is_inside_of_it(recorder: Any) -> None:
             time.sleep(0.01)
 
     recorder.tracer_provider.add_span_processor(Slow())
-    with otel_llm.workflow("twin"), otel_llm.step("expand"), whole_chat() as call:
+    with otel_llm.workflow_span("twin"), otel_llm.step_span("expand"), whole_chat() as call:
         answer(call)
     chat, step, flow = recorder.spans
     assert flow.start_time <= step.start_time <= chat.start_time
@@ -67,27 +68,27 @@ def test_a_span_ends_after_what_is_inside_of_it(recorder: Any) -> None:
 def test_the_times_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is interrupted between reading one clock and the other reads both again."""
     readings = iter([0, 5_000_000, 6_000_000, 6_000_100])
-    monkeypatch.setattr(otel_llm.call, "perf_counter_ns", lambda: next(readings))
-    monkeypatch.setattr(otel_llm.call, "time_ns", iter([1_000, 2_000]).__next__)
-    assert otel_llm.call.moment() == (2_000, 6_000_000)
+    monkeypatch.setattr(otel_llm.core.call, "perf_counter_ns", lambda: next(readings))
+    monkeypatch.setattr(otel_llm.core.call, "time_ns", iter([1_000, 2_000]).__next__)
+    assert otel_llm.core.call.moment() == (2_000, 6_000_000)
 
 
 # --- every operation ------------------------------------------------------------------------------------------
 
 
 async def test_a_whole_trace(recorder: Any, durations: Any) -> None:
-    async with otel_llm.workflow("twin") as flow:
-        async with otel_llm.agent("writer", description="Writes."):
-            async with otel_llm.tool("search", call_id="c-1", description="Looks it up."):
-                with otel_llm.retrieval("articles", top_k=3, **SERVER):
+    async with otel_llm.workflow_span("twin") as flow:
+        async with otel_llm.agent_span("writer", description="Writes."):
+            async with otel_llm.tool_span("search", call_id="c-1", description="Looks it up."):
+                with otel_llm.retrieval_span("articles", top_k=3, **SERVER):
                     pass
             with whole_chat() as call:
                 answer(call)
-        with otel_llm.embeddings("e5", "own", encoding_formats=["float"], **SERVER) as call:
+        with otel_llm.embeddings_span("e5", "own", encoding_formats=["float"], **SERVER) as call:
             call.response(model="e5-large", dimensions=8, input_tokens=2)
-        with otel_llm.step("rerank"):
+        with otel_llm.step_span("rerank"):
             pass
-        with otel_llm.completion("base", "own", **SERVER) as call:
+        with otel_llm.completion_span("base", "own", **SERVER) as call:
             answer(call)
         assert get_current_span().get_span_context().span_id == flow._call.span.get_span_context().span_id
     assert [(span.name, span.kind.name) for span in recorder.spans] == [
@@ -124,9 +125,9 @@ def test_the_request_of_a_chat(lenient: Any) -> None:
         "reasoning_level": "low",
         "output_type": "json",
     }
-    with otel_llm.chat("m", "own", **request):
+    with otel_llm.chat_span("m", "own", **request):
         pass
-    with otel_llm.chat("m", "own") as call:
+    with otel_llm.chat_span("m", "own") as call:
         call.request(**request)
     first, second = (dict(span.attributes) for span in lenient.spans)
     assert first == second
@@ -139,7 +140,7 @@ def test_the_request_of_a_chat(lenient: Any) -> None:
 @pytest.mark.parametrize("operation", ["step", "workflow", "agent", "tool", "retrieval"])
 async def test_an_error(lenient: Any, operation: str, error: BaseException) -> None:
     with pytest.raises(type(error)):
-        async with getattr(otel_llm, operation)("x"):
+        async with getattr(otel_llm, f"{operation}_span")("x"):
             raise error
     assert lenient.span.status.status_code.name == "ERROR"
     assert lenient.attributes["error.type"].endswith(type(error).__name__)
@@ -148,13 +149,13 @@ async def test_an_error(lenient: Any, operation: str, error: BaseException) -> N
 
 def test_an_interrupt_of_langgraph_is_no_error(recorder: Any) -> None:
     interrupt = pytest.importorskip("langgraph.errors").GraphInterrupt
-    with pytest.raises(interrupt), otel_llm.step("ask a person"):
+    with pytest.raises(interrupt), otel_llm.step_span("ask a person"):
         raise interrupt
     assert recorder.span.status.status_code.name == "UNSET"
 
 
 def test_a_failed_chat(lenient: Any) -> None:
-    call = otel_llm.chat("m", "own")
+    call = otel_llm.chat_span("m", "own")
     with pytest.raises(TimeoutError), call:
         raise call.chunk("Par") and TimeoutError()
     assert lenient.attributes["gen_ai.response.finish_reasons"] == ("error",)
@@ -200,11 +201,11 @@ TOOLS = [{"type": "function", "function": {"name": "search", "description": "d",
 
 
 def speak() -> None:
-    with otel_llm.workflow("twin", input="secret") as flow:
-        with otel_llm.agent("writer", input=[{"role": "user", "content": "secret"}]) as agent:
-            with otel_llm.tool("search", input={"q": "secret"}) as tool:
+    with otel_llm.workflow_span("twin", input="secret") as flow:
+        with otel_llm.agent_span("writer", input=[{"role": "user", "content": "secret"}]) as agent:
+            with otel_llm.tool_span("search", input={"q": "secret"}) as tool:
                 tool.update(output="secret")
-            with otel_llm.retrieval("articles", query="secret", top_k=2, **SERVER) as retrieval:
+            with otel_llm.retrieval_span("articles", query="secret", top_k=2, **SERVER) as retrieval:
                 retrieval.documents(
                     [
                         "secret",
@@ -215,7 +216,7 @@ def speak() -> None:
             with whole_chat(messages=ASK["messages"], system="secret", tools=TOOLS) as call:
                 answer(call, output="secret")
             agent.update(output={"role": "assistant", "content": "secret"})
-        with otel_llm.step("format", input=("secret", 1)) as step:
+        with otel_llm.step_span("format", input=("secret", 1)) as step:
             step.update(output="secret")
         flow.update(output="secret")
 
@@ -256,14 +257,14 @@ def test_dataclasses_are_told_by_their_fields(recorder: Any) -> None:
     recorder.instrument(ON_SPANS)
     said = {"text": "a", "lock": "[lock]"}
     for value, expected in ((Hit("a"), said), ([Hit("a")], [said]), ({"hit": Hit("a")}, {"hit": said})):
-        with otel_llm.step("s") as step:
+        with otel_llm.step_span("s") as step:
             step.update(output=value)
         assert json.loads(recorder.spans[-1].attributes["otel_llm.step.output"]) == expected
 
 
 def test_a_score_that_is_no_number(recorder: Any) -> None:
     recorder.instrument(ON_SPANS)
-    with otel_llm.retrieval("articles", top_k=2, **SERVER) as retrieval:
+    with otel_llm.retrieval_span("articles", top_k=2, **SERVER) as retrieval:
         retrieval.documents([{"id": 1, "score": "high"}, {"id": 2, "score": "0.5"}])
     assert json.loads(recorder.attributes["gen_ai.retrieval.documents"]) == [{"id": "1"}, {"id": "2", "score": 0.5}]
 
@@ -296,7 +297,7 @@ def test_content_off_means_off(recorder: Any) -> None:
 
 
 def test_an_instrumented_sdk_inside_is_the_same_call(recorder: Any, client: Any) -> None:
-    with otel_llm.chat("gpt-4o-mini", "openai") as call:
+    with otel_llm.chat_span("gpt-4o-mini", "openai") as call:
         completion = client.chat.completions.create(**ASK, temperature=0.5)
         call.response(id="mine", input_tokens=999)
     span = recorder.span
@@ -309,7 +310,7 @@ def test_an_instrumented_sdk_inside_is_the_same_call(recorder: Any, client: Any)
 
 
 def test_an_instrumented_sdks_stream_inside_is_the_same_call(lenient: Any, client: Any) -> None:
-    with otel_llm.chat("gpt-4o-mini", "openai", stream=True) as call:
+    with otel_llm.chat_span("gpt-4o-mini", "openai", stream=True) as call:
         chunks = 0
         for chunk in client.chat.completions.create(**ASK, stream=True):
             chunks += 1
@@ -320,7 +321,7 @@ def test_an_instrumented_sdks_stream_inside_is_the_same_call(lenient: Any, clien
 
 
 def test_another_operation_inside_is_its_own_span(lenient: Any, client: Any) -> None:
-    with otel_llm.chat("m", "own"):
+    with otel_llm.chat_span("m", "own"):
         client.embeddings.create(model="e", input="hi", encoding_format="float")
     assert [span.name for span in lenient.spans] == ["embeddings e", "chat m"]
 
@@ -329,15 +330,15 @@ def test_another_operation_inside_is_its_own_span(lenient: Any, client: Any) -> 
 
 
 def test_an_agents_own_calls(recorder: Any, client: Any) -> None:
-    with otel_llm.agent("outer"):
+    with otel_llm.agent_span("outer"):
         completion = client.chat.completions.create(**ASK)
-        with otel_llm.step("think"), otel_llm.context(tags=["a"]), whole_chat() as call:
+        with otel_llm.step_span("think"), otel_llm.propagate_attributes(tags=["a"]), whole_chat() as call:
             answer(call)
-        with otel_llm.tool("t"), whole_chat() as call:
+        with otel_llm.tool_span("t"), whole_chat() as call:
             answer(call)
-        with otel_llm.agent("inner"), whole_chat() as call:
+        with otel_llm.agent_span("inner"), whole_chat() as call:
             answer(call)
-        with pytest.raises(ValueError, match="no"), otel_llm.tool("t"):
+        with pytest.raises(ValueError, match="no"), otel_llm.tool_span("t"):
             raise ValueError("no")
     inner, outer = (span for span in recorder.spans if span.name.startswith("invoke_agent"))
     assert inner.attributes["gen_ai.usage.output_tokens"] == 4
@@ -358,7 +359,7 @@ def test_an_agents_own_calls(recorder: Any, client: Any) -> None:
 def test_langchain_in_an_agent(lenient: Any) -> None:
     models = pytest.importorskip("langchain_core.language_models")
     model = models.FakeListChatModel(responses=["hi"])
-    with otel_llm.context(session_id="s-1", conversation_id="c-1"), otel_llm.agent("outer"):
+    with otel_llm.propagate_attributes(session_id="s-1", conversation_id="c-1"), otel_llm.agent_span("outer"):
         model.invoke("hi")
         list(model.stream("hi"))
     *chats, agent = lenient.spans
@@ -376,10 +377,10 @@ def test_langchain_in_an_agent(lenient: Any) -> None:
 
 
 def test_update_the_nearest_and_the_outermost(recorder: Any) -> None:
-    with otel_llm.context(tags=["all"]), otel_llm.workflow("w"), otel_llm.step("s") as step:
-        otel_llm.update_current(tags=["a"], metadata={"k": 1}, attributes={"otel_llm.metadata.own": True})
-        otel_llm.update_current(tags=["b", "a"])
-        otel_llm.update_current(tags=["root"], root=True)
+    with otel_llm.propagate_attributes(tags=["all"]), otel_llm.workflow_span("w"), otel_llm.step_span("s") as step:
+        otel_llm.update_current_span(tags=["a"], metadata={"k": 1}, attributes={"otel_llm.metadata.own": True})
+        otel_llm.update_current_span(tags=["b", "a"])
+        otel_llm.update_current_span(tags=["root"], root=True)
         step.update(metadata={"k": 2})
     below, above = recorder.spans
     assert below.attributes["otel_llm.tags"] == ("all", "a", "b")
@@ -390,9 +391,9 @@ def test_update_the_nearest_and_the_outermost(recorder: Any) -> None:
 
 def test_what_is_told_again_and_again_is_bounded(recorder: Any) -> None:
     """More attributes than a span has room for would push out its first ones."""
-    with otel_llm.workflow("w"):
+    with otel_llm.workflow_span("w"):
         for number in range(200):
-            otel_llm.update_current(metadata={f"k{number}": number, "last": number}, tags=[f"t{number}"])
+            otel_llm.update_current_span(metadata={f"k{number}": number, "last": number}, tags=[f"t{number}"])
     attributes = recorder.attributes
     assert attributes["gen_ai.operation.name"] == "invoke_workflow"
     assert attributes["otel_llm.metadata.last"] == 199
@@ -401,16 +402,16 @@ def test_what_is_told_again_and_again_is_bounded(recorder: Any) -> None:
 
 def test_update_through_spans_of_others(recorder: Any) -> None:
     tracer = recorder.tracer_provider.get_tracer("other")
-    with otel_llm.step("ours"), tracer.start_as_current_span("theirs"):
-        otel_llm.update_current(tags=["a"])
+    with otel_llm.step_span("ours"), tracer.start_as_current_span("theirs"):
+        otel_llm.update_current_span(tags=["a"])
     theirs, ours = recorder.spans
     assert "otel_llm.tags" not in theirs.attributes
     assert ours.attributes["otel_llm.tags"] == ("a",)
 
 
 def test_update_where_there_is_nothing() -> None:
-    otel_llm.update_current(tags=["a"], output="b", response={"id": "x"})
-    with otel_llm.step("over") as step:
+    otel_llm.update_current_span(tags=["a"], output="b", response={"id": "x"})
+    with otel_llm.step_span("over") as step:
         pass
     step.update(tags=["late"])
     assert otel_llm.current_ids() == {}
@@ -418,16 +419,16 @@ def test_update_where_there_is_nothing() -> None:
 
 def test_a_response_where_there_is_none(recorder: Any, quiet: Any) -> None:
     """It does nothing where no SDK is configured: that one is must not make the application fail."""
-    with otel_llm.step("s"):
-        otel_llm.update_current(response={"id": "x"}, tags=["told"])
-        otel_llm.update_current(response={"id": "x"})
+    with otel_llm.step_span("s"):
+        otel_llm.update_current_span(response={"id": "x"}, tags=["told"])
+        otel_llm.update_current_span(response={"id": "x"})
     assert recorder.attributes["otel_llm.tags"] == ("told",)
-    assert quiet.text.count("update(response=...) of a step, which is no call of a model") == 1
+    assert quiet.text.count("update(response=...) of a step_span, which is no call of a model") == 1
     quiet.clear()
 
 
 def test_tokens_that_are_not_known(lenient: Any) -> None:
-    with otel_llm.chat("m", "own") as call:
+    with otel_llm.chat_span("m", "own") as call:
         call.usage(input_tokens=-1, output_tokens=4)
     assert "gen_ai.usage.input_tokens" not in lenient.attributes
     assert lenient.attributes["gen_ai.usage.output_tokens"] == 4
@@ -440,8 +441,8 @@ def test_what_exporters_do_not_take(recorder: Any) -> None:
     long = 2**63
     given: dict[str, Any] = {"a": -long - 1, "b": "\ud800", "c": ["\ud800"], "d": True}
     with (
-        otel_llm.context(metadata={"long": long, "short": long - 1}),
-        otel_llm.step("s", attributes={f"otel_llm.metadata.{name}": value for name, value in given.items()}),
+        otel_llm.propagate_attributes(metadata={"long": long, "short": long - 1}),
+        otel_llm.step_span("s", attributes={f"otel_llm.metadata.{name}": value for name, value in given.items()}),
     ):
         pass
     said = {name.removeprefix("otel_llm.metadata."): value for name, value in recorder.attributes.items()}
@@ -452,9 +453,9 @@ def test_what_exporters_do_not_take(recorder: Any) -> None:
 def test_a_prompt_on_a_step_and_on_a_chat(lenient: Any) -> None:
     lenient.instrument(ON_SPANS)
     use = PromptUse(Template.of("Say {what}"), {"what": "secret"}, "greeting", "2")
-    with otel_llm.step("format"):
-        otel_llm.update_current(prompt=use)
-    with otel_llm.chat("m", "own") as call:
+    with otel_llm.step_span("format"):
+        otel_llm.update_current_span(prompt=use)
+    with otel_llm.chat_span("m", "own") as call:
         call.update(prompt=use)
     step, chat = (dict(span.attributes) for span in lenient.spans)
     assert (step["otel_llm.prompt.name"], step["otel_llm.prompt.version"]) == ("greeting", "2")
@@ -466,7 +467,7 @@ def test_a_prompt_on_a_step_and_on_a_chat(lenient: Any) -> None:
 
 def test_ids_of_the_prompt_that_a_step_makes(recorder: Any) -> None:
     use = PromptUse(Template.of("Say {what}"), {"what": "hi"}, "greeting", "2")
-    with otel_llm.step("format") as step:
+    with otel_llm.step_span("format") as step:
         step.update(prompt=use)
         ids = otel_llm.current_ids()
     assert (ids["prompt_name"], ids["prompt_version"], ids["prompt_hash"]) == ("greeting", "2", use.template.hash)
@@ -475,8 +476,8 @@ def test_ids_of_the_prompt_that_a_step_makes(recorder: Any) -> None:
 def test_ids(recorder: Any) -> None:
     use = PromptUse(Template.of("Say {what}"), {"what": "hi"}, "greeting", "2")
     with (
-        otel_llm.context(session_id="s", user_id="u", conversation_id="c", prompt=use),
-        otel_llm.step("x"),
+        otel_llm.propagate_attributes(session_id="s", user_id="u", conversation_id="c", prompt=use),
+        otel_llm.step_span("x"),
     ):
         ids = otel_llm.current_ids()
     assert ids == {

@@ -37,7 +37,7 @@ def site(request: Any, recorder: Any) -> Any:
 
     @app.get("/")
     async def ask() -> Any:
-        with otel_llm.context(session_id="s-1"), otel_llm.step("handler"):
+        with otel_llm.propagate_attributes(session_id="s-1"), otel_llm.step_span("handler"):
             return fastapi.responses.StreamingResponse(stream() if request.param == "sync" else astream())
 
     listener = socket.create_server(("127.0.0.1", 0))

@@ -160,7 +160,7 @@ def test_metrics_are_split_by_prompt_and_variant_and_by_nothing_finer(recorder: 
     variants = {"a": Prompt("greet", "1", "Hi {name}!"), "b": Prompt("greet", "2", "Hello {name}!")}
     experiment = Experiment("greeting", variants)
     for user in ("user-1", "user-2", "user-3"):
-        with otel_llm.context(user_id=user, session_id=user):
+        with otel_llm.propagate_attributes(user_id=user, session_id=user):
             client.responses.create(model=MODEL, input=experiment.assign(user).format(name=user))
     for metric in ("gen_ai.client.operation.duration", "gen_ai.client.token.usage"):
         points = [dict(point.attributes) for point in recorder.points(metric)]
@@ -173,10 +173,10 @@ def test_metrics_are_split_by_prompt_and_variant_and_by_nothing_finer(recorder: 
 
 def test_what_the_context_says_gives_way_to_the_text(recorder: Any, client: Any, ask: Prompt, rag: Prompt) -> None:
     text = ask.format(question="Why?")
-    with otel_llm.context(prompt=rag):
+    with otel_llm.propagate_attributes(prompt=rag):
         client.responses.create(model=MODEL, input=text)
         client.responses.create(model=MODEL, input=text + "!")
-    with otel_llm.context(prompt=text):
+    with otel_llm.propagate_attributes(prompt=text):
         client.responses.create(model=MODEL, input=text + "?")
     unfilled = named(rag, 0)
     del unfilled["variables.count"]
@@ -186,7 +186,7 @@ def test_what_the_context_says_gives_way_to_the_text(recorder: Any, client: Any,
 def test_the_context_knows_the_words_of_a_text(recorder: Any, client: Any, ask: Prompt) -> None:
     recorder.instrument(CONTENT_ON_SPANS)
     text = ask.format(question="Why?")
-    with otel_llm.context(prompt=text):
+    with otel_llm.propagate_attributes(prompt=text):
         client.responses.create(model=MODEL, input=text + "?")
     content = {"template": "Answer briefly: {question}", "variable.question": "Why?"}
     assert said(recorder) == [named(ask, 1) | content]

@@ -16,7 +16,7 @@ def attributes(recorder: Any, name: str) -> dict[str, Any]:
 
 
 def test_the_nearest_step_says_the_prompt(recorder: Any, rag: Prompt) -> None:
-    with otel_llm.workflow("generate"), otel_llm.step("format_prompt"):
+    with otel_llm.workflow_span("generate"), otel_llm.step_span("format_prompt"):
         rag.format(who="a poet", question="Why?")
     said = attributes(recorder, "format_prompt")
     assert (said["otel_llm.prompt.name"], said["otel_llm.prompt.version"]) == ("rag", "2")
@@ -27,7 +27,7 @@ def test_the_nearest_step_says_the_prompt(recorder: Any, rag: Prompt) -> None:
 
 def test_its_words_by_opt_in(recorder: Any, rag: Prompt) -> None:
     recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
-    with otel_llm.step("format_prompt"):
+    with otel_llm.step_span("format_prompt"):
         rag.format(who="a poet", question="Why?")
     said = attributes(recorder, "format_prompt")
     assert "{question}" in said["otel_llm.prompt.template"]
@@ -46,7 +46,7 @@ def test_a_decorated_function(recorder: Any, client: Any, ask: Prompt) -> None:
 
 
 def test_the_variant_that_was_assigned(recorder: Any) -> None:
-    with otel_llm.step("choose"):
+    with otel_llm.step_span("choose"):
         Experiment("model", ["small"]).assign("user-1")
     said = attributes(recorder, "choose")
     assert (said["otel_llm.experiment.id"], said["otel_llm.experiment.variant"]) == ("model", "small")
@@ -57,7 +57,7 @@ def test_a_call_that_the_application_describes(recorder: Any, rag: Prompt, late:
     recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
     recorder.missing |= {"server.address"}
     messages = rag.format(who="a poet", question="Why?")
-    with otel_llm.chat("model-1", "own", messages=None if late else messages) as call:
+    with otel_llm.chat_span("model-1", "own", messages=None if late else messages) as call:
         if late:
             call.request(messages=messages)
         call.response("Because.", id="1", model="model-1", finish_reason="stop", input_tokens=1, output_tokens=1)
@@ -81,6 +81,6 @@ def test_a_step_that_fails_to_note_it_does_not_matter(
         raise RuntimeError
 
     monkeypatch.setattr(Operation, "update", fail)
-    with otel_llm.step("format_prompt"):
+    with otel_llm.step_span("format_prompt"):
         assert ask.format(question="Why?") == "Answer briefly: Why?"
     caplog.clear()

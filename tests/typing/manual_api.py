@@ -31,7 +31,7 @@ async def async_generator(a: int) -> AsyncIterator[str]:
     yield str(a)
 
 
-@otel_llm.context(session_id="s", tags=["a"], metadata={"k": 1})
+@otel_llm.propagate_attributes(session_id="s", tags=["a"], metadata={"k": 1})
 def in_session(a: int) -> str:
     return str(a)
 
@@ -62,22 +62,22 @@ async def uses() -> None:
     assert_type(Thing().method(1), str)
     assert_type(Thing.static(1), str)
     assert_type(Thing.class_method(1), str)
-    carried: Callable[[int], str] = otel_llm.in_context(named)
+    carried: Callable[[int], str] = otel_llm.bind_context(named)
     assert_type(carried(1), str)
     plain("1")  # wrong
     plain(1, d=2)  # wrong
     named()  # wrong
     Thing().method("a")  # wrong
     otel_llm.observe(operation=3)(named)  # wrong
-    with otel_llm.chat("m", "p", temperature=0.5) as call:
-        assert_type(call, otel_llm.chat)
+    with otel_llm.chat_span("m", "p", temperature=0.5) as call:
+        assert_type(call, otel_llm.chat_span)
         call.chunk("a").response("b", id="c", finish_reason="stop", input_tokens=1)
         call.response(input_tokens="1")  # wrong
-    async with otel_llm.workflow("w") as flow:
-        assert_type(flow, otel_llm.workflow)
+    async with otel_llm.workflow_span("w") as flow:
+        assert_type(flow, otel_llm.workflow_span)
         flow.update(tags=["a"], output=object())
-    with otel_llm.context(session_id=3):  # wrong
+    with otel_llm.propagate_attributes(session_id=3):  # wrong
         pass
-    with otel_llm.retrieval("articles", top_k=3) as found:
+    with otel_llm.retrieval_span("articles", top_k=3) as found:
         found.documents([{"id": "a"}])
     assert_type(otel_llm.current_ids().get("trace_id"), str | None)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from otel_llm.messages import parsed
+from otel_llm.content.messages import parsed
 
 # What a span may hold, in the order of reading, with the name to show it under where the value has no roles of its own.
 CONTENT = {

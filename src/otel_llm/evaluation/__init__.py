@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .accounting import Accounts
-    from .assembly import Limits
-    from .dataset import SCHEMA, Item, json_schema
-    from .rate import Algorithm
-    from .rules import Rule, Rules
-    from .sampler import EvaluationSampler
-    from .sinks import JSONLinesSink, Sink, SQLiteSink
+    from .dataset.reader import SCHEMA, Item, json_schema
+    from .dataset.sinks import JSONLinesSink, Sink, SQLiteSink
+    from .sampling.accounting import Accounts
+    from .sampling.rate import Algorithm
+    from .sampling.rules import Rule, Rules
+    from .sampling.sampler import EvaluationSampler
+    from .sampling.trace_buffer import Limits
 
 __all__ = [
     "SCHEMA",
@@ -33,18 +33,18 @@ __all__ = [
 ]
 
 _PLACES = {
-    "SCHEMA": ".dataset",
-    "Accounts": ".accounting",
-    "Algorithm": ".rate",
-    "EvaluationSampler": ".sampler",
-    "Item": ".dataset",
-    "JSONLinesSink": ".sinks",
-    "Limits": ".assembly",
-    "Rule": ".rules",
-    "Rules": ".rules",
-    "SQLiteSink": ".sinks",
-    "Sink": ".sinks",
-    "json_schema": ".dataset",
+    "SCHEMA": ".dataset.reader",
+    "Accounts": ".sampling.accounting",
+    "Algorithm": ".sampling.rate",
+    "EvaluationSampler": ".sampling.sampler",
+    "Item": ".dataset.reader",
+    "JSONLinesSink": ".dataset.sinks",
+    "Limits": ".sampling.trace_buffer",
+    "Rule": ".sampling.rules",
+    "Rules": ".sampling.rules",
+    "SQLiteSink": ".dataset.sinks",
+    "Sink": ".dataset.sinks",
+    "json_schema": ".dataset.reader",
 }
 
 

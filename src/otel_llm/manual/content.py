@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import semconv as s
-from ..messages import Content, Json, dumps, parsed, text
+from ..content.messages import Content, Json, dumps, parsed, text
 
 #: Of something that is not told; ``None`` is.
 NOTHING: Any = object()
@@ -59,7 +59,7 @@ def _message(value: Any, role: str) -> Json:
     if isinstance(value, Mapping) and "role" in value:
         if "parts" in value:
             return dict(value)
-        from ..providers.openai.content import chat_message  # its shape of a message is everybody's
+        from ..protocols.openai.content import chat_message  # its shape of a message is everybody's
 
         return chat_message(value, False)
     return {"role": role, "parts": [text(value if isinstance(value, str) else plain(value))]}
@@ -67,7 +67,7 @@ def _message(value: Any, role: str) -> Json:
 
 def _instructions(value: Any) -> list[Json]:
     """Parts of the conventions' shape, or of a provider's; of anything else, messages included, the words."""
-    from ..providers.openai.content import part
+    from ..protocols.openai.content import part
 
     made: list[Json] = []
     for one in value if isinstance(value, list | tuple) else [value]:
@@ -119,7 +119,7 @@ def asked(messages_: Any, system: Any, tools: Any) -> Content:
     if system is not None:
         made.instructions = _instructions(system)
     if tools:
-        from ..providers.openai.content import tools as definitions
+        from ..protocols.openai.content import tools as definitions
 
         made.tools = definitions(list(tools))
     return made

@@ -8,15 +8,16 @@ from typing import Any, TypedDict
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from .. import ambient, guard
+from .. import guard
 from .. import semconv as s
-from ..ambient import Describes
-from ..request import AttributeValue
-from ..values import Value
+from ..core.request import AttributeValue
+from ..propagation import state
+from ..propagation.state import Describes
+from ..propagation.validation import Value
 from . import content, operation, scope
 
 
-def update_current(
+def update_current_span(
     *,
     tags: Iterable[str] | None = None,
     metadata: Mapping[str, Value] | None = None,
@@ -31,7 +32,7 @@ def update_current(
 
     ``input``, ``output`` and the prompt's variables are content; ``response`` is what the ``response`` of a chat,
     a completion or embeddings takes. Where there is none, nothing happens. For what shall hold for all spans
-    below, there is :class:`otel_llm.context`.
+    below, there is :class:`otel_llm.propagate_attributes`.
 
     :raises TypeError: for values of other types.
     """
@@ -87,7 +88,7 @@ def _ids() -> Ids:
         ids["trace_id"] = trace.format_trace_id(about.trace_id)
         ids["span_id"] = trace.format_span_id(about.span_id)
     told: dict[str, Any] = {}
-    if (around := ambient.of(context)) is not None:
+    if (around := state.of(context)) is not None:
         for name in ("session_id", "user_id", "conversation_id"):
             if (value := getattr(around, name)) is not None:
                 ids[name] = value

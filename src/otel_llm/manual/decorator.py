@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
-from ..request import AttributeValue
+from ..core.request import AttributeValue
 from . import models, operations
 from .operation import Operation
 from .requests import named, plain_attributes
@@ -18,14 +18,14 @@ _R = TypeVar("_R")
 
 #: How each operation is made of its name (of a model, of a data source) and of what else is given.
 _MAKERS: dict[str, Callable[..., Operation]] = {
-    "step": operations.step,
-    "workflow": operations.workflow,
-    "agent": operations.agent,
-    "tool": operations.tool,
-    "retrieval": operations.retrieval,
-    "embeddings": models.embeddings,
-    "chat": models.chat,
-    "completion": models.completion,
+    "step": operations.step_span,
+    "workflow": operations.workflow_span,
+    "agent": operations.agent_span,
+    "tool": operations.tool_span,
+    "retrieval": operations.retrieval_span,
+    "embeddings": models.embeddings_span,
+    "chat": models.chat_span,
+    "completion": models.completion_span,
 }
 #: Those that are named after something else than the function.
 _NAMED_OTHERWISE = frozenset({"retrieval", "embeddings", "chat", "completion"})

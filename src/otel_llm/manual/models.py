@@ -9,13 +9,14 @@ from typing import Any, Self
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from .. import guard, layers, prompts
+from .. import guard, prompts
 from .. import semconv as s
-from ..call import Call
-from ..messages import Json
-from ..request import MAX_CHOICES, AttributeValue, Request, Response
-from ..telemetry import Telemetry
-from ..values import identifier
+from ..content.messages import Json
+from ..core import nesting
+from ..core.call import Call
+from ..core.request import MAX_CHOICES, AttributeValue, Request, Response
+from ..core.telemetry import Telemetry
+from ..propagation.validation import identifier
 from . import content
 from .operation import Operation
 from .requests import named, parameters, request, server, strings, whole
@@ -48,11 +49,11 @@ class _ModelCall(Operation):
         return made
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return layers.start_outer(telemetry, request, parent)
+        return nesting.start_outer(telemetry, request, parent)
 
     def _within(self, call: Call) -> Context:
-        if type(call) is layers.LayeredCall:
-            return layers.enclose(call, call.context)
+        if type(call) is nesting.LayeredCall:
+            return nesting.enclose(call, call.context)
         return call.context
 
     def _answer(self, call: Call) -> Response | None:
@@ -79,7 +80,7 @@ class _ModelCall(Operation):
         return self
 
 
-class embeddings(_ModelCall):  # noqa: N801
+class embeddings_span(_ModelCall):  # noqa: N801
     """A call of an embedding model: ``embeddings {model}``. ``provider`` is the conventions' name of who serves it."""
 
     __slots__ = ()
@@ -117,7 +118,7 @@ class embeddings(_ModelCall):  # noqa: N801
         self.response(**response)
 
 
-class chat(_ModelCall):  # noqa: N801
+class chat_span(_ModelCall):  # noqa: N801
     """A call of a chat model that is not instrumented: ``chat {model}``.
 
     ``provider`` is the conventions' name of who serves it (``anthropic``, ``mistral_ai``, ..., or one of your own).
@@ -199,7 +200,7 @@ class chat(_ModelCall):  # noqa: N801
         if call is not None and not call.ended:
             if choices:
                 call.request.choices = min(choices, MAX_CHOICES)
-            if isinstance(call, layers.LayeredCall):
+            if isinstance(call, nesting.LayeredCall):
                 call.know(known)
             call.record_content(lambda: content.asked(messages, system, tools).by_attribute())
             if prompts.known and (use := prompts.behind([messages, system])) is not None:
@@ -223,7 +224,7 @@ class chat(_ModelCall):  # noqa: N801
         call = self._call
         if call is None or call.ended:
             return
-        if not (isinstance(call, layers.LayeredCall) and call.joined):  # a layer below, which has its own times
+        if not (isinstance(call, nesting.LayeredCall) and call.joined):  # a layer below, which has its own times
             now = perf_counter_ns()
             if not self._last_ns:
                 self._begin_stream(call)
@@ -236,7 +237,7 @@ class chat(_ModelCall):  # noqa: N801
             self._pieces.append(text)
 
     def _begin_stream(self, call: Call) -> None:
-        if isinstance(call, layers.LayeredCall):
+        if isinstance(call, nesting.LayeredCall):
             call.know({s.REQUEST_STREAM: True})
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
@@ -300,7 +301,7 @@ class chat(_ModelCall):  # noqa: N801
             super()._tell(call, name, value)
 
 
-class completion(chat):  # noqa: N801
+class completion_span(chat_span):  # noqa: N801
     """A call of a model that completes a text, ``messages``: ``text_completion {model}``."""
 
     __slots__ = ()

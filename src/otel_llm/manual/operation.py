@@ -12,14 +12,17 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
-from .. import ambient, errors, finalizer, guard, values
+from .. import guard
 from .. import semconv as s
-from ..ambient import Describes
-from ..call import Call
-from ..frame import Frame
-from ..request import AttributeValue, Request, Response
-from ..telemetry import Telemetry
-from ..values import Value
+from ..background import finalizers
+from ..core import errors
+from ..core.call import Call
+from ..core.request import AttributeValue, Request, Response
+from ..core.telemetry import Telemetry
+from ..propagation import state, validation
+from ..propagation.attach import Frame
+from ..propagation.state import Describes
+from ..propagation.validation import Value
 from . import content, scope
 from .requests import plain_attributes
 
@@ -38,7 +41,7 @@ class StepCall(Call):
     def __init__(self, telemetry: Telemetry, request: Request, parent: Context) -> None:
         self._telemetry = telemetry
         attributes = request.attributes
-        if (around := ambient.of(parent)) is not None:
+        if (around := state.of(parent)) is not None:
             attributes = attributes.copy()
             around.describe(attributes)
         self._started_at = time_ns()
@@ -158,7 +161,7 @@ class Operation:
         elif outcome is not None:
             # Whoever closes a generator may be the garbage collector, at any place.
             call.stop_clock()
-            finalizer.run(lambda: call.finish(self._answer(call), outcome))
+            finalizers.run(lambda: call.finish(self._answer(call), outcome))
         else:
             call.finish(self._answer(call))
 
@@ -208,18 +211,18 @@ class Operation:
         ``input`` and ``output`` are content: recorded only if content is captured. So are the variables of ``prompt``.
         ``response`` is what the method ``response`` of a model's call takes; for another span that is logged, once.
 
-        :raises TypeError: for values of other types (see :class:`otel_llm.context`).
+        :raises TypeError: for values of other types (see :class:`otel_llm.propagate_attributes`).
         """
-        more = values.tag_list(tags)
-        entries = values.metadata_of(metadata)
-        values.describing("prompt", prompt)
+        more = validation.tag_list(tags)
+        entries = validation.metadata_of(metadata)
+        validation.describing("prompt", prompt)
         given = plain_attributes(attributes)
         if response is not None:
             self._respond(response)
         call = self._call
         if call is not None and not call.ended:
             if more or entries:
-                given |= values.added(call.request.attributes, more, entries)
+                given |= validation.added(call.request.attributes, more, entries)
             if given:
                 self._set(call, given)
             if prompt is not None:

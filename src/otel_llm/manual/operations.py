@@ -9,11 +9,11 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
-from ..call import Call
-from ..inprocess import InProcessCall
-from ..request import AttributeValue, Request, Response
-from ..telemetry import Telemetry
-from ..values import identifier
+from ..core.call import Call
+from ..core.local_call import InProcessCall
+from ..core.request import AttributeValue, Request, Response
+from ..core.telemetry import Telemetry
+from ..propagation.validation import identifier
 from . import content
 from .operation import Operation
 from .requests import description_of, named, plain_attributes, request, server, whole
@@ -21,8 +21,8 @@ from .requests import description_of, named, plain_attributes, request, server, 
 _Attributes = Mapping[str, AttributeValue] | None
 
 
-class step(Operation):  # noqa: N801
-    """A step of the application's own, such as ``rerank``: ``with otel_llm.step("rerank") as step: ...``"""
+class step_span(Operation):  # noqa: N801
+    """A step of the application's own, such as ``rerank``: ``with otel_llm.step_span("rerank") as step: ...``"""
 
     __slots__ = ()
 
@@ -44,7 +44,7 @@ class _InProcess(Operation):
         return InProcessCall(telemetry, request, parent)
 
 
-class workflow(_InProcess):  # noqa: N801
+class workflow_span(_InProcess):  # noqa: N801
     """A whole run of the application's, such as the answer to a request: ``invoke_workflow {name}``."""
 
     __slots__ = ()
@@ -55,7 +55,7 @@ class workflow(_InProcess):  # noqa: N801
         super().__init__(request(s.INVOKE_WORKFLOW, name, {s.WORKFLOW_NAME: name}, attributes), input)
 
 
-class agent(Operation):  # noqa: N801
+class agent_span(Operation):  # noqa: N801
     """An agent at work: ``invoke_agent {name}``. Inferences and tools directly below it count as its own, tokens too.
 
     ``model`` is the one model it can use, if there is but one.
@@ -88,7 +88,7 @@ class agent(Operation):  # noqa: N801
         return call.totals() if isinstance(call, InProcessCall) else None
 
 
-class tool(_InProcess):  # noqa: N801
+class tool_span(_InProcess):  # noqa: N801
     """A tool that runs in this process: ``execute_tool {name}``.
 
     ``kind`` is ``function``, ``extension`` or ``datastore``; ``call_id`` the id the model gave its call.
@@ -118,7 +118,7 @@ class tool(_InProcess):  # noqa: N801
         super().__init__(request(s.EXECUTE_TOOL, name, known, attributes), input)
 
 
-class retrieval(Operation):  # noqa: N801
+class retrieval_span(Operation):  # noqa: N801
     """A search for documents: ``retrieval {data_source}``. ``query`` and the documents are content.
 
     ``top_k`` is how many documents are asked for; ``provider``, ``model`` and the server are set where there are any.

@@ -8,8 +8,8 @@ from typing import Any, cast
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
-from ..request import AttributeValue, Request
-from ..values import exportable, identifier
+from ..core.request import AttributeValue, Request
+from ..propagation.validation import exportable, identifier
 
 _MAX_DESCRIPTION = 1024
 

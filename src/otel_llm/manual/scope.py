@@ -8,7 +8,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ..telemetry import Telemetry
+from ..core.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from .operation import Operation

@@ -16,9 +16,9 @@ import wrapt
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ..frame import Frame, Resumed
-from ..running import first
-from ..telemetry import Telemetry
+from ..core.execution import first
+from ..core.telemetry import Telemetry
+from ..propagation.attach import Frame, Resumed
 from . import scope
 from .operation import Operation
 

@@ -82,7 +82,7 @@ class Experiment(Generic[Variant]):
         return value
 
     def assignment(self, key: str) -> Assignment:
-        """What :meth:`assign` decides for ``key``, as attributes: for ``otel_llm.context(experiment=...)``.
+        """What :meth:`assign` decides for ``key``, as attributes: for ``propagate_attributes(experiment=...)``.
 
         :raises TypeError: for a key that is no string.
         """

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .. import guard, layers
+from .. import guard
 from .. import semconv as s
-from ..forks import ForkLock
+from ..background.forks import ForkLock
+from ..core import nesting
 from .use import PromptUse
 
 if TYPE_CHECKING:
-    from ..request import AttributeValue, Request
+    from ..core.request import AttributeValue, Request
 
 #: The fields of a request's body that hold what is asked, and those of a message or a part of one.
 _ASKED = ("messages", "instructions", "input", "prompt")
@@ -133,7 +134,7 @@ def link(request: Request, body: Mapping[str, Any]) -> None:
     attributes = request.attributes
     if request.operation not in s.INFERENCE_OPERATIONS or s.PROMPT_NAME in attributes:
         return
-    outer = layers.enclosing()
+    outer = nesting.enclosing()
     if outer is not None and s.LLM_PROMPT_TEMPLATE_HASH in outer.request.attributes:
         return
     use = behind([body.get(name) for name in _ASKED])

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import semconv as s
-from ..messages import dumps
+from ..content.messages import dumps
 from .linking import PromptText, hold
 from .notation import NOTATIONS, Compiled, PromptError, compile_template
 from .steps import note
 from .use import Assignment, PromptUse, Template, named
 
 if TYPE_CHECKING:
-    from ..request import AttributeValue
+    from ..core.request import AttributeValue
 
 Message = Mapping[str, str]
 
@@ -118,7 +118,7 @@ class Prompt:
         return [{"role": message["role"], "content": text} for message, text in zip(self.template, made, strict=True)]
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """What an inference says of the prompt: for ``otel_llm.context(prompt=...)``."""
+        """What an inference says of the prompt: for ``otel_llm.propagate_attributes(prompt=...)``."""
         return {
             **named(self.name, self.version, self.label, self.assignment),
             s.LLM_PROMPT_TEMPLATE_HASH: self.hash,

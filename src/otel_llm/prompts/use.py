@@ -9,10 +9,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .. import semconv as s
-from ..messages import Json, utf8, variables
+from ..content.messages import Json, utf8, variables
 
 if TYPE_CHECKING:
-    from ..request import AttributeValue
+    from ..core.request import AttributeValue
 
 MAX_NAME = 256
 _HASH_CHARACTERS = 16

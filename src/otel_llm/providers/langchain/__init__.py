@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from ... import guard, layers
-from ...instrumentor import Instrumentor
-from ...patching import Target
+from ... import guard
+from ...core import nesting
+from ...instrumentation.instrumentor import Instrumentor
+from ...instrumentation.patching import Target
 from .boundary import Boundaries
 from .embeddings import Embeddings
 from .templates import Templates
@@ -140,4 +141,4 @@ def _metadata() -> dict[str, Any]:
 
 def _unless_enclosed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
     """The anthropic SDK's own span, unless the call has one already."""
-    return wrapped(*args, **kwargs) if layers.enclosing() is None else None
+    return wrapped(*args, **kwargs) if nesting.enclosing() is None else None

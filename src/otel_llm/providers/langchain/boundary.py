@@ -16,8 +16,8 @@ from opentelemetry.context import Context
 
 from ... import guard
 from ... import semconv as s
-from ...layers import LayeredCall
-from ...running import first
+from ...core.execution import first
+from ...core.nesting import LayeredCall
 from . import models
 from .runs import Run, current_run
 

@@ -9,12 +9,13 @@ from typing import Any
 import wrapt
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ... import guard, layers
+from ... import guard
 from ... import semconv as s
-from ...call import Call
-from ...instrumentor import Instrumentor
-from ...request import AttributeValue, Request, Response
-from ...running import run, run_async
+from ...core import nesting
+from ...core.call import Call
+from ...core.execution import run, run_async
+from ...core.request import AttributeValue, Request, Response
+from ...instrumentation.instrumentor import Instrumentor
 from . import models
 
 _METHODS = ("embed_documents", "embed_query")
@@ -88,15 +89,15 @@ class Embeddings:
 
 
 @guard.never_raise
-def _begin(instrumentor: Instrumentor, instance: Any) -> layers.LayeredCall | None:
+def _begin(instrumentor: Instrumentor, instance: Any) -> nesting.LayeredCall | None:
     telemetry = instrumentor.telemetry
     if not (instrumentor.active and telemetry.enabled() and is_instrumentation_enabled()):
         return None
-    if (outer := layers.enclosing()) is not None and outer.request.operation == s.EMBEDDINGS:
+    if (outer := nesting.enclosing()) is not None and outer.request.operation == s.EMBEDDINGS:
         return None  # one of these methods calling another
     request = _request(instance)
-    call = layers.start_outer(telemetry, request)
-    call.context = layers.enclose(call, call.context)
+    call = nesting.start_outer(telemetry, request)
+    call.context = nesting.enclose(call, call.context)
     return call
 
 

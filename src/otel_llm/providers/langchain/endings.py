@@ -7,12 +7,15 @@ from time import perf_counter_ns
 from typing import Any
 from uuid import UUID
 
-from ... import ambient, errors, finalizer, guard, layers
+from ... import guard
 from ... import semconv as s
-from ...call import Call
-from ...inprocess import InProcessCall
-from ...instrumentor import Instrumentor
-from ...request import Response
+from ...background import finalizers
+from ...core import errors, nesting
+from ...core.call import Call
+from ...core.local_call import InProcessCall
+from ...core.request import Response
+from ...instrumentation.instrumentor import Instrumentor
+from ...propagation import state
 from . import content, models
 from .runs import Run, Runs
 
@@ -28,7 +31,7 @@ class Endings:
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run = self.runs.get(run_id)
         call = run.call if run is not None else None
-        if run is not None and isinstance(call, layers.LayeredCall) and not call.joined:
+        if run is not None and isinstance(call, nesting.LayeredCall) and not call.joined:
             self._chunk(run, call)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -74,16 +77,16 @@ class Endings:
         if run.guarded:
             if call is not None:
                 call.stop_clock()
-            run.deferred = lambda: finalizer.run(closed)
+            run.deferred = lambda: finalizers.run(closed)
         else:
-            finalizer.run(closed)
+            finalizers.run(closed)
 
     @guard.never_raise
     def _end_model(self, run: Run, result: Any, end: Callable[[Call, Response], None]) -> None:
         call = run.call
-        agent = ambient.agent_in(run.context)
+        agent = state.agent_in(run.context)
         wanted = call is None or call.wanted or agent is not None
-        if isinstance(call, layers.LayeredCall) and call.answered:
+        if isinstance(call, nesting.LayeredCall) and call.answered:
             wanted = False  # the SDK has told all of it
         answer = models.response(result, self._instrumentor.telemetry.settings.capture_media) if wanted else Response()
         run.over()
@@ -142,7 +145,7 @@ class Endings:
     def left(self, run: Run, error: BaseException) -> None:
         """LangChain's frame around ``run`` was left by ``error``, and nobody has told of its end."""
         self.runs.discard(run)
-        if isinstance(run.call, layers.LayeredCall):
+        if isinstance(run.call, nesting.LayeredCall):
             self._fail_model(run, error, None)
         else:
             self._fail(run, error)
@@ -163,7 +166,7 @@ class Endings:
         if isinstance(error, GeneratorExit):
             if call is not None:
                 call.stop_clock()
-            finalizer.run(lambda: self._finish(run, None, "closed"))
+            finalizers.run(lambda: self._finish(run, None, "closed"))
         elif errors.bubbles_up(error):
             _note_interrupt(call, error)
             self._finish(run)

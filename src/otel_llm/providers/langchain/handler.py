@@ -15,14 +15,15 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanKind
 
-from ... import guard, layers, prompts
+from ... import guard, prompts
 from ... import semconv as s
-from ...call import Call
 from ...config import LangChainSteps
-from ...inprocess import InProcessCall
-from ...instrumentor import Instrumentor
-from ...messages import Content
-from ...request import AttributeValue, Request
+from ...content.messages import Content
+from ...core import nesting
+from ...core.call import Call
+from ...core.local_call import InProcessCall
+from ...core.request import AttributeValue, Request
+from ...instrumentation.instrumentor import Instrumentor
 from . import content, models, naming
 from .boundary import Opening, opening
 from .endings import Endings, went_in
@@ -71,7 +72,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
 
     def _enter(self, run_id: UUID, run: Run, context: Context, opened: Opening | None) -> None:
         self.runs.add(run_id, run)
-        run.enter(context, run.call if isinstance(run.call, layers.LayeredCall) else None)
+        run.enter(context, run.call if isinstance(run.call, nesting.LayeredCall) else None)
         if opened is not None:
             opened.began(run)
 
@@ -114,7 +115,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             name, version = (use.name, use.version) if use.name else identity(told)
             use.name, use.version = name, version
             attributes.update(use.attributes())
-        call = layers.start_outer(self._instrumentor.telemetry, request, context)
+        call = nesting.start_outer(self._instrumentor.telemetry, request, context)
         if use is not None:
             call.record_content(use.content)
         run = Run(call, parent.agent_key if parent is not None else None)

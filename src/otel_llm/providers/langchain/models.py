@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ... import semconv as s
-from ...messages import Content, Json, text, utf8
-from ...request import AttributeValue, Request, Response
+from ...content.messages import Content, Json, text, utf8
+from ...core.request import AttributeValue, Request, Response
 from . import content
 
 #: LangChain's names of providers that the conventions name otherwise.

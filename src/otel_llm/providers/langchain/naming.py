@@ -8,8 +8,8 @@ from typing import Any
 from ... import guard
 from ... import semconv as s
 from ...config import LangChainSteps
-from ...messages import dumps, utf8, without_secrets
-from ...request import AttributeValue
+from ...content.messages import dumps, utf8, without_secrets
+from ...core.request import AttributeValue
 
 _MAX_ITEMS = 32
 _MAX_TEXT = 256

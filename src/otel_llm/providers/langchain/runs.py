@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ... import finalizer
-from ...call import Call
-from ...inprocess import InProcessCall
-from ...layers import LayeredCall, enclose
+from ...background import finalizers
+from ...core.call import Call
+from ...core.local_call import InProcessCall
+from ...core.nesting import LayeredCall, enclose
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -63,7 +63,7 @@ class Run:
         if call is not None and not call.ended:
             call.stop_clock()
             answer = call.totals() if isinstance(call, InProcessCall) else None
-            finalizer.run(lambda: call.finish(answer, "abandoned"))
+            finalizers.run(lambda: call.finish(answer, "abandoned"))
 
 
 def current_run(context: Context) -> Run | None:

@@ -16,19 +16,22 @@ from typing import Any
 from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ... import ambient, guard, layers, prompts
-from ...call import Call
-from ...frame import Frame
-from ...instrumentor import Instrumentor
-from ...patching import Target
-from ...request import MAX_CHOICES
-from ...running import Complete, run, run_async
+from ... import guard, prompts
+from ...core import nesting
+from ...core.call import Call
+from ...core.execution import Complete, run, run_async
+from ...core.request import MAX_CHOICES
+from ...instrumentation.instrumentor import Instrumentor
+from ...instrumentation.patching import Target
+from ...propagation import state
+from ...propagation.attach import Frame
+from ...protocols.openai import chat, embeddings, responses
+from ...protocols.openai.endpoint import Endpoint, Exchange
+from ...protocols.openai.fields import string
 from ...semconv import LLM_REQUEST_ID
-from . import chat, embeddings, media, platform, responses
-from .endpoint import Endpoint, Exchange
-from .fields import string
-from .foreign import ForeignInstrumentation
-from .raw import note_exchange, read_body, watch_response, watch_stream
+from .._stainless.foreign import ForeignInstrumentation
+from .._stainless.raw import note_exchange, read_body, watch_response, watch_stream
+from . import media, platform
 from .server import server_of
 
 #: Endpoints by method and path.
@@ -106,7 +109,7 @@ def _finish_raw(call: Call, endpoint: Endpoint, exchange: Exchange, http_respons
 def _untraced() -> AbstractContextManager[None]:
     """For a request that is no call of ours, such as that for a file: the provider learns of no user by it either."""
     here = get_current()
-    private = ambient.private(here) if here else here
+    private = state.private(here) if here else here
     return nullcontext() if private is here else Frame(private)
 
 
@@ -191,7 +194,7 @@ class OpenAIInstrumentor(Instrumentor):
         if prompts.known:
             prompts.link(request, body)
         exchange.choices = min(request.choices, MAX_CHOICES)
-        call = layers.start(telemetry, request, current)
+        call = nesting.start(telemetry, request, current)
         exchange.described = call.described
         return call, partial(_complete, exchange, endpoint, ask_usage), args
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...messages import Content, Json, blob, text
-from ...request import Request, Response
-from .endpoint import Endpoint, Exchange
-from .fields import INFERENCE, get, items, read, string, usage
+from ...content.messages import Content, Json, blob, text
+from ...core.request import Request, Response
+from ...protocols.openai.endpoint import Endpoint, Exchange
+from ...protocols.openai.fields import INFERENCE, get, items, read, string, usage
 
 _READERS = {name: INFERENCE[name] for name in ("n", "temperature")}
 

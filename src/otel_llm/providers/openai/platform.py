@@ -9,10 +9,10 @@ import re
 from typing import Any
 
 from ... import semconv as s
-from ...messages import dumped
-from ...request import Request, Response
-from .endpoint import Endpoint, Exchange
-from .fields import count, get, items, string
+from ...content.messages import dumped
+from ...core.request import Request, Response
+from ...protocols.openai.endpoint import Endpoint, Exchange
+from ...protocols.openai.fields import count, get, items, string
 
 _BATCH_PATH = re.compile(r"/batches/([^/?]+)")
 

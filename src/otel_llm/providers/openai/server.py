@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .endpoint import Server
+from ...protocols.openai.endpoint import Server
 
 #: Hosts of providers that speak OpenAI's protocol and have a name in the conventions, by the end of the host's name.
 _PROVIDERS = (

@@ -16,21 +16,22 @@ from typing import Any
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from ... import guard, layers
+from ... import guard
 from ... import semconv as s
-from ...call import Call
-from ...instrumentor import Instrumentor
-from ...patching import Target
-from ...request import AttributeValue, Request, Response
-from ...running import Complete, run, run_async
-from ..openai.endpoint import Server
-from ..openai.fields import string
-from . import aio
+from ...core import nesting
+from ...core.call import Call
+from ...core.execution import Complete, run, run_async
+from ...core.request import AttributeValue, Request, Response
+from ...instrumentation.instrumentor import Instrumentor
+from ...instrumentation.patching import Target
+from ...protocols.openai.endpoint import Server
+from ...protocols.openai.fields import string
+from .._botocore import aio
+from .._botocore.clients import ClientClasses
 from .body import Answer, BodyObserver, watch_body
-from .clients import ClientClasses
 from .eventstream import watch_events
 from .invocation import PROVIDER, Invocation, is_json, narrowest, read_request, server_of, target_of
-from .misses import Misses
+from .not_language_models import Misses
 
 _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
 
@@ -129,7 +130,7 @@ class SageMakerInstrumentor(Instrumentor):
         made, request = asked
         if not made.settled and self._misses.enough(made):
             return None
-        return layers.start(telemetry, request, context), partial(self._complete, made)
+        return nesting.start(telemetry, request, context), partial(self._complete, made)
 
     def _complete(self, made: Invocation, call: Call, result: Any) -> None:
         try:

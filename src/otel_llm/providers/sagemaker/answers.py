@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import semconv as s
-from ...messages import Json, text
-from ...request import Response
-from ..openai import chat, embeddings
-from ..openai.fields import count, items, string
+from ...content.messages import Json, text
+from ...core.request import Response
+from ...protocols.openai import chat, embeddings
+from ...protocols.openai.fields import count, items, string
 from .invocation import Invocation
 
 #: The finish reasons of TGI, and of LMI, in the vocabulary of messages.

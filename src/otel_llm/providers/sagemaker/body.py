@@ -18,14 +18,14 @@ from typing import Any
 
 from ... import guard
 from ... import semconv as s
-from ...call import Call
-from ...request import Response
-from ...stream import Observer
+from ...core.call import Call
+from ...core.request import Response
+from ...core.streams import Observer
+from ...protocols.lines import Decoder
+from .._botocore.failures import as_botocore
 from .answers import error_code, is_classification, read
-from .failures import as_botocore
 from .invocation import Invocation
-from .lines import Decoder
-from .misses import Misses
+from .not_language_models import Misses
 from .pieces import Pieces
 
 #: A longer body is not read for telemetry, only its beginning.

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import guard
-from ...call import Call
-from ...request import Response
-from ...stream import AsyncChunkIterator, ChunkIterator, Observer
+from ...core.call import Call
+from ...core.request import Response
+from ...core.streams import AsyncChunkIterator, ChunkIterator, Observer
+from ...protocols.lines import Decoder
 from .invocation import Invocation
-from .lines import Decoder
 from .pieces import Pieces
 
 

@@ -15,13 +15,14 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ... import layers, prompts
+from ... import prompts
 from ... import semconv as s
-from ...messages import Content
-from ...request import MAX_CHOICES, AttributeValue, Request
-from ..openai import chat, embeddings
-from ..openai.endpoint import Exchange, Server
-from ..openai.fields import string
+from ...content.messages import Content
+from ...core import nesting
+from ...core.request import MAX_CHOICES, AttributeValue, Request
+from ...protocols.openai import chat, embeddings
+from ...protocols.openai.endpoint import Exchange, Server
+from ...protocols.openai.fields import string
 
 PROVIDER = "aws.sagemaker"
 
@@ -148,7 +149,7 @@ def read_request(
     if prompts.known:
         prompts.link(request, known)
     made.choices = min(request.choices, MAX_CHOICES)
-    if not made.settled and (outer := layers.enclosing()) is not None:
+    if not made.settled and (outer := nesting.enclosing()) is not None:
         _settle(made, request, outer.request.operation)
     # A model of the caller's own, behind OpenAI's protocol or not: nothing of it is OpenAI's.
     for name in (s.OPENAI_API_TYPE, s.OPENAI_REQUEST_SERVICE_TIER):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...request import Response
-from ..openai.chat import ChatAccumulator
-from ..openai.fields import items, string
+from ...core.request import Response
+from ...protocols.openai.chat import ChatAccumulator
+from ...protocols.openai.fields import items, string
 from .answers import Generation, error_code, generated, plain
 from .invocation import Invocation
 

@@ -1,0 +1,1 @@
+"""Prompts and answers as the conventions' JSON: bounded in bytes, without credentials, captured only if wanted."""

@@ -1,0 +1,1 @@
+"""One GenAI operation: its request, response, span, metrics and event, and how calls nest."""

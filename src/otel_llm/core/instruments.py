@@ -1,0 +1,234 @@
+"""The instruments, by the metric generation in force, and what a call records in them.
+
+The released generation is what ``opentelemetry-util-genai`` 1.3 and the other released emitters send;
+the newest is that of the conventions' main branch (October 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.metrics import Counter, Histogram, Meter
+
+from .. import semconv as s
+from ..config import MetricGeneration
+from . import cardinality
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+#: What goes on the metrics of a call, of what is known of it.
+_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
+#: The same of a run in this process; the operation's name is in the metric's.
+_RUN_KEYS = {
+    s.INVOKE_AGENT: (s.AGENT_NAME,),
+    s.INVOKE_WORKFLOW: (s.WORKFLOW_NAME,),
+    s.EXECUTE_TOOL: (s.TOOL_NAME, s.TOOL_TYPE, s.AGENT_NAME),
+}
+_MODALITIES = ("text", "image", "audio")
+#: Counters of the newest generation, by what follows ``gen_ai.client.inference.usage.`` and ``gen_ai.usage.``.
+_USAGE_COUNTERS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read.input_tokens",
+    "cache_write.input_tokens",
+    "reasoning.output_tokens",
+)
+
+
+def _histogram(meter: Meter, name: str, unit: str, description: str, buckets: tuple[float, ...]) -> Histogram:
+    return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
+
+
+class Instruments:
+    """Every instrument a call may record in, created once."""
+
+    def __init__(self, meter: Meter, generation: MetricGeneration) -> None:
+        self._released, self._latest = generation.released, generation.latest
+        seconds, token = "s", "{token}"
+        # Beside inference (embeddings, ...) the newest generation keeps the released duration.
+        self._duration = _histogram(
+            meter, s.METRIC_OPERATION_DURATION, seconds, "Duration of a GenAI operation.", s.DURATION_BUCKETS
+        )
+        self._first_chunk: list[Histogram] = []
+        self._chunk: list[Histogram] = []
+        if generation.released:
+            self._tokens = _histogram(
+                meter, s.METRIC_TOKEN_USAGE, token, "Input and output tokens used by an operation.", s.TOKEN_BUCKETS
+            )
+            self._add_chunk_histograms(
+                meter, s.METRIC_OPERATION_TIME_TO_FIRST_CHUNK, s.METRIC_OPERATION_TIME_PER_OUTPUT_CHUNK
+            )
+        if generation.latest:
+            self._inference_duration = _histogram(
+                meter, s.METRIC_INFERENCE_DURATION, seconds, "Duration of an inference.", s.DURATION_BUCKETS
+            )
+            self._inference_tokens = {
+                s.USAGE_INPUT_TOKENS: _histogram(
+                    meter, s.METRIC_INFERENCE_OPERATION_INPUT_TOKENS, token, "Input tokens.", s.TOKEN_BUCKETS
+                ),
+                s.USAGE_OUTPUT_TOKENS: _histogram(
+                    meter, s.METRIC_INFERENCE_OPERATION_OUTPUT_TOKENS, token, "Output tokens.", s.TOKEN_BUCKETS
+                ),
+            }
+            self._usage: dict[str, Counter] = {
+                kind: meter.create_counter(s.METRIC_INFERENCE_USAGE_PREFIX + kind, token, f"Tokens used: {kind}.")
+                for kind in _USAGE_COUNTERS
+            }
+            self._add_chunk_histograms(
+                meter, s.METRIC_INFERENCE_TIME_TO_FIRST_CHUNK, s.METRIC_INFERENCE_TIME_PER_OUTPUT_CHUNK
+            )
+        self._speed = {
+            s.LLM_TIME_PER_OUTPUT_TOKEN: _histogram(
+                meter,
+                s.METRIC_LLM_TIME_PER_OUTPUT_TOKEN,
+                seconds,
+                "Average time per output token after the first chunk of a stream.",
+                s.TIME_PER_TOKEN_BUCKETS,
+            ),
+            s.LLM_OUTPUT_TOKENS_PER_SECOND: _histogram(
+                meter,
+                s.METRIC_LLM_OUTPUT_TOKENS_PER_SECOND,
+                "{token}/s",
+                "Output tokens of a stream divided by the duration of the call.",
+                s.TOKENS_PER_SECOND_BUCKETS,
+            ),
+        }
+        self._in_process = {
+            s.EXECUTE_TOOL: [
+                _histogram(
+                    meter, s.METRIC_EXECUTE_TOOL_DURATION, seconds, "Duration of a tool's run.", s.DURATION_BUCKETS
+                )
+            ],
+            s.INVOKE_AGENT: [
+                _histogram(
+                    meter, s.METRIC_INVOKE_AGENT_DURATION, seconds, "Duration of an agent's run.", s.AGENT_BUCKETS
+                )
+            ],
+            s.INVOKE_WORKFLOW: [
+                _histogram(meter, name, seconds, "Duration of a workflow.", s.WORKFLOW_BUCKETS)
+                for name, wanted in (
+                    (s.METRIC_WORKFLOW_DURATION, generation.released),
+                    (s.METRIC_INVOKE_WORKFLOW_DURATION, generation.latest),
+                )
+                if wanted
+            ],
+        }
+        self._agent_calls = [
+            _histogram(meter, name, f"{{{unit}}}", description, s.CALLS_BUCKETS)
+            for name, unit, description in (
+                (s.METRIC_INVOKE_AGENT_INFERENCE_CALLS, "inference_call", "Inferences an agent's run made itself."),
+                (s.METRIC_INVOKE_AGENT_TOOL_CALLS, "tool_call", "Tools an agent's run called itself."),
+            )
+        ]
+
+    def _add_chunk_histograms(self, meter: Meter, first_chunk: str, chunk: str) -> None:
+        self._first_chunk.append(
+            _histogram(meter, first_chunk, "s", "Time from the request to the first chunk.", s.DURATION_BUCKETS)
+        )
+        self._chunk.append(
+            _histogram(meter, chunk, "s", "Time from one chunk of a stream to the next.", s.DURATION_BUCKETS)
+        )
+
+    def call(
+        self,
+        known: Mapping[str, Any],
+        response_model: str | None,
+        usage: Mapping[str, int],
+        more: Mapping[str, Any],
+        seconds: float,
+        first_chunk: float | None,
+        speed: Mapping[str, float],
+        error_type: str | None,
+        context: Context,
+    ) -> None:
+        """Record a call of a provider that has ended.
+
+        :param known: its attributes; those of a metric are among them. ``more`` goes on the metrics too.
+        :param usage: tokens by usage attribute; what the provider does not report is not recorded.
+        :param seconds: how long it took; ``first_chunk``, how long until a chunk came.
+        :param speed: seconds per token and tokens per second of a stream, by attribute.
+        """
+        attributes = _attributes(known, response_model)
+        if first_chunk is not None:
+            for histogram in self._first_chunk:
+                histogram.record(first_chunk, attributes, context)
+            for name, histogram in self._speed.items():
+                if (value := speed.get(name)) is not None:
+                    histogram.record(value, attributes, context)
+        attributes = {**attributes, **more}
+        inference = known[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
+        if usage:
+            self._record_usage(usage, inference, attributes, context)
+        if error_type is not None:
+            attributes = {**attributes, s.ERROR_TYPE: error_type}
+        if self._latest and inference:
+            self._inference_duration.record(seconds, attributes, context)
+            if not self._released:
+                return
+        self._duration.record(seconds, attributes, context)
+
+    def run(
+        self,
+        known: Mapping[str, Any],
+        seconds: float,
+        calls: tuple[int, int],
+        error_type: str | None,
+        context: Context,
+    ) -> None:
+        """Record a run of an agent, with the inferences and tools it ``calls`` itself, of a workflow or of a tool."""
+        operation = known[s.OPERATION_NAME]
+        attributes = {key: known[key] for key in _RUN_KEYS.get(operation, ()) if key in known}
+        attributes.update(cardinality.of(known))
+        if operation == s.INVOKE_AGENT:
+            for histogram, count in zip(self._agent_calls, calls, strict=True):
+                histogram.record(count, attributes, context)
+        if error_type is not None:
+            attributes = {**attributes, s.ERROR_TYPE: error_type}
+        for histogram in self._in_process.get(operation, ()):
+            histogram.record(seconds, attributes, context)
+
+    def chunk(self, seconds: float, known: Mapping[str, Any], response_model: str | None, context: Context) -> None:
+        """Record the time from one chunk of a stream to the next."""
+        attributes = _attributes(known, response_model)
+        for histogram in self._chunk:
+            histogram.record(seconds, attributes, context)
+
+    def _record_usage(
+        self, usage: Mapping[str, int], inference: bool, attributes: Mapping[str, Any], context: Context
+    ) -> None:
+        if self._released:
+            for name, token_type in ((s.USAGE_INPUT_TOKENS, "input"), (s.USAGE_OUTPUT_TOKENS, "output")):
+                if (count := usage.get(name)) is not None:
+                    self._tokens.record(count, {**attributes, s.TOKEN_TYPE: token_type}, context)
+        if self._latest and inference:
+            for name, histogram in self._inference_tokens.items():
+                if (count := usage.get(name)) is not None:
+                    histogram.record(count, attributes, context)
+            for kind, counter in self._usage.items():
+                for modality, count in _by_modality(usage, kind):
+                    counter.add(count, {**attributes, s.TOKEN_MODALITY: modality}, context)
+
+
+def _attributes(known: Mapping[str, Any], response_model: str | None) -> dict[str, Any]:
+    """What every metric of a call has."""
+    attributes = {key: known[key] for key in _KEYS if key in known}
+    attributes.update(cardinality.of(known))
+    if response_model is not None:
+        attributes[s.RESPONSE_MODEL] = response_model
+    return attributes
+
+
+def _by_modality(usage: Mapping[str, int], kind: str) -> list[tuple[str, int]]:
+    """Split one count by modality; what the provider does not attribute to one is ``unknown``."""
+    total = usage.get(f"gen_ai.usage.{kind}")
+    if total is None:
+        return []
+    parts = [
+        (modality, count)
+        for modality in _MODALITIES
+        if (count := usage.get(f"gen_ai.usage.{modality}.{kind}")) is not None
+    ]
+    rest = total - sum(count for _, count in parts)
+    return [*parts, ("unknown", rest)] if rest > 0 or not parts else parts

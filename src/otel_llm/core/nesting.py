@@ -1,0 +1,207 @@
+"""One model call that passes several instrumented layers (LangChain over openai) is one span, and counts once.
+
+Whoever delegates the call starts a :class:`LayeredCall` by :func:`start_outer`, and makes :func:`enclose`'s context
+current around what it delegates. A layer below that calls :func:`start` then gets an :class:`InnerCall`: the same
+interface, but what it learns goes into the enclosing call. The innermost layer knows best: it speaks to the provider.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from .. import guard
+from .. import semconv as s
+from . import errors
+from .call import Call
+from .request import AttributeValue, Request, Response
+
+if TYPE_CHECKING:
+    from .telemetry import Telemetry
+
+_KEY = otel_context.create_key("otel_llm-enclosing-call")
+
+
+def enclosing(context: Context | None = None) -> LayeredCall | None:
+    """The call under way that ``context`` (default: the current one) is inside of."""
+    reference = (otel_context.get_current() if context is None else context).get(_KEY)
+    call = reference() if isinstance(reference, weakref.ref) else None
+    return call if isinstance(call, LayeredCall) and not call.ended else None
+
+
+def enclose(call: LayeredCall | None, context: Context, others: Mapping[str, object] | None = None) -> Context:
+    """A copy of ``context`` inside of ``call``; ``None``: of none. ``others`` is set in it too.
+
+    The call is held weakly, as it has its context in turn.
+    """
+    return Context({**context, **(others or {}), _KEY: None if call is None else weakref.ref(call)})
+
+
+def start(telemetry: Telemetry, request: Request, parent: Context | None = None) -> Call:
+    """Start a call below which there is no layer, or a layer of the call that it is already part of."""
+    if _KEY not in (otel_context.get_current() if parent is None else parent) or enclosing(parent) is None:
+        return Call(telemetry, request, parent)
+    return start_outer(telemetry, request, parent)
+
+
+def start_outer(telemetry: Telemetry, request: Request, parent: Context | None = None) -> LayeredCall:
+    """:func:`start` for who delegates to layers below, inside of :func:`enclose`."""
+    outer = enclosing(parent)
+    if outer is None or not _same_family(outer.request.operation, request.operation):
+        return LayeredCall(telemetry, request, parent)
+    return InnerCall(telemetry, outer, request)
+
+
+def _same_family(outer: str, inner: str) -> bool:
+    if outer in s.INFERENCE_OPERATIONS:
+        return inner in s.INFERENCE_OPERATIONS
+    return outer == inner == s.EMBEDDINGS
+
+
+class LayeredCall(Call):
+    """A call that layers below may add to."""
+
+    __slots__ = ("__weakref__", "_errors", "_layers", "_learned", "answer", "cached", "joined")
+
+    def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
+        self._prepare()
+        super().__init__(telemetry, request, parent)
+
+    def _prepare(self) -> None:
+        #: Whether a layer below has begun: it then tells of chunks.
+        self.joined = False
+        #: Whether the answer is one that was given before: then nothing was called, and it counts nowhere.
+        self.cached = False
+        self._layers: list[Response] = []
+        self._errors: Mapping[str, AttributeValue] = {}
+        #: What the span was not begun with; set when it ends, with all the rest.
+        self._learned: dict[str, AttributeValue] = {}
+        #: All that was answered, once the call has ended.
+        self.answer = Response()
+
+    def know(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add to what is known of the request."""
+        known = self.request.attributes
+        new = {name: value for name, value in attributes.items() if known.get(name) != value}
+        new.pop(s.OPERATION_NAME, None)
+        if not new:
+            return
+        known.update(new)
+        self._learned.update(new)
+
+    def learn(self, request: Request) -> None:
+        """Take over what a layer below says of the request."""
+        self.joined = True
+        self.request.choices = request.choices
+        self.know(request.attributes)
+
+    def add(self, response: Response, provider_errors: Mapping[str, AttributeValue]) -> None:
+        """Take over what a layer below was answered."""
+        self._layers.append(response)
+        self._errors = provider_errors
+
+    @property
+    def answered(self) -> bool:
+        """Whether a layer below has been given a whole answer."""
+        return any(layer.usage and layer.finish_reasons for layer in self._layers)
+
+    def answered_from_cache(self, attribute: str) -> None:
+        """No provider is called; the span says so by ``attribute``."""
+        self.cached = True
+        self._agent = None
+        self._learned[attribute] = True
+
+    def _record_metrics(
+        self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
+    ) -> None:
+        if not self.cached:
+            super()._record_metrics(response, seconds, error_type, speed)
+
+    def _merged(self, response: Response | None) -> Response:
+        response = response or Response()
+        return merge(response, self._layers) if self._layers else response
+
+    @guard.never_raise
+    def _end(
+        self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
+    ) -> bool | None:
+        if self.ended:
+            return False
+        self.answer = self._merged(response)
+        if self._errors and (error is not None or response.error is not None):
+            attributes = {**self._errors, **attributes}
+        if self._learned:
+            attributes = {**self._learned, **attributes}
+            if (model := self._learned.get(s.REQUEST_MODEL)) is not None and self.recording:
+                self.span.update_name(f"{self.request.operation} {model}")
+        return super()._end(self.answer, attributes, error)
+
+
+class InnerCall(LayeredCall):
+    """A layer of a call: without a span of its own."""
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, telemetry: Telemetry, outer: LayeredCall, request: Request) -> None:
+        self._prepare()
+        self._outer = outer
+        self._telemetry = telemetry
+        self._open = [None]
+        self.request = request
+        self.span = outer.span
+        self.recording = outer.recording
+        self.context = otel_context.get_current()
+        self._outer.learn(request)
+
+    def learn(self, request: Request) -> None:
+        super().learn(request)
+        self._outer.learn(request)
+
+    def chunk(self, now_ns: int) -> None:
+        self._outer.chunk(now_ns)
+
+    def stop_clock(self) -> None:
+        """The enclosing call has its own."""
+
+    def chunk_gap(self, seconds: float, response_model: str | None) -> None:
+        self._outer.chunk_gap(seconds, response_model)
+
+    @guard.never_raise
+    def fail(self, error: BaseException, response: Response | None = None) -> None:
+        self._pass_on(response, guard.never_raise(errors.provider_attributes)(error) or {})
+
+    @guard.never_raise
+    def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
+        self._pass_on(response, {})
+
+    def _pass_on(self, response: Response | None, provider_errors: Mapping[str, AttributeValue]) -> None:
+        try:
+            self._open.pop()
+        except IndexError:
+            return
+        self.answer = self._merged(response)
+        self._outer.add(self.answer, provider_errors)
+
+
+def merge(own: Response, layers: list[Response]) -> Response:
+    """What a layer was answered, with what those below it were: these know best, and several of them add up."""
+    usage: dict[str, int] = {}
+    # A reason that only the layer above misses is none that the provider gives.
+    reasons = own.finish_reasons if any(own.finish_reasons or ()) else None
+    merged = Response(own.id, own.model, reasons, {}, dict(own.attributes), dict(own.metric_attributes))
+    merged.output, merged.error = (layers[0].output if len(layers) == 1 else None) or own.output, own.error
+    for layer in layers:
+        merged.id = layer.id or merged.id
+        merged.model = layer.model or merged.model
+        merged.finish_reasons = layer.finish_reasons or merged.finish_reasons
+        merged.attributes.update(layer.attributes)
+        merged.metric_attributes.update(layer.metric_attributes)
+        merged.output = merged.output or layer.output
+        for name, count in layer.usage.items():
+            usage[name] = usage.get(name, 0) + count
+    merged.usage = usage or own.usage
+    return merged

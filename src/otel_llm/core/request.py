@@ -1,0 +1,67 @@
+"""What is asked of a GenAI operation, and what it answers: all that a provider has to tell of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.trace import SpanKind
+
+from .. import semconv as s
+from ..content.messages import Content, Json
+
+AttributeValue = str | bool | int | float | Sequence[str]
+
+#: More finish reasons than this are not listed; the number asked for is the caller's, unchecked.
+MAX_CHOICES = 2048
+
+
+@dataclass(slots=True)
+class Request:
+    """What the caller asked for.
+
+    ``operation`` and ``subject`` (the model, tool, agent, ...) name the span; ``attributes`` is all that is known at
+    the start, operation and provider included (a sampler sees it). ``choices`` is how many finish reasons are
+    expected. ``content`` is called only when content is captured.
+    """
+
+    operation: str
+    subject: str | None
+    attributes: dict[str, AttributeValue]
+    choices: int = 1
+    content: Callable[[], Content] | None = None
+    kind: SpanKind = SpanKind.CLIENT
+
+
+@dataclass(slots=True)
+class Response:
+    """What the provider answered; what it left out is ``None`` or absent.
+
+    ``usage`` maps usage attributes to tokens. ``attributes`` go on the span, ``metric_attributes`` on the metrics.
+    ``finish_reasons`` has ``None`` where a reason is missing. ``output`` gives the output messages and
+    is called only when content is captured. ``error`` is the code of an error that came as an answer.
+    """
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: list[str | None] | None = None
+    usage: dict[str, int] = field(default_factory=dict)
+    attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    metric_attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    output: Callable[[], list[Json]] | None = None
+    error: str | None = None
+
+    def describe(self, request: Request, broken_off: bool, attributes: dict[str, AttributeValue]) -> None:
+        """Add to the ``attributes`` of a span what this answer to ``request`` says."""
+        attributes.update(self.attributes)
+        attributes.update(self.usage)
+        if self.id is not None:
+            attributes[s.RESPONSE_ID] = self.id
+        if self.model is not None:
+            attributes[s.RESPONSE_MODEL] = self.model
+        reasons = self.finish_reasons
+        if reasons is None and broken_off and request.operation in s.INFERENCE_OPERATIONS:
+            reasons = [None] * min(request.choices, MAX_CHOICES)
+        if reasons:
+            # The conventions' word for a reason that was expected and did not come.
+            attributes[s.RESPONSE_FINISH_REASONS] = [reason or "error" for reason in reasons]

@@ -1,0 +1,277 @@
+"""Where items go: a SQLite database, a file of JSON lines, or a function of the application's."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import time
+from typing import Any, Protocol, runtime_checkable
+
+from ...background.forks import ForkLock
+from ...content.messages import dumps
+from .reader import APPLICATION_ID, DEFAULT_DATASET, TABLE, VERSION, Item, check, is_json_lines, rotated
+
+_logger = logging.getLogger("otel_llm")
+
+_BUSY_SECONDS = 2.0
+_DEFAULT_ROTATE_BYTES = 64 * 2**20
+#: Seconds that a fork waits at most for an item that is being stored.
+_FORK_SECONDS = 0.1
+#: Seconds before each further try to store an item.
+_PAUSES = (0.2, 1.0)
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Stores items. Called on one thread at a time."""
+
+    def write(self, item: Item) -> None:
+        """Store ``item``, whole or not at all; again if it raised. An item with the same id replaces the other."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+    def after_fork(self) -> None:
+        """This is a child process now: what is open is the parent's."""
+
+
+class _Function:
+    def __init__(self, function: Callable[[Item], object]) -> None:
+        self._function = function
+
+    def write(self, item: Item) -> None:
+        self._function(item)
+
+    def close(self) -> None:
+        """It is the application's."""
+
+    def after_fork(self) -> None:
+        """It is the application's."""
+
+    def __str__(self) -> str:
+        return getattr(self._function, "__qualname__", type(self._function).__qualname__)
+
+
+class SQLiteSink:
+    """A SQLite database in WAL mode, which several processes of a host may write and others read meanwhile.
+
+    Table ``items``: the item's ``id``, when it was stored (seconds since the epoch), and the ``item`` as JSON, beside
+    columns to look for. The file is readable by its owner only, as it may hold prompts.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = DEFAULT_DATASET) -> None:
+        self.path = Path(path).absolute()
+        self._database: sqlite3.Connection | None = None
+        self._file: os.stat_result
+        #: Those of parent processes: closing one in a child would break the parent's locks.
+        self._foreign: list[sqlite3.Connection] = []
+        #: SQLite has locks of the whole process, which a child would never see released.
+        self._storing = ForkLock(_FORK_SECONDS)
+
+    def write(self, item: Item) -> None:
+        """:raises sqlite3.Error: if it can't be stored; also a database that is none of ours is left alone."""
+        with self._storing.lock:
+            self._store(item)
+
+    def _store(self, item: Item) -> None:
+        database = self._opened()
+        with database:
+            database.execute(
+                "insert or replace into items values (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    item["id"],
+                    time(),
+                    item["started_at"],
+                    item.get("service"),
+                    item["name"],
+                    dumps(item["sampled_by"]),
+                    dumps(item),
+                ),
+            )
+
+    def close(self) -> None:
+        with self._storing.lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def after_fork(self) -> None:
+        if self._database is not None:
+            self._foreign.append(self._database)
+            self._database = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._database is not None and not self._is_there():  # what went into it would be nowhere
+            self._database.close()
+            self._database = None
+        if self._database is None:
+            _create_private(self.path)
+            database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
+            try:
+                _prepare(database)
+            except BaseException:
+                database.close()
+                raise
+            self._file = os.stat(self.path)
+            self._database = database
+        return self._database
+
+    def _is_there(self) -> bool:
+        """Whether the file is still the one that was opened: neither deleted nor replaced."""
+        try:
+            return os.path.samestat(os.stat(self.path), self._file)
+        except FileNotFoundError:
+            return False
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("begin immediate")  # several processes may begin the dataset at once
+    with database:
+        if not check(database):
+            database.execute(TABLE)
+            database.execute("create index items_started_at on items (started_at)")
+            database.execute(f"pragma application_id={APPLICATION_ID}")
+            database.execute(f"pragma user_version={VERSION}")
+    if database.execute("pragma journal_mode").fetchone() != ("wal",):
+        database.execute("pragma journal_mode=wal")
+    database.execute("pragma synchronous=normal")
+
+
+def _create_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+class JSONLinesSink:
+    """A file of one item a line. When it has grown to ``rotate_bytes`` it gets the next number (``path.1`` is the
+    oldest), and a new one is begun; with ``keep``, only so many numbered ones are kept.
+
+    Processes of one host may share it. The files are readable by their owner only, as they may hold prompts.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], rotate_bytes: int = _DEFAULT_ROTATE_BYTES, keep: int | None = None
+    ) -> None:
+        if rotate_bytes < 1 or (keep is not None and keep < 1):
+            raise ValueError("rotate_bytes and keep must be numbers above 0")
+        self.path = Path(path).absolute()
+        self._rotate_bytes = rotate_bytes
+        self._keep = keep
+
+    def write(self, item: Item) -> None:
+        """:raises OSError: if it can't be stored."""
+        line = (dumps(item) + "\n").encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if self.path.exists() and self.path.stat().st_size >= self._rotate_bytes:
+                self._rotate()
+            _append(self.path, line)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def after_fork(self) -> None:
+        """Nothing is kept open."""
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from rotating the file meanwhile, where the system can."""
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        lock = os.open(f"{self.path}.lock", os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:  # closing alone would leave it locked as long as a child lives that was forked meanwhile
+                fcntl.flock(lock, fcntl.LOCK_UN)
+        finally:
+            os.close(lock)
+
+    def _rotate(self) -> None:
+        numbered = rotated(self.path)
+        following = int(numbered[-1].suffix[1:]) + 1 if numbered else 1
+        self.path.rename(f"{self.path}.{following}")
+        if self._keep is not None:
+            for old in numbered[: max(len(numbered) + 1 - self._keep, 0)]:
+                old.unlink(missing_ok=True)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size:
+            os.lseek(descriptor, -1, os.SEEK_END)
+            if os.read(descriptor, 1) != b"\n":  # whoever wrote last was killed half-way
+                line = b"\n" + line
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(descriptor, line[written:])
+        except OSError:  # a full disk, say: half a line would spoil the next one
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def open_sink(sink: object) -> Sink:
+    """``sink`` as one: a path makes a SQLite or JSON lines sink, a function is called with each item.
+
+    :raises TypeError: for anything else.
+    """
+    if sink is None:
+        return SQLiteSink()
+    called = sink.__call__ if callable(sink) else getattr(sink, "write", None)
+    if inspect.iscoroutinefunction(sink) or inspect.iscoroutinefunction(called):
+        raise TypeError("sink must not be async: it is called on a thread without an event loop")
+    if isinstance(sink, str | os.PathLike):
+        return JSONLinesSink(sink) if is_json_lines(sink) else SQLiteSink(sink)
+    if isinstance(sink, Sink):
+        return sink
+    if callable(sink):
+        return _Function(sink)
+    raise TypeError(f"sink must be a path, a function or have write, close and after_fork, not {type(sink).__name__}")
+
+
+_told: set[tuple[str, str]] = set()
+
+
+def deliver(sink: Sink, item: Item, pause: Callable[[float], Any]) -> bool:
+    """Whether ``item`` could be stored, if need be by several tries with a ``pause`` of seconds between."""
+    for seconds in (*_PAUSES, None):
+        try:
+            sink.write(item)
+            return True
+        except BaseException as error:  # a cancellation or an exit there is the sink's: this thread goes on
+            _tell(sink, error)
+        if seconds is not None:
+            pause(seconds)
+    return False
+
+
+def _tell(sink: Sink, error: BaseException) -> None:
+    """Once a kind. The text of an error that is not our file's may hold words of the item."""
+    of_file = isinstance(sink, SQLiteSink | JSONLinesSink) and isinstance(error, OSError | sqlite3.Error)
+    text = str(error) if of_file else type(error).__name__
+    key = (str(sink), text)
+    level = logging.DEBUG if key in _told else logging.WARNING
+    if len(_told) < 100:
+        _told.add(key)
+    _logger.log(level, "items for evaluation can't be stored in %s: %s; what is not is counted", sink, text)

@@ -1,0 +1,1 @@
+"""The span processor that chooses traces for evaluation."""

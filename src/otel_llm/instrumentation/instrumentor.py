@@ -1,0 +1,73 @@
+"""What every instrumentor of ours is: an OpenTelemetry one that patches from a table, lazily, and restores exactly."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from types import ModuleType
+from typing import Any
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+
+from ..core.telemetry import Telemetry
+from .patching import Patcher, Target
+
+_logger = logging.getLogger("otel_llm")
+
+
+class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Instruments one library. A subclass says which, and gives the table of what to wrap.
+
+    ``instrument()`` takes ``settings`` (:class:`otel_llm.Settings`; default: the environment's) and
+    ``tracer_provider``, ``meter_provider``, ``logger_provider`` (default: the global ones, also when set later).
+    """
+
+    #: The library's import name, also its distribution's.
+    library: str
+    #: What the instrumentation scope says after ``otel_llm.``, if not the library.
+    name: str | None = None
+    #: Versions of the library that are supported, as a specifier.
+    supported: str
+
+    telemetry: Telemetry
+    #: Whether calls are to be traced: wrappers that could not be taken out ask this.
+    active = False
+    _patcher: Patcher | None = None
+
+    @abstractmethod
+    def targets(self) -> Sequence[Target]:
+        """What to wrap."""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        return (f"{self.library} {self.supported}",)
+
+    def accept(self, module: ModuleType) -> bool:
+        """Whether ``module``, just imported, is of a version that is supported; if not, says so."""
+        from packaging.specifiers import SpecifierSet
+
+        version = getattr(module, "__version__", None)
+        if version is None or SpecifierSet(self.supported).contains(version, prereleases=True):
+            return True
+        _logger.warning(
+            "%s %s is not instrumented: otel-llm supports %s%s", self.library, version, self.library, self.supported
+        )
+        return False
+
+    def _instrument(self, **kwargs: Any) -> None:
+        self.telemetry = Telemetry(
+            f"otel_llm.{self.name or self.library}",
+            kwargs.get("settings"),
+            kwargs.get("tracer_provider"),
+            kwargs.get("meter_provider"),
+            kwargs.get("logger_provider"),
+        )
+        if self._patcher is None:
+            self._patcher = Patcher(self.accept)
+        self.active = True
+        self._patcher.apply(self.targets())
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        self.active = False
+        if self._patcher is not None:
+            self._patcher.restore()

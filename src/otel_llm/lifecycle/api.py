@@ -1,0 +1,87 @@
+"""Instrumenting from code, for applications that do not start under ``opentelemetry-instrument``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+
+from ..config import Settings
+from ..manual import scope
+from ..propagation import state
+from . import start_up
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from ..instrumentation.entry_points import _OnImport
+
+_PREFIX = "otel_llm_"
+#: Whether the application's own spans, the baggage and the prompt log are set up.
+_set_up = False
+
+
+def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
+    found = {
+        point.name.removeprefix(_PREFIX): point
+        for point in entry_points(group="opentelemetry_instrumentor")
+        if point.name.startswith(_PREFIX)
+    }
+    wanted = list(found if libraries is None else libraries)
+    if unknown := [library for library in wanted if library not in found]:
+        raise ValueError(f"otel-llm does not instrument {', '.join(unknown)}; it knows {', '.join(sorted(found))}")
+    made: list[Any] = [found[library].load()() for library in wanted]
+    return made
+
+
+def instrument(
+    *libraries: str,
+    settings: Settings | None = None,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+) -> None:
+    """Instrument ``libraries`` (such as ``"openai"``; default: all that are supported), imported already or later.
+
+    Nothing is imported by it; a library that is not installed is no error. What is instrumented already stays as it
+    is; the application's own spans follow the settings and providers that were given last. Settings default to the
+    environment's, providers to the global ones.
+
+    :raises ValueError: for a library that otel-llm does not know.
+    """
+    global _set_up
+    instrumentors = _instrumentors(libraries or None)
+    start_up.watch(trace.get_tracer_provider() if tracer_provider is None else tracer_provider)
+    providers: dict[str, Any] = {
+        "tracer_provider": tracer_provider,
+        "meter_provider": meter_provider,
+        "logger_provider": logger_provider,
+    }
+    if not _set_up or settings is not None or any(provider is not None for provider in providers.values()):
+        in_force = Settings.from_environment() if settings is None else settings
+        state.share(in_force.baggage)
+        start_up.log_prompts(in_force.prompt_log)
+        scope.configure(settings=settings, **providers)
+        _set_up = True
+    for instrumentor in instrumentors:
+        if not instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.instrument(skip_dep_check=True, settings=settings, **providers)
+
+
+def uninstrument(*libraries: str) -> None:
+    """Put back the original functions of ``libraries`` (default: of all).
+
+    :raises ValueError: for a library that otel-llm does not know.
+    """
+    global _set_up
+    for instrumentor in _instrumentors(libraries or None):
+        if instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.uninstrument()
+    if not libraries:
+        _set_up = False
+        scope.configure()
+        start_up.log_prompts(None)

@@ -1,0 +1,74 @@
+"""What is added to a tracer provider of the SDK: by ``instrument()``, and at the start of a program under
+``opentelemetry-instrument``, which calls :func:`post_instrument` by its entry point."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from typing import Any
+
+from opentelemetry import trace
+
+from .. import guard
+from ..config import EVAL_RULES, EVAL_RULES_FILE, EVAL_SAMPLE_RATE, Settings
+from ..core import telemetry
+from ..propagation import state
+
+#: What switches the evaluation sampler on.
+_EVALUATION = (EVAL_SAMPLE_RATE, EVAL_RULES, EVAL_RULES_FILE)
+_watched: weakref.WeakSet[Any] = weakref.WeakSet()
+_evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@guard.never_raise
+def post_instrument() -> None:
+    """Every instrumentor has been loaded, and the providers are set."""
+    settings = Settings.from_environment()
+    state.share(settings.baggage)
+    watch_global()
+    log_prompts(settings.prompt_log)
+    sample_for_evaluation()
+
+
+@guard.never_raise
+def watch(provider: Any) -> None:
+    """Add our span processors to ``provider``, once, if it takes any."""
+    if provider not in _watched and hasattr(provider, "add_span_processor"):
+        from ..propagation.api import ContextSpanProcessor
+
+        _watched.add(provider)
+        provider.add_span_processor(ContextSpanProcessor())
+
+
+def log_prompts(target: str | None) -> None:
+    """Keep the prompt log that the settings name; where they never did, nothing of it is imported."""
+    if target or "otel_llm.prompt_log" in sys.modules:
+        from .. import prompt_log
+
+        prompt_log.configure(target)
+
+
+@guard.never_raise
+def sample_for_evaluation() -> None:
+    """Sample traces as the environment says, once; where it says nothing, nothing of it is imported."""
+    provider: Any = trace.get_tracer_provider()
+    if not any(map(os.environ.get, _EVALUATION)) or provider in _evaluated:
+        return
+    if hasattr(provider, "add_span_processor"):
+        _evaluated.add(provider)
+        from ..evaluation.sampling import environment
+
+        if (sampler := environment.wanted()) is not None:
+            provider.add_span_processor(sampler)
+
+
+_global_watched = False
+
+
+def watch_global() -> None:
+    """:func:`watch` the global provider, once there is one."""
+    global _global_watched
+    if not _global_watched and telemetry._is_set(telemetry._TRACER):
+        _global_watched = True
+        watch(trace.get_tracer_provider())

@@ -1,0 +1,66 @@
+"""Where the lines of a prompt log go."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..content.messages import dumps
+from .record import Record
+
+Write = Callable[[Record], Any]
+
+
+class Stream(Protocol):
+    def write(self, text: str, /) -> Any: ...
+
+    def flush(self) -> Any: ...
+
+
+def writer(target: Any) -> Write:
+    if isinstance(target, str | os.PathLike):
+        return File(Path(target))
+    if isinstance(target, logging.Logger):
+        return lambda record: target.info("%s", dumps(record))
+    if hasattr(target, "write") and hasattr(target, "flush"):
+
+        def write(record: Record) -> None:
+            target.write(dumps(record) + "\n")
+            target.flush()
+
+        return write
+    if callable(target):
+        return target  # type: ignore[no-any-return]
+    raise TypeError(f"a prompt log goes to a path, a stream, a logger or a function, not {type(target).__name__}")
+
+
+class File:
+    """A file that several processes may append to, and that may be moved away by a rotation."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+        self._reopen()
+
+    def __call__(self, record: Record) -> None:
+        if not self._is_current():
+            self._reopen()
+        # One write a line, unbuffered: appended whole, whoever else appends.
+        self._file.write(dumps(record).encode() + b"\n")
+
+    def _is_current(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
+        except (OSError, ValueError):  # gone, or closed as the disk failed it
+            return False
+
+    def _reopen(self) -> None:
+        self.close()
+        self._file = self._path.open("ab", buffering=0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

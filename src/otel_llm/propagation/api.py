@@ -1,0 +1,167 @@
+"""``otel_llm.propagate_attributes``: how the application says whom its calls are for."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from .. import guard
+from ..lifecycle.start_up import watch_global
+from . import state
+from .attach import Frame
+from .state import Describes
+from .validation import Value, describing, identifier, metadata_of, tag_list
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class propagate_attributes:  # noqa: N801
+    """Say whom and what all spans below are for: ``with propagate_attributes(session_id="s-1", tags=["rag"]): ...``
+
+    Also an asynchronous context manager, and a decorator of functions and coroutine functions. It reaches spans of
+    other libraries, tasks, and generators of this API; threads by OpenTelemetry's threading instrumentation or by
+    :func:`bind_context`. Contexts nest: tags and metadata add up, all else is replaced; ``None`` leaves it as it is.
+
+    ``session_id``, ``user_id`` and ``conversation_id`` are strings of at most 256 characters (the rest is cut),
+    ``tags`` strings, ``metadata`` maps names to strings, numbers and booleans; of both at most 32 are kept.
+    ``prompt`` and ``experiment`` say by which prompt and variant the inferences below are led. What
+    ``OTEL_LLM_BAGGAGE`` names also goes to other processes, never to providers of models.
+
+    :raises TypeError: for values of other types.
+    """
+
+    __slots__ = ("_frame", "_given")
+
+    def __init__(
+        self,
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Value] | None = None,
+        prompt: Describes | None = None,
+        experiment: Describes | None = None,
+    ) -> None:
+        self._given = state.Ambient(
+            identifier("session_id", session_id),
+            identifier("user_id", user_id),
+            identifier("conversation_id", conversation_id),
+            tag_list(tags),
+            metadata_of(metadata),
+            describing("prompt", prompt),
+            describing("experiment", experiment),
+        )
+        self._frame: Frame | None = None
+
+    def _inside(self) -> Context:
+        watch_global()
+        current = otel_context.get_current()
+        return state.put(self._given.within(state.of(current)), current)
+
+    def __enter__(self) -> None:
+        if self._frame is not None:
+            raise RuntimeError("this otel_llm.propagate_attributes(...) is entered already; make one for each use")
+        self._frame = Frame(self._inside())
+        self._frame.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            frame.__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Run every call of ``function`` inside of such a context.
+
+        :raises TypeError: for what is no function, and for generator functions.
+        """
+        if isinstance(function, type):
+            raise TypeError(f"expected a function, not the class {function.__name__}")
+        inside: Callable[_P, _R] = _inside_of(function, self._inside)
+        return inside
+
+
+def bind_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """``function``, to be run by another thread, in the OpenTelemetry context of here and now.
+
+    ``executor.submit(otel_llm.bind_context(work), item)``; needless where OpenTelemetry's threading instrumentation is
+    on, and for asyncio's tasks. Coroutine functions are run so, too.
+
+    :raises TypeError: for what can't be called, and for generator functions, which run when they are iterated.
+    """
+    here = otel_context.get_current()
+    inside: Callable[_P, _R] = _inside_of(function, lambda: here)
+    return inside
+
+
+def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(_inside_of(function.__func__, where))
+    if not callable(function):
+        raise TypeError(f"expected a function, not {type(function).__name__}")
+    # Of an object that is called, its __call__ tells what it is.
+    asked = [function] if isinstance(function, type) else [function, function.__call__]
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in asked):
+        raise TypeError("a generator runs when it is iterated, not when it is called: use `with` inside of it")
+    if any(map(inspect.iscoroutinefunction, asked)):
+
+        @functools.wraps(function)
+        async def inside_async(*args: Any, **kwargs: Any) -> Any:
+            with Frame(where()):
+                return await function(*args, **kwargs)
+
+        return inside_async
+
+    @functools.wraps(function)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        with Frame(where()):
+            return function(*args, **kwargs)
+
+    return inside
+
+
+class ContextSpanProcessor:
+    """Puts on the spans of other libraries what holds where they begin. An SDK span processor by its methods."""
+
+    @guard.never_raise
+    def on_start(self, span: Any, parent_context: Context | None = None) -> None:
+        around = state.of(otel_context.get_current() if parent_context is None else parent_context)
+        if around is None:
+            return
+        scope = span.instrumentation_scope
+        if scope is not None and scope.name.startswith("otel_llm."):
+            return  # ours have begun with it
+        known = span.attributes or {}
+        attributes = dict(known)
+        around.describe(attributes)
+        if len(attributes) > len(known):
+            span.set_attributes({name: value for name, value in attributes.items() if name not in known})
+
+    def _on_ending(self, span: Any) -> None:
+        """Part of the SDK's interface."""
+
+    def on_end(self, span: Any) -> None:
+        """Part of the SDK's interface."""
+
+    def shutdown(self) -> None:
+        """Part of the SDK's interface."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True

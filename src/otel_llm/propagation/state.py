@@ -1,0 +1,191 @@
+"""What the application says of whom and what its calls are for: session, user, conversation, tags, prompt.
+
+:class:`otel_llm.propagate_attributes` puts it in the OpenTelemetry context, under one key; every span that begins
+below it has it as attributes: ours by :func:`of`, those of other libraries by a span processor.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from .. import guard
+from .. import semconv as s
+from ..config import Settings
+from .validation import Value, described, identifier, merged, union
+
+_KEY = otel_context.create_key("otel_llm-ambient")
+#: What may go to other processes, and the entry of the baggage it is in.
+BAGGAGE = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id")}
+_CONVERSING = s.INFERENCE_OPERATIONS | {s.INVOKE_AGENT, s.INVOKE_WORKFLOW, s.EXECUTE_TOOL}
+_AGENTS_OWN = s.INFERENCE_OPERATIONS | {s.EXECUTE_TOOL}
+
+
+class Describes(Protocol):
+    """What says something of an inference by attributes: a prompt, an experiment's variant."""
+
+    def attributes(self) -> Mapping[str, Any]: ...
+
+
+class Ambient:
+    """What holds below a :class:`context`. Never changed: each context makes its own."""
+
+    __slots__ = (
+        "_everywhere",
+        "agent",
+        "conversation_id",
+        "experiment",
+        "metadata",
+        "prompt",
+        "session_id",
+        "tags",
+        "user_id",
+    )
+
+    def __init__(
+        self,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        tags: tuple[str, ...] = (),
+        metadata: Mapping[str, Value] | None = None,
+        prompt: Describes | None = None,
+        experiment: Describes | None = None,
+    ) -> None:
+        self.session_id = session_id
+        self.user_id = user_id
+        self.conversation_id = conversation_id
+        self.tags = tags
+        self.metadata = metadata or {}
+        self.prompt = prompt
+        self.experiment = experiment
+        #: The agent whose own the calls below are; held weakly, as it has its context in turn.
+        self.agent: weakref.ref[Any] | None = None
+        self._everywhere: dict[str, Any] = described(tags, self.metadata)
+        if session_id is not None:
+            self._everywhere[s.SESSION_ID] = session_id
+        if user_id is not None:
+            self._everywhere[s.USER_ID] = user_id
+        if experiment is not None:
+            self._everywhere.update(experiment.attributes())
+
+    def within(self, outer: Ambient | None) -> Ambient:
+        """This one inside of ``outer``: it adds tags and metadata, and replaces all else that it has."""
+        if outer is None:
+            return self
+        made = Ambient(
+            self.session_id or outer.session_id,
+            self.user_id or outer.user_id,
+            self.conversation_id or outer.conversation_id,
+            union(outer.tags, self.tags),
+            merged(outer.metadata, self.metadata),
+            self.prompt or outer.prompt,
+            self.experiment or outer.experiment,
+        )
+        made.agent = outer.agent
+        return made
+
+    @guard.never_raise
+    def describe(self, attributes: dict[str, Any]) -> Describes | None:
+        """Add to a span's ``attributes`` what they don't say yet; gives the prompt, if it is that which leads it."""
+        operation = attributes.get(s.OPERATION_NAME)
+        for name, value in self._everywhere.items():
+            attributes.setdefault(name, value)
+        if operation is None:
+            return None
+        if self.conversation_id is not None and operation in _CONVERSING:
+            attributes.setdefault(s.CONVERSATION_ID, self.conversation_id)
+        agent = self.agent() if self.agent is not None and operation in _AGENTS_OWN else None
+        if agent is not None and agent.request.subject:
+            attributes.setdefault(s.AGENT_NAME, agent.request.subject)
+        if self.prompt is None or operation not in s.INFERENCE_OPERATIONS or _prompted(attributes):
+            return None
+        attributes.update(self.prompt.attributes())
+        return self.prompt
+
+
+def _prompted(attributes: Mapping[str, Any]) -> bool:
+    """Whether the prompt is known from nearer by."""
+    return s.PROMPT_NAME in attributes or s.LLM_PROMPT_TEMPLATE_HASH in attributes
+
+
+# --- what holds where ----------------------------------------------------------------------------
+
+#: What this process gives other processes and takes from them; ``None``: the environment has not been asked.
+shared: frozenset[str] | None = None
+
+
+def share(names: frozenset[str] | None) -> None:
+    """Let ``names`` (of :data:`BAGGAGE`) go into the baggage and be read from it; ``None``: as the environment says."""
+    global shared
+    shared = names
+
+
+def sharing() -> frozenset[str]:
+    global shared
+    if shared is None:
+        shared = Settings.from_environment().baggage
+    return shared
+
+
+def of(context: Context) -> Ambient | None:
+    """What holds in ``context``: said in this process, or by the one that the request comes from."""
+    found = context.get(_KEY)
+    if found is None and shared and context:
+        return _received(context)
+    return found  # type: ignore[return-value]
+
+
+def current() -> Ambient | None:
+    """What holds here."""
+    return of(otel_context.get_current())
+
+
+@guard.never_raise
+def _received(context: Context) -> Ambient | None:
+    carried = baggage.get_all(context)
+    found: dict[str, Any] = {name: identifier(name, carried.get(BAGGAGE[name])) for name in sharing()}
+    return Ambient(**found) if any(found.values()) else None
+
+
+def private(context: Context) -> Context:
+    """``context`` for a call of a model provider's, which must not learn of sessions and users by a header: neither of
+    what this process shares, nor of what came by the baggage of one that does."""
+    carried = baggage.get_all(context)
+    ours = [entry for entry in BAGGAGE.values() if entry in carried] if carried else ()
+    if not ours:
+        return context
+    context = otel_context.set_value(_KEY, of(context), context)
+    for entry in ours:
+        context = baggage.remove_baggage(entry, context)
+    return context
+
+
+def put(ambient: Ambient, context: Context) -> Context:
+    """``context`` with ``ambient``, and of it in the baggage what is shared."""
+    inside = otel_context.set_value(_KEY, ambient, context)
+    for name in sharing():
+        if (value := getattr(ambient, name)) is not None:
+            inside = baggage.set_baggage(BAGGAGE[name], value, inside)
+    return inside
+
+
+def agent_in(context: Context) -> Any:
+    """The agent whose own the calls in ``context`` are."""
+    around = of(context)
+    return None if around is None or around.agent is None else around.agent()
+
+
+def with_agent(agent: Any, context: Context) -> Context:
+    """``context`` below ``agent``, which counts the calls; ``None``: below none."""
+    outer = of(context)
+    if agent is None and (outer is None or outer.agent is None):
+        return context
+    ambient = Ambient().within(outer or Ambient())
+    ambient.agent = None if agent is None else weakref.ref(agent)
+    return otel_context.set_value(_KEY, ambient, context)

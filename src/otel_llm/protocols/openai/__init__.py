@@ -1,0 +1,1 @@
+"""OpenAI's HTTP API: requests, answers and chunks as ours, for whoever serves it."""

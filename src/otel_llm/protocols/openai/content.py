@@ -1,0 +1,216 @@
+"""Messages, parts and tools of Chat Completions as the conventions' JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...content.messages import Json, blob, dumped, media, reasoning, text, tool_call, tool_call_response
+from .fields import count, get, items, string
+
+_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", None: "error"}
+
+
+def message_reason(reason: str | None) -> str:
+    """A finish reason in the messages' vocabulary, where OpenAI's ``tool_calls`` is ``tool_call``."""
+    return _REASONS.get(reason) or str(reason)
+
+
+def chat_message(message: Any, capture_media: bool) -> Json:
+    """One message of a request."""
+    role = string(get(message, "role")) or "unknown"
+    if role == "tool":
+        result = tool_result(get(message, "content"), capture_media)
+        parts = [tool_call_response(get(message, "tool_call_id"), result)]
+    elif role == "function":
+        parts = [tool_call_response(None, get(message, "content"))]
+    else:
+        parts = _parts(message, capture_media)
+    made: Json = {"role": role, "parts": parts}
+    if (name := string(get(message, "name"))) is not None:
+        made["name"] = name
+    return made
+
+
+def tool_result(value: Any, capture_media: bool) -> Json:
+    """A tool's result: several text parts are joined, media is described like that of any message."""
+    texts = [get(one, "text") for one in items(value)]
+    if texts and all(isinstance(one, str) for one in texts):
+        return "".join(texts)
+    if isinstance(value, list):
+        return [_known_part(one, capture_media) or without_media(one, capture_media) for one in value]
+    return _known_part(value, capture_media) or without_media(value, capture_media)
+
+
+def without_media(value: Any, capture_media: bool) -> Json:
+    """``value``, of whatever shape, with the media that its ``data:`` URLs hold described."""
+    if capture_media:
+        return value
+    if isinstance(value, str):
+        kind = value[5:].partition("/")[0]
+        return media(kind, value, capture_media) if value.startswith("data:") and ";base64," in value[:200] else value
+    if isinstance(value, list):
+        return [without_media(one, capture_media) for one in value]
+    if hasattr(value, "model_dump"):
+        value = dumped(value)
+    if isinstance(value, dict):
+        return {name: without_media(one, capture_media) for name, one in value.items()}
+    return value
+
+
+def chat_choice(choice: Any, capture_media: bool) -> Json:
+    """One choice of an answer as an output message."""
+    message = get(choice, "message")
+    return {
+        "role": string(get(message, "role")) or "assistant",
+        "parts": _parts(message, capture_media),
+        "finish_reason": message_reason(string(get(choice, "finish_reason"))),
+    }
+
+
+def _parts(message: Any, capture_media: bool) -> list[Json]:
+    parts: list[Json] = []
+    # DeepSeek, vLLM and OpenRouter answer with their reasoning in one of these.
+    thought = string(get(message, "reasoning_content")) or string(get(message, "reasoning"))
+    if thought:
+        parts.append(reasoning(thought))
+    value = get(message, "content")
+    if isinstance(value, str):
+        parts.append(text(value))
+    parts.extend(part(one, capture_media) for one in items(value))
+    if refusal := string(get(message, "refusal")):
+        parts.append({"type": "refusal", "content": refusal})
+    if (audio := get(message, "audio")) is not None:
+        parts.append(_audio(audio, capture_media))
+    parts.extend(_tool_call(call) for call in items(get(message, "tool_calls")))
+    if (function := get(message, "function_call")) is not None:
+        parts.append(tool_call(None, get(function, "name"), get(function, "arguments")))
+    return parts
+
+
+def part(value: Any, capture_media: bool) -> Json:
+    """One part of a message's content, of either API."""
+    if (known := _known_part(value, capture_media)) is not None:
+        return known
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return without_media(value, capture_media)
+    return {"type": string(get(value, "type")) or "unknown"}
+
+
+def _known_part(value: Any, capture_media: bool) -> Json | None:
+    kind = get(value, "type")
+    if kind in ("text", "input_text", "output_text"):
+        return text(get(value, "text"))
+    if kind == "refusal":
+        return {"type": "refusal", "content": get(value, "refusal")}
+    # vLLM and others take video and audio the way images are given.
+    if kind in ("image_url", "video_url", "audio_url") and (url := string(get(get(value, kind), "url"))) is not None:
+        return media(kind.removesuffix("_url"), url, capture_media)
+    if kind in ("input_image", "computer_screenshot"):
+        if (url := string(get(value, "image_url"))) is not None:
+            return media("image", url, capture_media)
+        return {"type": "file", "modality": "image", "file_id": string(get(value, "file_id")) or ""}
+    if kind == "input_audio" and (data := string(get(get(value, kind), "data"))) is not None:
+        return blob("audio", f"audio/{get(get(value, kind), 'format')}", data, capture_media)
+    if kind in ("file", "input_file"):
+        return file(get(value, "file") or value, capture_media)
+    return None
+
+
+def file(value: Any, capture_media: bool) -> Json:
+    """A file by its id, its URL or its data."""
+    if (data := string(get(value, "file_data"))) is not None:
+        data = data if data.startswith("data:") else f"data:;base64,{data}"
+        return {**media("document", data, capture_media), "name": get(value, "filename")}
+    if (url := string(get(value, "file_url"))) is not None:
+        return media("document", url, capture_media)
+    return {"type": "file", "modality": "document", "file_id": string(get(value, "file_id")) or ""}
+
+
+def _audio(audio: Any, capture_media: bool) -> Json:
+    """Audio of an answer; in a request it is a reference to an earlier answer's."""
+    if (data := string(get(audio, "data"))) is None:
+        return {"type": "file", "modality": "audio", "file_id": string(get(audio, "id")) or ""}
+    return {**blob("audio", None, data, capture_media), "transcript": get(audio, "transcript")}
+
+
+def _tool_call(call: Any) -> Json:
+    if (custom := get(call, "custom")) is not None:
+        return tool_call(get(call, "id"), get(custom, "name"), get(custom, "input"))
+    function = get(call, "function")
+    return tool_call(get(call, "id"), get(function, "name"), get(function, "arguments"))
+
+
+def tools(definitions: list[Any]) -> list[Json] | None:
+    """Tool definitions, flat: Chat Completions nests a tool's fields in ``function`` or ``custom``."""
+    result = []
+    for definition in definitions:
+        kind = string(get(definition, "type")) or "function"
+        inner = get(definition, kind)
+        fields = definition if inner is None else inner
+        flat: dict[str, Json] = {
+            "type": kind,
+            "name": string(get(fields, "name")) or string(get(fields, "server_label")) or kind,
+        }
+        for field in ("description", "parameters"):
+            if (value := get(fields, field)) is not None:
+                flat[field] = value
+        result.append(flat)
+    return result or None
+
+
+class ChoicePieces:
+    """The pieces of one streamed choice: text, reasoning, refusal, audio, and tool calls by their index."""
+
+    def __init__(self) -> None:
+        self._role: str | None = None
+        self._texts: dict[str, list[str]] = {}
+        self._calls: list[dict[str, Any]] = []
+
+    def add(self, choice: Any) -> None:
+        if (piece := string(get(choice, "text"))) is not None:  # a legacy completion's
+            self._texts.setdefault("content", []).append(piece)
+        delta = get(choice, "delta")
+        self._role = self._role or string(get(delta, "role"))
+        for name in ("content", "reasoning_content", "reasoning", "refusal"):
+            if piece := string(get(delta, name)):
+                self._texts.setdefault(name, []).append(piece)
+        audio = get(delta, "audio")
+        for name in ("data", "transcript"):
+            if piece := string(get(audio, name)):
+                self._texts.setdefault(name, []).append(piece)
+        for call in items(get(delta, "tool_calls")):
+            self._add_call(count(get(call, "index")), call)
+        if (function := get(delta, "function_call")) is not None:
+            self._add_call(-1, {"function": function})
+
+    def _add_call(self, index: int | None, call: Any) -> None:
+        function = get(call, "function")
+        source = get(call, "custom") if function is None else function
+        identifier, name = string(get(call, "id")), string(get(source, "name"))
+        if index is None:  # some servers number no calls
+            index = len(self._calls) if name or not self._calls else self._calls[-1]["index"]
+        known = next((one for one in reversed(self._calls) if one["index"] == index), None)
+        # ... and some give all of them one number; a name with an id of its own tells where the next begins.
+        if known is None or (name and known["name"] and identifier != known["id"]):
+            known = {"index": index, "id": None, "name": None, "arguments": []}
+            self._calls.append(known)
+        known["id"] = known["id"] or identifier
+        known["name"] = known["name"] or name
+        piece = string(get(source, "arguments")) or string(get(source, "input"))
+        if piece:
+            known["arguments"].append(piece)
+
+    def message(self, reason: str | None, capture_media: bool) -> Json:
+        """What the pieces add up to."""
+        joined: dict[str, Any] = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        if "data" in joined or "transcript" in joined:
+            joined["audio"] = {"data": joined.pop("data", ""), "transcript": joined.pop("transcript", None)}
+        joined["tool_calls"] = [
+            {"id": call["id"], "function": {"name": call["name"], "arguments": "".join(call["arguments"])}}
+            for call in sorted(self._calls, key=lambda call: call["index"])
+        ]
+        return {
+            "role": self._role or "assistant",
+            "parts": _parts(joined, capture_media),
+            "finish_reason": message_reason(reason),
+        }

@@ -1,0 +1,73 @@
+"""What the calls of every endpoint have in common: who is called, with what, and how the endpoint reads both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ... import semconv as s
+from ...core.request import AttributeValue, Request, Response
+from ...core.streams import Accumulator
+from .fields import Body
+
+
+@dataclass(slots=True)
+class Server:
+    """Who answers: the provider's name in the conventions, and the host; behind SageMaker's route, the endpoint."""
+
+    provider: str
+    address: str | None
+    port: int | None
+    sagemaker_endpoint: str | None = None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way. ``path`` is the API's, below the base URL; ``body`` what will be sent as JSON.
+
+    ``described`` says whether anybody sees more of the answer than its metrics.
+    """
+
+    server: Server
+    path: str
+    body: Body
+    model: str | None
+    stream: bool
+    captures_content: bool
+    capture_media: bool
+    choices: int = 1
+    described: bool = True
+
+    def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
+        """The attributes every request has. Without an operation of the conventions' there is nothing of GenAI."""
+        server = self.server
+        attributes: dict[str, AttributeValue] = {}
+        model = self.model
+        if operation is not None:
+            attributes[s.OPERATION_NAME] = operation
+            attributes[s.PROVIDER_NAME] = server.provider
+            if model is not None:
+                attributes[s.REQUEST_MODEL] = model
+        elif model is not None:
+            attributes[s.LLM_REQUEST_MODEL] = model
+        if server.address is not None:
+            attributes[s.SERVER_ADDRESS] = server.address
+            if server.port is not None:
+                attributes[s.SERVER_PORT] = server.port
+        if server.sagemaker_endpoint is not None:
+            attributes[s.LLM_SAGEMAKER_ENDPOINT] = server.sagemaker_endpoint
+        if self.stream:
+            attributes[s.REQUEST_STREAM] = True
+        return attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How one endpoint of the API maps to ours; ``accumulator`` where it can stream events."""
+
+    request: Callable[[Exchange], Request]
+    response: Callable[[Exchange, Any], Response]
+    accumulator: Callable[[Exchange], Accumulator] | None = None
+    #: Whether a stream sends its usage only if asked to, by ``stream_options.include_usage``.
+    usage_on_request: bool = False

@@ -1,0 +1,213 @@
+"""The Responses API: create, parse, stream, retrieve, cancel and compact, to ours."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ... import semconv as s
+from ...content.messages import Content, Json, text
+from ...core.request import Request, Response
+from . import content, items
+from .endpoint import Exchange
+from .fields import INFERENCE, Body, Readers, count, dimensions, get, mapping, read, served_by, string, usage
+from .fields import items as as_list
+
+_RESPONSE_PATH = re.compile(r"/responses/([^/?]+)")
+#: Why an incomplete response stopped, in the conventions' words.
+_INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+def _format(value: Any) -> str | None:
+    """The modality that the text's format asks for."""
+    kind = get(get(value, "format"), "type")
+    return {"text": "text", "json_object": "json", "json_schema": "json"}.get(kind) if isinstance(kind, str) else None
+
+
+def _conversation(value: Any) -> str | None:
+    return string(value) or string(get(value, "id"))
+
+
+_READERS: Readers = {
+    **{name: INFERENCE[name] for name in ("temperature", "top_p", "seed", "top_k", "service_tier")},
+    "max_output_tokens": (s.REQUEST_MAX_TOKENS, count, False),
+    "text": (s.OUTPUT_TYPE, _format, False),
+    "reasoning": (s.REQUEST_REASONING_LEVEL, lambda value: string(get(value, "effort")), False),
+    "previous_response_id": (s.REQUEST_PREVIOUS_RESPONSE_ID, string, False),
+    "conversation": (s.CONVERSATION_ID, _conversation, False),
+}
+
+
+def request(exchange: Exchange) -> Request:
+    """A response's request."""
+    body, attributes = exchange.body, exchange.attributes(s.CHAT)
+    attributes[s.OPENAI_API_TYPE] = "responses"
+    read(body, _READERS, attributes)
+    prompt = body.get("prompt")  # a prompt template kept by OpenAI
+    if prompt is not None and (name := string(get(prompt, "id"))) is not None:
+        attributes[s.PROMPT_NAME] = name
+        if (version := string(get(prompt, "version"))) is not None:
+            attributes[s.PROMPT_VERSION] = version
+
+    def parts() -> Content:
+        instructions = string(body.get("instructions"))
+        return Content(
+            messages=items.input_messages(body.get("input"), exchange.capture_media),
+            instructions=[text(instructions)] if instructions else None,
+            tools=content.tools(as_list(body.get("tools"))),
+            variables=mapping(get(body.get("prompt"), "variables")),
+        )
+
+    return Request(s.CHAT, exchange.model, attributes, 1, parts)
+
+
+def compact_request(exchange: Exchange) -> Request:
+    """``responses.compact``: the model shortens a conversation."""
+    made = request(exchange)
+    made.attributes[s.LLM_OPERATION_NAME] = "compact_response"
+    return made
+
+
+def fetch_request(exchange: Exchange) -> Request:
+    """``responses.retrieve``."""
+    attributes = exchange.attributes(s.FETCH_RESPONSE)
+    attributes.pop(s.REQUEST_STREAM, None)  # the conventions have it on inference only
+    attributes[s.OPENAI_API_TYPE] = "responses"
+    if (match := _RESPONSE_PATH.search(exchange.path)) is not None:
+        attributes[s.RESPONSE_ID] = match[1]
+    if (cursor := exchange.body.get("starting_after")) is not None:
+        attributes[s.REQUEST_STREAM_CURSOR] = str(cursor)
+    return Request(s.FETCH_RESPONSE, None, attributes, 0)
+
+
+def cancel_request(exchange: Exchange) -> Request:
+    """``responses.cancel``: it answers like a retrieval, which is the nearest operation the conventions have."""
+    made = fetch_request(exchange)
+    made.attributes[s.LLM_OPERATION_NAME] = "cancel_response"
+    return made
+
+
+def response(exchange: Exchange, answer: Any) -> Response:
+    """A response that was made by this call."""
+    made = fetched(exchange, answer)
+    made.attributes.pop(s.RESPONSE_STATUS, None)
+    made.usage = usage(get(answer, "usage"))
+    return made
+
+
+def fetched(exchange: Exchange, answer: Any) -> Response:
+    """A response made by an earlier call, whose tokens that one counts."""
+    fields = mapping(answer)
+    output = as_list(fields.get("output"))
+    reason = finish_reason(fields, output)
+    attributes = served_by(fields)
+    if (status := string(fields.get("status"))) is not None:
+        attributes[s.RESPONSE_STATUS] = status
+    if (conversation := _conversation(fields.get("conversation"))) is not None:
+        attributes[s.CONVERSATION_ID] = conversation
+    if any(get(item, "type") == "compaction" for item in output):
+        attributes[s.CONVERSATION_COMPACTED] = True
+    return Response(
+        id=string(fields.get("id")),
+        model=string(fields.get("model")),
+        finish_reasons=[reason] if reason is not None else None,
+        attributes=attributes,
+        metric_attributes=dimensions(attributes),
+        output=lambda: items.output_messages(output, reason, exchange.capture_media),
+        error=_error(fields),
+    )
+
+
+def compacted(exchange: Exchange, answer: Any) -> Response:
+    """What ``responses.compact`` answers."""
+    made = response(exchange, answer)
+    made.attributes[s.CONVERSATION_COMPACTED] = True
+    return made
+
+
+def _error(fields: Body) -> str | None:
+    """The code of a response that failed. A retrieval of it went well: only the call that made it fails."""
+    if fields.get("status") != "failed":
+        return None
+    return string(get(fields.get("error"), "code")) or "_OTHER"
+
+
+def fetched_response(exchange: Exchange, answer: Any) -> Response:
+    made = fetched(exchange, answer)
+    made.error = None
+    return made
+
+
+def finish_reason(fields: Body, output: list[Any]) -> str | None:
+    """The Responses API has a status instead of a reason; ``None`` while it is not final."""
+    status = fields.get("status")
+    if status == "incomplete":
+        reason = string(get(fields.get("incomplete_details"), "reason"))
+        return _INCOMPLETE.get(reason or "", reason) or "error"
+    if status in ("failed", "cancelled"):
+        return "error"
+    if status != "completed":
+        return None
+    return "tool_call" if items.awaits_result(output) else "stop"
+
+
+class ResponseAccumulator:
+    """Follows the events of a streamed response.
+
+    Its last event holds the whole response; before it, items that are done are kept for a stream that breaks off.
+    """
+
+    def __init__(self, exchange: Exchange, fetching: bool = False) -> None:
+        self._exchange = exchange
+        self._fetching = fetching
+        self.model: str | None = None
+        self._answer: Any = None
+        self._final = False
+        self._begun: dict[int, Any] = {}
+        self._items: dict[int, Any] = {}
+        self._texts: dict[tuple[int, str], list[str]] = {}
+        self._error: str | None = None
+
+    def add(self, event: Any) -> None:
+        kind = get(event, "type")
+        if kind is None:  # the first SDKs wrap the event of an error
+            event = get(event, "data")
+            kind = get(event, "type")
+        if not isinstance(kind, str):
+            return
+        if kind.endswith(".delta"):
+            if self._exchange.captures_content and (piece := string(get(event, "delta"))) is not None:
+                self._texts.setdefault((count(get(event, "output_index")) or 0, kind), []).append(piece)
+        elif (answer := get(event, "response")) is not None:
+            self._answer = answer
+            self._final = kind in ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+            if self.model is None:
+                self.model = string(get(answer, "model"))
+        elif kind == "response.output_item.added":
+            self._begun[count(get(event, "output_index")) or 0] = get(event, "item")
+        elif kind == "response.output_item.done":
+            self._items[count(get(event, "output_index")) or 0] = get(event, "item")
+        elif kind == "error":
+            self._error = string(get(event, "code")) or "_OTHER"
+
+    def response(self) -> Response:
+        read = fetched_response if self._fetching else response
+        if self._final:
+            return read(self._exchange, self._answer)
+        made = read(self._exchange, self._answer) if self._answer is not None else Response()
+        if self._answer is not None and not self._fetching:
+            made.finish_reasons = [None]
+        made.output = self._partial_output if self._exchange.captures_content else None
+        made.error = self._error
+        return made
+
+    def _partial_output(self) -> list[Json]:
+        output = dict(self._items)
+        for (index, kind), pieces in self._texts.items():
+            if index not in output:
+                output[index] = items.partial_item(self._begun.get(index), kind, "".join(pieces))
+        return items.output_messages([output[index] for index in sorted(output)], "error", self._exchange.capture_media)
+
+
+def fetch_accumulator(exchange: Exchange) -> ResponseAccumulator:
+    return ResponseAccumulator(exchange, fetching=True)

@@ -1,0 +1,1 @@
+"""AWS clients made by botocore and aiobotocore: where calls are intercepted, bodies of answers, errors."""

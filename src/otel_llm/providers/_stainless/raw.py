@@ -1,0 +1,143 @@
+"""Watching answers: SDK streams, and raw responses that the caller reads by itself.
+
+Everything is hooked on the very objects the SDK made, so the caller gets the types it expects, and whatever way it
+reads them (``parse``, ``read``, ``iter_lines``, a helper's ``close``) passes here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from ... import guard
+from ... import semconv as s
+from ...core import errors
+from ...core.call import Call
+from ...core.request import Response
+from ...core.streams import AsyncChunkIterator, BytesObserver, ChunkIterator, Observer
+from ...protocols.openai.endpoint import Endpoint, Exchange
+from ...protocols.sse import SSEDecoder
+
+#: A JSON body longer than this many bytes is not read for telemetry.
+_MAX_BODY_BYTES = 4 * 1024 * 1024
+
+
+def watch_stream(
+    call: Call, endpoint: Endpoint, exchange: Exchange, stream: Any, hide: Callable[[Any], bool] | None
+) -> None:
+    """Watch an SDK ``Stream`` or ``AsyncStream``: it reads from its ``_iterator``, and closes by its response."""
+    assert endpoint.accumulator is not None
+    observer = Observer(call, endpoint.accumulator(exchange), timed=_timed(call))
+    kind = AsyncChunkIterator if hasattr(stream, "__anext__") else ChunkIterator
+    stream._iterator = kind(stream._iterator, observer, hide)
+    note_exchange(call, stream.response)
+    _watch_close(stream.response, observer, {})
+
+
+def watch_response(call: Call, endpoint: Endpoint, exchange: Exchange, response: Any) -> None:
+    """Watch an HTTP response whose body is still to be read, through the bytes the caller reads."""
+    accumulator: Any
+    # Speech streams by a field of its body, which the SDK does not look at.
+    streamed = exchange.stream or "text/event-stream" in response.headers.get("content-type", "")
+    if streamed and endpoint.accumulator is not None:
+        accumulator = endpoint.accumulator(exchange)
+        observer = BytesObserver(call, accumulator, SSEDecoder().feed, timed=_timed(call))
+    else:
+        accumulator = _BodyAccumulator(endpoint, exchange, response)
+        observer = BytesObserver(call, accumulator, lambda data: [data], timed=False)
+    iter_bytes, aiter_bytes = response.iter_bytes, response.aiter_bytes
+
+    def watched(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+        yield from ChunkIterator(iter_bytes(*args, **kwargs), observer)
+
+    async def watched_async(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        async for part in AsyncChunkIterator(aiter_bytes(*args, **kwargs), observer):
+            yield part
+
+    note_exchange(call, response)
+    _watch_close(response, observer, {"iter_bytes": watched, "aiter_bytes": watched_async})
+
+
+def _timed(call: Call) -> bool:
+    return call.request.operation in s.INFERENCE_OPERATIONS
+
+
+@guard.never_raise
+def note_exchange(call: Call, response: Any) -> None:
+    """Put the provider's id of the request on the span, and how often the SDK had to try."""
+    if not call.recording:
+        return
+    if (request_id := response.headers.get("x-request-id")) is not None:
+        call.span.set_attribute(s.LLM_REQUEST_ID, request_id)
+    if (retries := errors.retries(response)) is not None:
+        call.span.set_attribute(s.LLM_REQUEST_RETRIES, retries)
+
+
+def _watch_close(response: Any, observer: Observer, hooks: dict[str, Callable[..., Any]]) -> None:
+    """Hook the methods of ``response`` by ``hooks`` and by its closing, which takes all of them out again."""
+    close, aclose = response.close, response.aclose
+
+    def closing() -> None:
+        unhook()
+        try:
+            close()
+        finally:
+            observer.closed()
+
+    async def closing_async() -> None:
+        unhook()
+        try:
+            await aclose()
+        finally:
+            observer.closed()
+
+    def unhook() -> None:
+        # A response that has been read can be pickled, say: with our functions on it, it could not.
+        for name, hook in hooks.items():
+            if vars(response).get(name) is hook:
+                delattr(response, name)
+
+    hooks |= {"close": closing, "aclose": closing_async}
+    for name, hook in hooks.items():
+        setattr(response, name, hook)
+
+
+def read_body(response: Any) -> Any:
+    """The JSON of a response that has been read, without parsing it for the caller; ``None`` if it is none."""
+    if "json" not in response.headers.get("content-type", ""):
+        return None
+    return _json(response.content)
+
+
+def _json(body: bytes) -> Any:
+    if len(body) > _MAX_BODY_BYTES:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+class _BodyAccumulator:
+    """Keeps a JSON body as it is read; anything else (audio, text) passes by."""
+
+    def __init__(self, endpoint: Endpoint, exchange: Exchange, response: Any) -> None:
+        self._endpoint = endpoint
+        self._exchange = exchange
+        self._keep = "json" in response.headers.get("content-type", "")
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.model: str | None = None
+
+    def add(self, part: bytes) -> None:
+        if self._keep:
+            self._parts.append(part)
+            self._size += len(part)
+            if self._size > _MAX_BODY_BYTES:
+                self._keep = False
+                self._parts.clear()
+
+    def response(self) -> Response:
+        answer = _json(b"".join(self._parts)) if self._parts else None
+        return self._endpoint.response(self._exchange, answer) if answer is not None else Response()

@@ -1,6 +1,6 @@
 # Everything here sets itself up: needed are make and a Python of at least 3.11, nothing else.
 #   make demo    a small application, traced without a change to it, shown as a tree
-#   make test    the tests            make lint    style and types        make check   both
+#   make test    the tests            make lint    style, types, imports  make check   both
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
 #   make clean   removes what these made, the backends aside
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
@@ -68,6 +68,7 @@ lint: $(DEV_READY)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
 
 check: lint test
 
@@ -88,7 +89,7 @@ bench: $(DEV_READY)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* out build dist .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --clear: a half-made environment of an interrupted run starts afresh. pip 25.1 brought dependency groups.

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 from processes import run
-
 from standin.openai import OpenAIServer
 
 PROGRAM = """

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from exits import ASK, INPUT, OUTCOME, REASONS, Interrupt, chunk, ended
-from processes import run
 
+from processes import run
 from standin.server import Reply, sse
 
 # --- streams ---------------------------------------------------------------------------------------

@@ -207,16 +207,21 @@ def test_reading_anew_while_others_ask(folder: Path) -> None:
 
 
 def test_the_order_of_versions() -> None:
-    ordered = ["0.9", "1", "1.0-alpha", "1.0-rc1", "1.0-rc2", "1.0-rc10", "1.0", "v1.1", "1.2", "1.10", "2", "10"]
+    ordered = ["0.9", "1.0-alpha", "1.0-rc1", "1.0-rc2", "1.0-rc10", "1", "1.0", "v1.1", "1.2", "1.10", "2", "10"]
     assert sorted(set(ordered), key=version_order) == ordered
     days = ["2025-12-31", "2026-02-01", "2026-11-21"]
     assert sorted(set(days), key=version_order) == days
+    mixed = ["draft 2", "draft 10", "2026-11-21", "1", "2"]
+    assert sorted(set(mixed), key=version_order) == mixed
+    digits = ["02-x", "3-x", "1" * 5000, "2" * 5000, "1", "2"]
+    assert sorted(set(digits), key=version_order) == digits
 
 
 @pytest.mark.parametrize(
     ("missing", "program", "says"),
     [
         ("yaml", "otel_llm.PromptRegistry('{folder}')", 'pip install "otel-llm[prompts]"'),
+        ("frontmatter", "otel_llm.PromptRegistry('{folder}')", 'pip install "otel-llm[prompts]"'),
         ("jinja2", "otel_llm.Prompt('p', '1', 'x', notation='jinja2')", 'pip install "otel-llm[jinja]"'),
     ],
 )
@@ -224,5 +229,5 @@ def test_without_the_extra(folder: Path, missing: str, program: str, says: str) 
     program = f"import sys; sys.modules[{missing!r}] = None; import otel_llm; " + program.format(folder=folder)
     finished = subprocess.run([sys.executable, "-c", program], env=os.environ, capture_output=True, text=True)
     assert finished.returncode == 1
-    assert f"ImportError: {'a registry' if missing == 'yaml' else 'prompts in'}" in finished.stderr
+    assert f"ImportError: {'prompts in' if missing == 'jinja2' else 'a registry'}" in finished.stderr
     assert says in finished.stderr

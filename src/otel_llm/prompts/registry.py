@@ -1,4 +1,4 @@
-"""Prompts kept as files, beside the code or apart from it: YAML, and Markdown with front matter."""
+"""Prompts in files: YAML, and Markdown with front matter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .notation import PromptError
 from .prompt import Prompt
@@ -15,7 +15,9 @@ from .prompt import Prompt
 #: The label of the version that is used where none is asked for.
 PRODUCTION = "production"
 _KEYS = frozenset({"name", "version", "labels", "notation", "template", "messages"})
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n(.*))?", re.DOTALL)
+#: A line that begins or ends the front matter. The library's own pattern takes more than three dashes too, which are
+#: headings and rules in Markdown.
+_BOUNDARY = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _PARTS = re.compile(r"\d+|[^\W\d_]+")
 
 
@@ -25,23 +27,26 @@ class PromptNotFoundError(PromptError, LookupError):
 
 @dataclass(slots=True)
 class _Versions:
-    """The versions of one prompt, from the lowest to the highest, and the one that each label is on."""
+    """The versions of one prompt, from the lowest to the highest, and the version behind each label."""
 
     prompts: dict[str, Prompt]
     labels: dict[str, Prompt]
 
 
 class PromptRegistry:
-    """The prompts in the files of ``folder`` and the folders in it: ``*.yaml``, ``*.yml`` and ``*.md``, but for
-    ``README.md`` and what is hidden.
+    """Reads prompts from the files of ``folder`` and of the folders in it.
 
-    A YAML file has, for each version of a prompt, a document of ``name`` (default: the file's), ``version``, ``labels``
-    (a list; optional), ``notation`` (``format`` or ``jinja2``; optional), and either ``template``, a text, or
-    ``messages``, a list of ``role`` and ``content``. A Markdown file has one, the text below the front matter.
-    Files are read now, and by :meth:`reload`; to ask is to look up. Needs the extra ``prompts``.
+    It reads ``*.yaml``, ``*.yml`` and ``*.md``, except ``README.md`` and hidden files.
 
-    :raises ImportError: without PyYAML.
-    :raises PromptError: (a ``ValueError``) for a folder without prompts, and for a file that is not right, by name.
+    A YAML file has one document for each version of a prompt, with the fields ``name`` (default: the file's name),
+    ``version``, ``labels`` (optional, a list), ``notation`` (optional, ``format`` or ``jinja2``), and either
+    ``template``, a text, or ``messages``, a list of ``role`` and ``content``. A Markdown file has one version: the
+    fields are its front matter, the template is the text below it.
+
+    Files are read by the constructor and by :meth:`reload`, never by :meth:`get`. Needs the extra ``prompts``.
+
+    :raises ImportError: if the extra ``prompts`` is not installed.
+    :raises PromptError: (a ``ValueError``) if the folder has no prompts, or a file is wrong; it names the file.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -49,7 +54,7 @@ class PromptRegistry:
         self._prompts = _read_folder(self.folder)
 
     def reload(self) -> None:
-        """Read the files again. Should one not be right, all stays as it was.
+        """Read the files again. If one is wrong, the registry keeps the prompts it has.
 
         :raises PromptError: as above.
         """
@@ -63,16 +68,19 @@ class PromptRegistry:
     def versions(self, name: str) -> list[str]:
         """The versions of prompt ``name``, from the lowest to the highest: 2 before 10, 1.0-rc1 before 1.0.
 
+        Versions sort as Python's packaging sorts them (PEP 440). Anything else, such as a date, comes before these.
+
         :raises PromptNotFoundError: if there is no such prompt.
         """
         return list(self._named(name).prompts)
 
     def get(self, name: str, version: str | None = None, label: str | None = None) -> Prompt:
-        """Prompt ``name``, of that ``version`` or the one that ``label`` is on; by default the one labelled
-        ``production``, else the highest.
+        """Return a version of prompt ``name``: ``version``, or the one with ``label``.
 
-        :raises PromptNotFoundError: (a ``ValueError`` and ``LookupError``) if there is none; it says what there is.
-        :raises TypeError: for a version and a label at once, and for arguments that are no strings.
+        The default is the version labelled ``production``, or else the highest one.
+
+        :raises PromptNotFoundError: (a ``ValueError`` and ``LookupError``) if there is none; it lists what exists.
+        :raises TypeError: if both a version and a label are given, or an argument is not a string.
         """
         if version is not None and label is not None:
             raise TypeError("ask for a version or for a label, not for both")
@@ -101,14 +109,22 @@ class PromptRegistry:
 
 
 def version_order(version: str) -> tuple[Any, ...]:
-    """A key by which versions sort: numbers as numbers, a pre-release (after ``-``) before its release."""
-    release, _, before = version.removeprefix("v").partition("-")
-    return _parts(release), not before, _parts(before), version
+    """A key that sorts versions as Python's packaging does: 2 before 10, and 1.0-rc1 before 1.0.
+
+    Anything else (dates, words) sorts before these, by its text with numbers as numbers.
+    """
+    from packaging.version import Version
+
+    try:
+        return True, Version(version), version
+    except ValueError:  # InvalidVersion, or more digits than Python converts
+        return False, _parts(version), version
 
 
 def _parts(version: str) -> list[tuple[bool, int, str]]:
-    found = _PARTS.findall(version)
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in found]
+    parts = [part.lstrip("0") if part.isdecimal() else part for part in _PARTS.findall(version)]
+    # Numbers of the same length sort as their digits do.
+    return [(not part or part.isdecimal(), len(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -167,21 +183,35 @@ def _read(path: Path) -> Iterator[tuple[Prompt, list[str]]]:
 
 
 def _markdown(text: str) -> Iterator[dict[str, Any]]:
-    match = _FRONT_MATTER.fullmatch(text)
-    if match is None:
-        raise PromptError("no front matter: the file begins with ---, fields such as version, and --- again")
-    (fields,) = list(_yaml(match[1] or "")) or [{}]
+    handler = _libraries().frontmatter.YAMLHandler(_BOUNDARY)
+    try:
+        if not handler.detect(text):
+            raise ValueError
+        front_matter, template = handler.split(text)
+    except ValueError:  # there is no second boundary
+        raise PromptError("no front matter: the file begins with ---, fields such as version, and --- again") from None
+    (fields,) = list(_yaml(front_matter)) or [{}]
     if "template" in fields or "messages" in fields:
         raise PromptError("the template is what is below the front matter; messages need a YAML file")
-    yield {**fields, "template": (match[2] or "").strip()}
+    yield {**fields, "template": template.strip()}
+
+
+class _Libraries(NamedTuple):
+    yaml: Any
+    frontmatter: Any
+    #: The safe loader of PyYAML, which refuses a field that is there twice.
+    loader: Any
 
 
 @lru_cache(1)
-def _loader() -> Any:
+def _libraries() -> _Libraries:
     try:
-        import yaml  # type: ignore[import-untyped,unused-ignore]
+        import frontmatter
+        import yaml
     except ImportError:
-        raise ImportError('a registry of prompts needs PyYAML: pip install "otel-llm[prompts]"') from None
+        raise ImportError(
+            'a registry of prompts needs PyYAML and python-frontmatter: pip install "otel-llm[prompts]"'
+        ) from None
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -190,13 +220,11 @@ def _loader() -> Any:
                 raise PromptError(f"{_listed(twice)} is there twice; between versions there is a line of ---")
             return super().construct_mapping(node, deep)
 
-    return Loader
+    return _Libraries(yaml, frontmatter, Loader)
 
 
 def _yaml(text: str) -> Iterator[dict[str, Any]]:
-    loader = _loader()
-    import yaml  # type: ignore[import-untyped,unused-ignore]
-
+    yaml, _, loader = _libraries()
     try:
         documents = [document for document in yaml.load_all(text, loader) if document is not None]
     except yaml.YAMLError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ def _parser(
 def _run(name: str, arguments: argparse.Namespace) -> int:
     if os.name != "posix":
         return fail(f"`{name}` runs on Linux and macOS; elsewhere use `docker compose` with collector/compose.yaml")
+    if importlib.util.find_spec("psutil") is None:
+        return fail(f'`{name}` needs the psutil package: pip install "otel-llm[cli]"')
     commands = importlib.import_module("otel_llm.cli.stack.commands")
     return int(commands.run(name, arguments))
 

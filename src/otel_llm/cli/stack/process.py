@@ -1,27 +1,37 @@
-"""Processes that outlive the command that started them, known again by id and start time: ids are used again."""
+"""Background processes that outlive the command that started them.
+
+A process is identified by its id and its start time, because the system reuses ids.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_POLL_SECONDS = 0.05
+import psutil
+
+from otel_llm.cli.stack.plan import StackError
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
+    """A process that was started earlier, maybe by another command.
+
+    Attributes:
+        pid: Its id.
+        started: When it started, in seconds; see `_started`.
+    """
+
     pid: int
-    started: str
+    started: float
 
     @classmethod
     def start(cls, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path) -> Process:
-        """Start `command` in a session of its own, its output into `log`.
+        """Start `command` in a session of its own and write its output to `log`.
 
         Raises:
             OSError: it can't be started.
@@ -36,48 +46,51 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        child.returncode = 0  # it is meant to stay: no warning when the object goes
-        return cls(child.pid, _identity(child.pid) or "")
+        child.returncode = 0  # avoids the ResourceWarning of a Popen object that is collected while its process runs
+        started = 0.0
+        with suppress(psutil.Error):  # it has ended already
+            started = _started(psutil.Process(child.pid))
+        return cls(child.pid, started)
 
     @property
     def alive(self) -> bool:
-        return bool(self.started) and _identity(self.pid) == self.started
+        return self.find() is not None
 
-    def send(self, number: signal.Signals) -> None:
-        if self.alive:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+    def find(self) -> psutil.Process | None:
+        """The running process; None if it has ended, also if another process has its id now."""
+        with suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            if process.status() != psutil.STATUS_ZOMBIE and _started(process) == self.started:
+                return process
+        return None
 
 
 def end(processes: Iterable[Process], seconds: float) -> None:
-    """SIGTERM to each and, to those that are still there after `seconds`, SIGKILL."""
-    remaining = [process for process in processes if process.alive]
-    for process in remaining:
-        process.send(signal.SIGTERM)
-    remaining = _left(remaining, seconds)
-    for process in remaining:
-        process.send(signal.SIGKILL)
-    _left(remaining, seconds)
+    """Send SIGTERM to each process, and SIGKILL to those that still run after `seconds`.
+
+    Raises:
+        StackError: a process belongs to another user.
+    """
+    running = [found for process in processes if (found := process.find()) is not None]
+    for signal in (psutil.Process.terminate, psutil.Process.kill):
+        for process in running:
+            _send(signal, process)
+        _, running = psutil.wait_procs(running, seconds)
 
 
-def _left(processes: list[Process], seconds: float) -> list[Process]:
-    deadline = time.monotonic() + seconds
-    while (processes := [process for process in processes if process.alive]) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return processes
+def _send(signal: Callable[[psutil.Process], None], process: psutil.Process) -> None:
+    try:
+        signal(process)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.AccessDenied as error:
+        raise StackError(f"process {process.pid} can't be ended: it belongs to another user") from error
 
 
-def _identity(pid: int) -> str | None:
-    """When the process started, in whatever form the system tells it; None for one that has ended."""
-    with suppress(ChildProcessError):
-        if os.waitpid(pid, os.WNOHANG)[0]:  # a child of ours that ended stays listed until it is waited for
-            return None
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in "ZX" else fields[19]
-    asked = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = asked.stdout.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
+def _started(process: psutil.Process) -> float:
+    """The start time in seconds. On Linux it is relative to the boot, as a change of the clock moves the absolute one.
+
+    Raises:
+        psutil.Error: the process has ended.
+    """
+    return round(float(process.create_time()) - (psutil.boot_time() if psutil.LINUX else 0), 2)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from otel_llm import ContentCapture, MetricGeneration, Settings
+from otel_llm import ContentCapture, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
+from otel_llm.config import variables
 from quietness import quiet
 
 __all__ = ["quiet"]
@@ -37,6 +38,18 @@ GOOD: list[tuple[str, str, str, Any]] = [
     (BYTES, " 1048576 ", "content_max_bytes", 1048576),
     *((MEDIA, text, "capture_media", value) for text, value in BOOLEANS.items()),
     *((USAGE, text, "stream_usage", value) for text, value in BOOLEANS.items()),
+    *((STEPS, steps.value.title(), "langchain_steps", steps) for steps in LangChainSteps),
+    ("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", "anthropic, OpenAI,", "langchain_leave_to_sdk", {"anthropic", "openai"}),
+    (BAGGAGE, "user_id,session_id", "baggage", {"user_id", "session_id"}),
+    ("OTEL_LLM_PROMPT_LOG", " prompts.jsonl ", "prompt_log", "prompts.jsonl"),
+    ("OTEL_LLM_EVAL_SAMPLE_RATE", "0.05", "evaluation_sample_rate", 0.05),
+    ("OTEL_LLM_EVAL_RULES", "[{error: true}]", "evaluation_rules", "[{error: true}]"),
+    ("OTEL_LLM_EVAL_RULES_FILE", "rules.yaml", "evaluation_rules_file", "rules.yaml"),
+    ("OTEL_LLM_EVAL_DATASET", "items.jsonl", "evaluation_dataset", "items.jsonl"),
+    *(("OTEL_LLM_EVAL_CAPTURE_CONTENT", text, "evaluation_capture_content", value) for text, value in BOOLEANS.items()),
+    ("OTEL_LLM_EVAL_MAX_PER_MINUTE", "30", "evaluation_max_per_minute", 30),
+    ("OTEL_LLM_EVAL_GRACE", "0", "evaluation_grace", 0),
+    *(("OTEL_LLM_EVAL_ALGORITHM", one.value, "evaluation_algorithm", one) for one in SamplingAlgorithm),
 ]
 BAD: list[tuple[str, str, str, str]] = [
     (CAPTURE, "SPANS", "capture_content", "NO_CONTENT"),
@@ -53,12 +66,24 @@ BAD: list[tuple[str, str, str, str]] = [
     (USAGE, "always", "stream_usage", "false"),
     (STEPS, "some", "langchain_steps", "default, named"),
     (BAGGAGE, "user", "baggage", "default, none"),
+    ("OTEL_LLM_EVAL_SAMPLE_RATE", "5%", "evaluation_sample_rate", "default, none"),
+    ("OTEL_LLM_EVAL_SAMPLE_RATE", "1.1", "evaluation_sample_rate", "default, none"),
+    ("OTEL_LLM_EVAL_CAPTURE_CONTENT", "perhaps", "evaluation_capture_content", "default, false"),
+    ("OTEL_LLM_EVAL_MAX_PER_MINUTE", "0", "evaluation_max_per_minute", "default, none"),
+    ("OTEL_LLM_EVAL_GRACE", "inf", "evaluation_grace", "default, 1.0"),
+    ("OTEL_LLM_EVAL_ALGORITHM", "dice", "evaluation_algorithm", "default, auto"),
 ]
 
 
 @pytest.mark.parametrize(("variable", "text", "field", "value"), GOOD)
 def test_good(variable: str, text: str, field: str, value: Any) -> None:
-    assert getattr(Settings.from_environment({variable: text}), field) is value or value == int(text)
+    read = getattr(Settings.from_environment({variable: text}), field)
+    assert read == value
+    assert isinstance(read, bool) == isinstance(value, bool)
+
+
+def test_every_variable_is_tried() -> None:
+    assert {variable for variable, *_ in GOOD} == set(variables().values())
 
 
 @pytest.mark.parametrize(("variable", "text", "field", "default"), BAD)
@@ -91,13 +116,36 @@ def test_bad_values_do_not_spoil_good_ones(quiet: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_empty_is_unset(text: str) -> None:
-    assert Settings.from_environment(dict.fromkeys((CAPTURE, EVENT, OPT_IN, BYTES, MEDIA, USAGE), text)) == Settings()
+    assert Settings.from_environment(dict.fromkeys(variables().values(), text)) == Settings()
 
 
 @pytest.mark.parametrize("mode", ContentCapture)
 def test_the_event_follows_the_content(mode: ContentCapture) -> None:
     assert Settings.from_environment({CAPTURE: mode.name}).emit_event is mode.on_event
     assert Settings.from_environment({CAPTURE: mode.name, EVENT: "false"}).emit_event is False
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"baggage": frozenset({"tenant"})}, "baggage can't carry tenant, only conversation_id, session_id, user_id"),
+        ({"evaluation_sample_rate": 5}, "evaluation_sample_rate must be a number from 0 to 1, not 5"),
+        ({"evaluation_max_per_minute": -1}, "evaluation_max_per_minute must be a number above 0"),
+        ({"evaluation_grace": "1"}, "evaluation_grace must be a number of seconds from 0, not '1'"),
+        ({"langchain_steps": "all"}, "langchain_steps must be a LangChainSteps, not 'all'"),
+        ({"capture_content": True}, "capture_content must be a ContentCapture, not True"),
+    ],
+)
+def test_from_code_a_bad_value_raises(given: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Settings(**given)
+
+
+def test_a_rate_or_rules_switch_the_evaluation_on() -> None:
+    assert not Settings(evaluation_dataset="items.db", evaluation_capture_content=True).samples_for_evaluation
+    assert Settings(evaluation_sample_rate=0.0).samples_for_evaluation
+    assert Settings(evaluation_rules="[]").samples_for_evaluation
+    assert Settings(evaluation_rules_file="rules.yaml").samples_for_evaluation
 
 
 def test_from_code_the_limit_is_checked() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import otel_llm
 from interpreter import python, stand_ins
-from otel_llm import config, semconv
+from otel_llm import Settings, config, semconv
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,14 +34,20 @@ def test_an_example_runs(example: str, environment: dict[str, str]) -> None:
     python("-c", example, cwd=ROOT, **environment)
 
 
-def test_the_readme_has_every_knob() -> None:
-    readme = (ROOT / "README.md").read_text()
-    knobs = {
-        value for value in vars(config).values() if isinstance(value, str) and re.fullmatch(r"OTEL_[A-Z_]+", value)
-    }
-    assert knobs
-    assert {knob for knob in knobs if f"`{knob}`" not in readme} == set()
-    assert {knob for knob in knobs if f"``{knob}``" not in (config.__doc__ or "")} == set()
+def test_every_setting_has_a_row_in_the_configuration() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    rows = re.findall(r"^\| `(OTEL_[A-Z_]+)` \| `([a-z_]+)` \| .+ \| `(\S+)` \|$", page, re.MULTILINE)
+    defaults = Settings()
+    assert rows == [
+        (variable, name, config.shown(getattr(defaults, name))) for name, variable in config.variables().items()
+    ]
+    assert "docs/configuration.md" in (ROOT / "README.md").read_text()
+
+
+def test_the_pages_name_only_variables_that_are_settings() -> None:
+    named = set(re.findall(r"\bOTEL_LLM_[A-Z_]+\b", "".join(page.read_text() for page in PAGES)))
+    assert named
+    assert named - set(config.variables().values()) == set()
 
 
 def test_the_readme_names_only_metrics_and_own_attributes_that_exist() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import ContentCapture, MetricGeneration, Settings
+from .config import ContentCapture, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
 from .lifecycle.api import instrument, uninstrument
 from .propagation.api import bind_context, propagate_attributes
 from .version import __version__
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ContentCapture",
     "Experiment",
+    "LangChainSteps",
     "MetricGeneration",
     "Prompt",
     "PromptError",
     "PromptLog",
     "PromptNotFoundError",
     "PromptRegistry",
+    "SamplingAlgorithm",
     "Settings",
     "__version__",
     "agent_span",

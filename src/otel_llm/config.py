@@ -1,86 +1,40 @@
-"""One frozen :class:`Settings`, read from the environment once.
+"""How otel-llm behaves: one frozen :class:`Settings`, given in code or read from the environment.
 
-==========================================================  ==================================================
-variable                                                    meaning
-==========================================================  ==================================================
-``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``      where prompts and answers are recorded:
-                                                            ``NO_CONTENT`` (default), ``SPAN_ONLY``,
-                                                            ``EVENT_ONLY``, ``SPAN_AND_EVENT``;
-                                                            ``true`` = ``SPAN_ONLY``, ``false`` = ``NO_CONTENT``
-``OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT``                   emit the operation-details event: ``true``/``false``;
-                                                            default: only if content goes to events
-``OTEL_SEMCONV_STABILITY_OPT_IN``                           ``gen_ai_latest_experimental`` sends the newest
-                                                            metrics, with ``/dup`` both generations
-``OTEL_LLM_CONTENT_MAX_BYTES``                              most bytes of one content attribute (65536)
-``OTEL_LLM_CAPTURE_MEDIA``                                  carry base64 media in content, not only describe it
-                                                            (``false``)
-``OTEL_LLM_STREAM_USAGE``                                   ask the provider for the usage of a streamed chat and
-                                                            hide the extra chunk (``false``)
-``OTEL_LLM_LANGCHAIN_STEPS``                                which inner steps of LangChain runs are spans:
-                                                            ``off``, ``named`` (nodes of graphs, steps the
-                                                            application named; default), ``all``
-``OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK``                         providers, comma-separated, whose SDK traces itself and
-                                                            shall make the spans also under LangChain (none)
-``OTEL_LLM_BAGGAGE``                                        what of ``propagate_attributes(...)`` goes elsewhere
-                                                            as baggage, and is read from theirs: of ``session_id``,
-                                                            ``user_id``, ``conversation_id``, comma-separated (none)
-``OTEL_LLM_PROMPT_LOG``                                     the file that each call of a model is logged to as a line
-                                                            of JSON; ``-``: standard output, ``stderr`` (none)
-``OTEL_LLM_EVAL_SAMPLE_RATE``                               share of all traces to sample for evaluation, 0 to 1;
-                                                            this or rules switch the evaluation sampler on
-``OTEL_LLM_EVAL_RULES``                                     rules beside the rate, inline as JSON or YAML
-``OTEL_LLM_EVAL_RULES_FILE``                                a JSON or YAML file of them
-``OTEL_LLM_EVAL_DATASET``                                   where items go: a SQLite file, or with the suffix
-                                                            ``.jsonl`` JSON lines (``otel-llm-evaluation.db``)
-``OTEL_LLM_EVAL_CAPTURE_CONTENT``                           capture the content of sampled traces (``false``)
-``OTEL_LLM_EVAL_MAX_PER_MINUTE``                            most items a minute and process (no limit)
-``OTEL_LLM_EVAL_GRACE``                                     seconds to wait for spans that end after their root (1)
-``OTEL_LLM_EVAL_ALGORITHM``                                 how traces are chosen: ``auto``, ``trace_id_ratio``,
-                                                            ``consistent`` (``auto``: as the head sampler does)
-==========================================================  ==================================================
-
-A value that can't be used gets one warning that names variable, value and default; the application runs on.
+Each knob is one field of :class:`Settings`, declared with its variable, its parser and its check. docs/configuration.md
+describes them all. A value in the environment that can't be used is left out with one warning that names the variable,
+the value and the default; the application runs on. In code it raises.
 """
 
+# ruff: noqa: RUF009  # a field specifier of our own, which only ruff does not recognise
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, TypeVar
 
 _logger = logging.getLogger("otel_llm")
 
-CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-EMIT_EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
-STABILITY_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
-CONTENT_MAX_BYTES = "OTEL_LLM_CONTENT_MAX_BYTES"
-CAPTURE_MEDIA = "OTEL_LLM_CAPTURE_MEDIA"
-STREAM_USAGE = "OTEL_LLM_STREAM_USAGE"
-LANGCHAIN_STEPS = "OTEL_LLM_LANGCHAIN_STEPS"
-LANGCHAIN_LEAVE_TO_SDK = "OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK"
-BAGGAGE = "OTEL_LLM_BAGGAGE"
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
-EVAL_SAMPLE_RATE = "OTEL_LLM_EVAL_SAMPLE_RATE"
+EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
 EVAL_RULES = "OTEL_LLM_EVAL_RULES"
 EVAL_RULES_FILE = "OTEL_LLM_EVAL_RULES_FILE"
-EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
-EVAL_CAPTURE_CONTENT = "OTEL_LLM_EVAL_CAPTURE_CONTENT"
-EVAL_MAX_PER_MINUTE = "OTEL_LLM_EVAL_MAX_PER_MINUTE"
-EVAL_GRACE = "OTEL_LLM_EVAL_GRACE"
-EVAL_ALGORITHM = "OTEL_LLM_EVAL_ALGORITHM"
 
+DEFAULT_DATASET = "otel-llm-evaluation.db"
 DEFAULT_CONTENT_MAX_BYTES = 65536
 #: Room for the shortest valid JSON of a message with its truncation mark.
 MIN_CONTENT_BYTES = 256
 #: What ``baggage`` may name.
 BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id"})
 
+_T = TypeVar("_T")
+
 
 class ContentCapture(Enum):
-    """Where the words of prompts and answers are recorded."""
+    """Where prompts and answers are recorded."""
 
     NO_CONTENT = (False, False)
     SPAN_ONLY = (True, False)
@@ -97,7 +51,7 @@ class ContentCapture(Enum):
 
 
 class MetricGeneration(Enum):
-    """Which metric names are sent: those released tools read, the newest, or both."""
+    """Which metric names are sent: those that released tools read, the newest, or both."""
 
     RELEASED = (True, False)
     LATEST = (False, True)
@@ -120,78 +74,62 @@ class LangChainSteps(Enum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How otel-llm behaves; see the table in this module for each knob's variable and meaning."""
+class SamplingAlgorithm(Enum):
+    """How the evaluation sampler computes a trace's position; ``AUTO`` follows the head sampler."""
 
-    capture_content: ContentCapture = ContentCapture.NO_CONTENT
-    emit_event: bool | None = None  # follows capture_content
-    metrics: MetricGeneration = MetricGeneration.RELEASED
-    content_max_bytes: int = DEFAULT_CONTENT_MAX_BYTES
-    capture_media: bool = False
-    stream_usage: bool = False
-    langchain_steps: LangChainSteps = LangChainSteps.NAMED
-    langchain_leave_to_sdk: frozenset[str] = frozenset()
-    baggage: frozenset[str] = frozenset()
-    prompt_log: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.emit_event is None:
-            object.__setattr__(self, "emit_event", self.capture_content.on_event)
-        if self.content_max_bytes < MIN_CONTENT_BYTES:
-            raise ValueError(
-                f"content_max_bytes must be at least {MIN_CONTENT_BYTES} bytes, not {self.content_max_bytes}"
-            )
-        if unknown := self.baggage - BAGGAGE_NAMES:
-            raise ValueError(_unknown_baggage(unknown))
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read every knob from ``environ`` (default: the process'); bad values warn and fall back."""
-        env = os.environ if environ is None else environ
-        content = _read(env, CAPTURE_CONTENT, _content_mode, ContentCapture.NO_CONTENT)
-        return cls(
-            capture_content=content,
-            emit_event=_read(env, EMIT_EVENT, _boolean, content.on_event),
-            metrics=_read(env, STABILITY_OPT_IN, _metric_generation, MetricGeneration.RELEASED),
-            content_max_bytes=_read(env, CONTENT_MAX_BYTES, _content_bytes, DEFAULT_CONTENT_MAX_BYTES),
-            capture_media=_read(env, CAPTURE_MEDIA, _boolean, False),
-            stream_usage=_read(env, STREAM_USAGE, _boolean, False),
-            langchain_steps=_read(env, LANGCHAIN_STEPS, _langchain_steps, LangChainSteps.NAMED),
-            langchain_leave_to_sdk=_read(env, LANGCHAIN_LEAVE_TO_SDK, _names, frozenset()),
-            baggage=_read(env, BAGGAGE, _baggage, frozenset()),
-            prompt_log=_read(env, PROMPT_LOG, str, None),
-        )
+    AUTO = "auto"
+    TRACE_ID_RATIO = "trace_id_ratio"
+    CONSISTENT = "consistent"
 
 
-_T = TypeVar("_T")
-_told: set[tuple[str, str]] = set()
+# --- checks: of values from the environment, from code and from files of rules ------------------------------
 
 
-def _read(env: Mapping[str, str], name: str, parse: Callable[[str], _T], default: _T) -> _T:
-    raw = env.get(name, "").strip()
-    if not raw:
-        return default
+def checked(name: str, value: _T, check: Callable[[Any], object]) -> _T:
+    """Return ``value`` if ``check`` accepts it.
+
+    :raises ValueError: if it does not, with ``name`` in front of the check's message.
+    """
     try:
-        return parse(raw)
+        check(value)
     except ValueError as error:
-        warn(name, raw, error, default)
-        return default
+        raise ValueError(f"{name} {error}") from None
+    return value
 
 
-def warn(name: str, raw: str, error: Exception, default: Any) -> None:
-    """Say once that the value ``raw`` of the variable ``name`` can't be used."""
-    if (name, raw) in _told:
-        return
-    _told.add((name, raw))  # each instrumentor reads the environment
-    _logger.warning("%s=%r can't be used: %s; using the default, %s", name, raw, error, _shown(default))
+def share(value: Any) -> None:
+    """:raises ValueError: if ``value`` is not a number from 0 to 1."""
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"must be a number from 0 to 1, not {value!r}")
 
 
-def _shown(default: Any) -> str:
-    """As the variable would have it."""
-    if isinstance(default, Enum):
-        return default.value if isinstance(default.value, str) else default.name
-    return "none" if default == frozenset() else str(default).lower()
+def above_zero(value: Any) -> None:
+    """:raises ValueError: if ``value`` is not a number above 0."""
+    if not _is_number(value) or not value > 0:
+        raise ValueError(f"must be a number above 0, not {value!r}")
+
+
+def seconds(value: Any) -> None:
+    """:raises ValueError: if ``value`` is not a finite number of seconds from 0."""
+    if not _is_number(value) or not 0 <= value < math.inf:
+        raise ValueError(f"must be a number of seconds from 0, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bytes(value: Any) -> None:
+    if not isinstance(value, int) or value < MIN_CONTENT_BYTES:
+        raise ValueError(f"must be a whole number of bytes, at least {MIN_CONTENT_BYTES}, not {value!r}")
+
+
+def _baggage(value: Any) -> None:
+    if unknown := frozenset(value) - BAGGAGE_NAMES:
+        raise ValueError(f"can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}")
+
+
+# --- parsers: text of the environment to values ---------------------------------------------------------
 
 
 def _boolean(raw: str) -> bool:
@@ -208,47 +146,42 @@ def _content_mode(raw: str) -> ContentCapture:
         return ContentCapture[raw.upper()]
     except KeyError:
         pass
-    try:  # the switch of the instrumentations before the four modes
+    try:  # earlier instrumentations had a boolean in place of the four modes
         return ContentCapture.SPAN_ONLY if _boolean(raw) else ContentCapture.NO_CONTENT
     except ValueError:
         raise ValueError(f"expected one of {', '.join(mode.name for mode in ContentCapture)}") from None
 
 
-def _langchain_steps(raw: str) -> LangChainSteps:
-    try:
-        return LangChainSteps(raw.lower())
-    except ValueError:
-        raise ValueError(f"expected one of {', '.join(steps.value for steps in LangChainSteps)}") from None
+def _one_of(kind: type[Enum]) -> Callable[[str], Enum]:
+    def parse(raw: str) -> Enum:
+        try:
+            return kind(raw.lower())
+        except ValueError:
+            raise ValueError(f"expected one of {', '.join(one.value for one in kind)}") from None
+
+    return parse
 
 
 def _names(raw: str) -> frozenset[str]:
     return frozenset(name for part in raw.split(",") if (name := part.strip().lower()))
 
 
-def _baggage(raw: str) -> frozenset[str]:
-    names = _names(raw)
-    if unknown := names - BAGGAGE_NAMES:
-        raise ValueError(_unknown_baggage(unknown))
-    return names
-
-
-def _unknown_baggage(unknown: frozenset[str]) -> str:
-    return f"baggage can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}"
-
-
-def _content_bytes(raw: str) -> int:
-    message = f"expected a whole number of bytes, at least {MIN_CONTENT_BYTES}"
+def _whole_bytes(raw: str) -> int:
     try:
-        value = int(raw)
+        return int(raw)
     except ValueError:
-        raise ValueError(message) from None
-    if value < MIN_CONTENT_BYTES:
-        raise ValueError(message)
-    return value
+        raise ValueError(f"expected a whole number of bytes, at least {MIN_CONTENT_BYTES}") from None
+
+
+def _number(raw: str) -> float:
+    try:
+        return float(raw)
+    except ValueError:
+        raise ValueError("expected a number") from None
 
 
 def _metric_generation(raw: str) -> MetricGeneration:
-    # The variable is a list shared with other conventions (http, database, ...): their entries are not ours to judge.
+    # Other conventions (http, database, ...) have entries in this list too: those are ignored.
     entries = {entry.strip().lower() for entry in raw.split(",")}
     ours = {entry for entry in entries if entry.startswith("gen_ai")}
     latest = "gen_ai_latest_experimental"
@@ -257,3 +190,114 @@ def _metric_generation(raw: str) -> MetricGeneration:
     if f"{latest}/dup" in ours:
         return MetricGeneration.BOTH
     return MetricGeneration.LATEST if ours else MetricGeneration.RELEASED
+
+
+# --- the settings -----------------------------------------------------------------------------------
+
+
+def _knob(
+    variable: str, parse: Callable[[str], Any], default: Any, check: Callable[[Any], object] | None = None
+) -> Any:
+    """A field of :class:`Settings`.
+
+    ``parse`` reads the text of ``variable``; ``check`` raises ``ValueError`` for a value, from anywhere, that can't be
+    used.
+    """
+    return field(default=default, metadata={"variable": variable, "parse": parse, "check": check})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How otel-llm behaves; docs/configuration.md describes each field.
+
+    :raises ValueError: for a value that can't be used; the message names the field.
+    """
+
+    capture_content: ContentCapture = _knob(
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", _content_mode, ContentCapture.NO_CONTENT
+    )
+    #: ``None``: an event is emitted if ``capture_content`` includes events.
+    emit_event: bool | None = _knob("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", _boolean, None)
+    metrics: MetricGeneration = _knob("OTEL_SEMCONV_STABILITY_OPT_IN", _metric_generation, MetricGeneration.RELEASED)
+    content_max_bytes: int = _knob("OTEL_LLM_CONTENT_MAX_BYTES", _whole_bytes, DEFAULT_CONTENT_MAX_BYTES, _bytes)
+    capture_media: bool = _knob("OTEL_LLM_CAPTURE_MEDIA", _boolean, False)
+    stream_usage: bool = _knob("OTEL_LLM_STREAM_USAGE", _boolean, False)
+    langchain_steps: LangChainSteps = _knob("OTEL_LLM_LANGCHAIN_STEPS", _one_of(LangChainSteps), LangChainSteps.NAMED)
+    langchain_leave_to_sdk: frozenset[str] = _knob("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", _names, frozenset())
+    baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", _names, frozenset(), _baggage)
+    prompt_log: str | None = _knob(PROMPT_LOG, str, None)
+    evaluation_sample_rate: float | None = _knob("OTEL_LLM_EVAL_SAMPLE_RATE", _number, None, share)
+    evaluation_rules: str | None = _knob(EVAL_RULES, str, None)
+    evaluation_rules_file: str | None = _knob(EVAL_RULES_FILE, str, None)
+    evaluation_dataset: str = _knob(EVAL_DATASET, str, DEFAULT_DATASET)
+    evaluation_capture_content: bool = _knob("OTEL_LLM_EVAL_CAPTURE_CONTENT", _boolean, False)
+    evaluation_max_per_minute: float | None = _knob("OTEL_LLM_EVAL_MAX_PER_MINUTE", _number, None, above_zero)
+    evaluation_grace: float = _knob("OTEL_LLM_EVAL_GRACE", _number, 1.0, seconds)
+    evaluation_algorithm: SamplingAlgorithm = _knob(
+        "OTEL_LLM_EVAL_ALGORITHM", _one_of(SamplingAlgorithm), SamplingAlgorithm.AUTO
+    )
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            value, check = getattr(self, knob.name), knob.metadata["check"]
+            if isinstance(knob.default, Enum) and not isinstance(value, type(knob.default)):
+                raise ValueError(f"{knob.name} must be a {type(knob.default).__name__}, not {value!r}")
+            if check is not None and value is not knob.default:
+                checked(knob.name, value, check)
+        if self.emit_event is None:
+            object.__setattr__(self, "emit_event", self.capture_content.on_event)
+
+    @property
+    def samples_for_evaluation(self) -> bool:
+        """Whether a rate or rules switch the evaluation sampler on."""
+        return self.evaluation_sample_rate is not None or bool(self.evaluation_rules or self.evaluation_rules_file)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read every field from ``environ`` (default: ``os.environ``). A bad value warns and leaves the default."""
+        env = os.environ if environ is None else environ
+        given: dict[str, Any] = {}
+        refused: list[tuple[str, str, str, ValueError]] = []
+        for knob in fields(cls):
+            variable = knob.metadata["variable"]
+            if not (raw := env.get(variable, "").strip()):
+                continue
+            try:
+                value = knob.metadata["parse"](raw)
+                if (check := knob.metadata["check"]) is not None:
+                    check(value)
+                given[knob.name] = value
+            except ValueError as error:
+                refused.append((knob.name, variable, raw, error))
+        settings = cls(**given)
+        for name, variable, raw, reason in refused:
+            warn(variable, raw, reason, getattr(settings, name))
+        return settings
+
+
+def variables() -> dict[str, str]:
+    """The environment variable of each field of :class:`Settings`."""
+    return {knob.name: knob.metadata["variable"] for knob in fields(Settings)}
+
+
+_told: set[tuple[str, str, str]] = set()
+
+
+def warn(variable: str, raw: str, error: Exception, default: Any) -> None:
+    """Log once that the value ``raw`` of ``variable`` can't be used, and which value is used instead."""
+    warn_once(variable, raw, f"can't be used: {error}; using the default, {shown(default)}")
+
+
+def warn_once(variable: str, raw: str, message: str) -> None:
+    """Log ``message`` about the value ``raw`` of ``variable``, once a process: several readers read the environment."""
+    if (variable, raw, message) in _told:
+        return
+    _told.add((variable, raw, message))
+    _logger.warning("%s=%r %s", variable, raw, message)
+
+
+def shown(value: Any) -> str:
+    """``value`` as the variable would have it."""
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, str) else value.name
+    return "none" if value == frozenset() else str(value).lower()

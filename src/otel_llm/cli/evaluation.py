@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_llm.cli.terminal import fail, open_console, positive, tell
-from otel_llm.config import EVAL_DATASET
-from otel_llm.evaluation.dataset.reader import DEFAULT_DATASET, DatasetError, Reading, Selection, read
+from otel_llm.config import DEFAULT_DATASET, EVAL_DATASET
+from otel_llm.evaluation.dataset.reader import DatasetError, Reading, Selection, read
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..config import SamplingAlgorithm
     from .dataset.reader import SCHEMA, Item, json_schema
     from .dataset.sinks import JSONLinesSink, Sink, SQLiteSink
     from .sampling.accounting import Accounts
-    from .sampling.rate import Algorithm
     from .sampling.rules import Rule, Rules
     from .sampling.sampler import EvaluationSampler
     from .sampling.trace_buffer import Limits
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA",
     "Accounts",
-    "Algorithm",
     "EvaluationSampler",
     "Item",
     "JSONLinesSink",
@@ -28,6 +27,7 @@ __all__ = [
     "Rule",
     "Rules",
     "SQLiteSink",
+    "SamplingAlgorithm",
     "Sink",
     "json_schema",
 ]
@@ -35,7 +35,6 @@ __all__ = [
 _PLACES = {
     "SCHEMA": ".dataset.reader",
     "Accounts": ".sampling.accounting",
-    "Algorithm": ".sampling.rate",
     "EvaluationSampler": ".sampling.sampler",
     "Item": ".dataset.reader",
     "JSONLinesSink": ".dataset.sinks",
@@ -43,6 +42,7 @@ _PLACES = {
     "Rule": ".sampling.rules",
     "Rules": ".sampling.rules",
     "SQLiteSink": ".dataset.sinks",
+    "SamplingAlgorithm": "..config",
     "Sink": ".dataset.sinks",
     "json_schema": ".dataset.reader",
 }

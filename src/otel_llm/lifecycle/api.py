@@ -55,7 +55,8 @@ def instrument(
     """
     global _set_up
     instrumentors = _instrumentors(libraries or None)
-    start_up.watch(trace.get_tracer_provider() if tracer_provider is None else tracer_provider)
+    provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
+    start_up.watch(provider)
     providers: dict[str, Any] = {
         "tracer_provider": tracer_provider,
         "meter_provider": meter_provider,
@@ -65,6 +66,7 @@ def instrument(
         in_force = Settings.from_environment() if settings is None else settings
         state.share(in_force.baggage)
         start_up.log_prompts(in_force.prompt_log)
+        start_up.sample_for_evaluation(in_force, provider)
         scope.configure(settings=settings, **providers)
         _set_up = True
     for instrumentor in instrumentors:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import weakref
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 from opentelemetry import trace
 
 from .. import guard
-from ..config import EVAL_RULES, EVAL_RULES_FILE, EVAL_SAMPLE_RATE, Settings
+from ..config import Settings
 from ..core import telemetry
 from ..propagation import state
 
-#: What switches the evaluation sampler on.
-_EVALUATION = (EVAL_SAMPLE_RATE, EVAL_RULES, EVAL_RULES_FILE)
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 _evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -28,7 +25,7 @@ def post_instrument() -> None:
     state.share(settings.baggage)
     watch_global()
     log_prompts(settings.prompt_log)
-    sample_for_evaluation()
+    sample_for_evaluation(settings, trace.get_tracer_provider())
 
 
 @guard.never_raise
@@ -50,16 +47,15 @@ def log_prompts(target: str | None) -> None:
 
 
 @guard.never_raise
-def sample_for_evaluation() -> None:
-    """Sample traces as the environment says, once; where it says nothing, nothing of it is imported."""
-    provider: Any = trace.get_tracer_provider()
-    if not any(map(os.environ.get, _EVALUATION)) or provider in _evaluated:
+def sample_for_evaluation(settings: Settings, provider: Any) -> None:
+    """Add the evaluation sampler to ``provider``, once, if the settings ask for it; else import nothing."""
+    if not settings.samples_for_evaluation or provider in _evaluated:
         return
     if hasattr(provider, "add_span_processor"):
         _evaluated.add(provider)
-        from ..evaluation.sampling import environment
+        from ..evaluation.sampling.from_settings import sampler_from
 
-        if (sampler := environment.wanted()) is not None:
+        if (sampler := sampler_from(settings)) is not None:
             provider.add_span_processor(sampler)
 
 

@@ -30,7 +30,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from interpreter import python
-from otel_llm.evaluation import Algorithm
+from otel_llm.evaluation import SamplingAlgorithm
 from otel_llm.evaluation.sampling.rate import bound, position
 
 MANY = 200_000
@@ -112,9 +112,9 @@ def test_five_percent_of_all_traces_under_any_head_sampler(head: str, evaluated:
 
 @pytest.mark.parametrize(
     ("head", "wrong"),
-    [("traceidratio", Algorithm.CONSISTENT), ("consistent", Algorithm.TRACE_ID_RATIO)],
+    [("traceidratio", SamplingAlgorithm.CONSISTENT), ("consistent", SamplingAlgorithm.TRACE_ID_RATIO)],
 )
-def test_two_independent_choices_leave_half_a_percent(head: str, wrong: Algorithm, evaluated: Make) -> None:
+def test_two_independent_choices_leave_half_a_percent(head: str, wrong: SamplingAlgorithm, evaluated: Make) -> None:
     made = evaluated(0.05, head=HEADS[head][0], exported=False, algorithm=wrong, sink=lambda item: None)
     _, marked = _marked(made, MANY)
     low, high = interval(0.005, MANY)

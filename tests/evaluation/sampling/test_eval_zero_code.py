@@ -145,7 +145,7 @@ def test_content_of_sampled_traces_only(tmp_path: Path) -> None:
         ("OTEL_LLM_EVAL_RULES", "[{", "neither JSON nor YAML"),
         ("OTEL_LLM_EVAL_RULES_FILE", "missing.yaml", "missing.yaml can't be read"),
         ("OTEL_LLM_EVAL_MAX_PER_MINUTE", "0", "must be a number above 0"),
-        ("OTEL_LLM_EVAL_GRACE", "-1", "the grace must be a number of seconds from 0"),
+        ("OTEL_LLM_EVAL_GRACE", "-1", "must be a number of seconds from 0"),
         ("OTEL_LLM_EVAL_ALGORITHM", "dice", "expected one of auto, trace_id_ratio, consistent"),
         ("OTEL_LLM_EVAL_CAPTURE_CONTENT", "perhaps", "expected true or false"),
     ],
@@ -160,6 +160,25 @@ def test_what_can_not_be_used_is_one_warning(name: str, value: str, said: str, t
         assert len(items(tmp_path / "otel-llm-evaluation.db")) == 3
     else:
         assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_in_code_switch_the_sampler_on(tmp_path: Path) -> None:
+    program = """
+import otel_llm
+from opentelemetry.sdk.trace import TracerProvider
+provider = TracerProvider()
+settings = otel_llm.Settings(evaluation_sample_rate=1.0, evaluation_dataset="items.jsonl", evaluation_grace=0.0)
+for _ in range(2):
+    otel_llm.instrument(settings=settings, tracer_provider=provider)
+with otel_llm.chat_span("m", "p"):
+    pass
+provider.shutdown()
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [item["name"] for item in items(tmp_path / "items.jsonl")] == ["chat m"]
 
 
 def test_whoever_initializes_again_gets_no_second_sampler(tmp_path: Path) -> None:

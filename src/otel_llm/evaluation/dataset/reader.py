@@ -18,7 +18,6 @@ Item = dict[str, Any]
 
 #: What an item says that it is; changes when the meaning of one does.
 SCHEMA = "otel-llm.evaluation-item/1"
-DEFAULT_DATASET = "otel-llm-evaluation.db"
 #: "otlm", in the header of our databases.
 APPLICATION_ID = 0x6F746C6D
 VERSION = 1

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .rate import LOW_64, Algorithm, Head, bound, kept_share, position
+from ...config import SamplingAlgorithm
+from .rate import LOW_64, Head, bound, kept_share, position
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
 
 _logger = logging.getLogger("otel_llm")
-_CONSISTENT: dict[Algorithm, bool | None] = {
-    Algorithm.AUTO: None,
-    Algorithm.TRACE_ID_RATIO: False,
-    Algorithm.CONSISTENT: True,
+_CONSISTENT: dict[SamplingAlgorithm, bool | None] = {
+    SamplingAlgorithm.AUTO: None,
+    SamplingAlgorithm.TRACE_ID_RATIO: False,
+    SamplingAlgorithm.CONSISTENT: True,
 }
 
 
@@ -25,13 +26,13 @@ class Choice:
     :raises ValueError: for a rate, or an algorithm, that is none.
     """
 
-    def __init__(self, rate: float, algorithm: Algorithm, evaluate_unsampled: bool) -> None:
+    def __init__(self, rate: float, algorithm: SamplingAlgorithm, evaluate_unsampled: bool) -> None:
         try:
             self._bound = bound(rate)
         except ValueError as error:
             raise ValueError(f"rate {error}") from None
         self.rate = float(rate)  # of an attribute, which must not be now a whole number, now another
-        self._algorithm = Algorithm(algorithm)
+        self._algorithm = SamplingAlgorithm(algorithm)
         self._evaluate_unsampled = evaluate_unsampled
         self._sampler: Any = None
         self._head = Head()
@@ -44,7 +45,7 @@ class Choice:
         sampler = getattr(span, "_sampler", None)  # nothing public tells
         if self._sampler is not sampler:
             self._sampler, self._head = sampler, Head.of(sampler)
-            if self._algorithm is Algorithm.AUTO:
+            if self._algorithm is SamplingAlgorithm.AUTO:
                 self._consistent = self._head.consistent or None
         share = self.share(span.get_span_context(), is_first=span.parent is None)
         if share < self.rate and not self._warned:

@@ -13,12 +13,13 @@ Taking the one below the other makes two independent choices: of 10 % kept, 5 %,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import TraceState
+
+from ...config import share
 
 LOW_64 = 2**64 - 1
 _BITS = 56
@@ -33,21 +34,12 @@ _RECORDS_ALL: tuple[type, ...] = tuple(
 )
 
 
-class Algorithm(Enum):
-    """How the position of a trace is reckoned; ``AUTO``: as the head sampler does it."""
-
-    AUTO = "auto"
-    TRACE_ID_RATIO = "trace_id_ratio"
-    CONSISTENT = "consistent"
-
-
 def bound(rate: float) -> int:
     """The positions below it are sampled.
 
     :raises ValueError: for a rate that is not from 0 to 1.
     """
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
-        raise ValueError(f"must be a number from 0 to 1, not {rate!r}")
+    share(rate)
     return round(rate * 2**64)
 
 

@@ -10,7 +10,6 @@ tokens are the sum of all model calls.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from ... import semconv as s
+from ...config import above_zero, checked, share
 from .accounting import RATE
 from .rate import bound
 from .trace_buffer import SpanRecord
@@ -229,11 +229,8 @@ class Rules:
         rate: Any = document.get("rate")
         limit: Any = document.get("max_per_minute")
         if rate is not None:
-            try:
-                bound(rate)
-            except ValueError as error:
-                raise ValueError(f"rate {error}") from None
-        return cls(rules, rate, None if limit is None else positive("max_per_minute", limit))
+            checked("rate", rate, share)
+        return cls(rules, rate, None if limit is None else checked("max_per_minute", limit, above_zero))
 
     @classmethod
     def parse(cls, text: str) -> Rules:
@@ -265,26 +262,6 @@ class Rules:
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} can't be read: {error}") from None
         return cls.parse(text)
-
-
-def positive(what: str, value: Any) -> float:
-    """``value``, if it is a number above 0.
-
-    :raises ValueError: that names ``what``, if it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValueError(f"{what} must be a number above 0, not {value!r}")
-    return value
-
-
-def seconds(what: str, value: Any) -> float:
-    """``value``, if it is a number of seconds.
-
-    :raises ValueError: that names ``what``, if it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{what} must be a number of seconds from 0, not {value!r}")
-    return value
 
 
 @dataclass(slots=True)

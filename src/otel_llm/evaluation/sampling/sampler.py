@@ -20,14 +20,14 @@ from opentelemetry.trace import get_current_span
 from ... import guard
 from ... import semconv as s
 from ...background.worker import Worker
+from ...config import SamplingAlgorithm, above_zero, checked, seconds
 from ...content import capture
 from ..dataset import item
 from ..dataset.sinks import Sink, deliver, open_sink
 from . import accounting as why
 from .accounting import Accounts, Ledger, publish
 from .head_sampler import Choice
-from .rate import Algorithm
-from .rules import Bucket, Rule, Rules, positive, seconds
+from .rules import Bucket, Rule, Rules
 from .trace_buffer import Limits, SpanRecord, Trace, Traces
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class EvaluationSampler(SpanProcessor):
         capture_content: bool = False,
         max_per_minute: float | None = None,
         grace: float = 1.0,
-        algorithm: Algorithm = Algorithm.AUTO,
+        algorithm: SamplingAlgorithm = SamplingAlgorithm.AUTO,
         evaluate_unsampled: bool = False,
         limits: Limits | None = None,
         shutdown_timeout: float = 5.0,
@@ -104,13 +104,15 @@ class EvaluationSampler(SpanProcessor):
         self._early = tuple(rule for rule in known.rules if rule.early)
         self._late = tuple(rule for rule in known.rules if not rule.early)
         self._carried = {name for rule in known.rules for name in rule.baggage}
-        limit = known.max_per_minute if max_per_minute is None else positive("max_per_minute", max_per_minute)
+        limit = (
+            known.max_per_minute if max_per_minute is None else checked("max_per_minute", max_per_minute, above_zero)
+        )
         self._bucket = None if limit is None else Bucket(limit)
-        self._grace = seconds("grace", grace)
+        self._grace = checked("grace", grace, seconds)
         self._limits = limits or Limits()
         for name, value in asdict(self._limits).items():
-            positive(f"limits.{name}", value)
-        self._shutdown_timeout = seconds("shutdown_timeout", shutdown_timeout)
+            checked(f"limits.{name}", value, above_zero)
+        self._shutdown_timeout = checked("shutdown_timeout", shutdown_timeout, seconds)
         self._shutdown_by = math.inf
         self._sink = open_sink(sink)
         self._service: tuple[object, str | None] = (None, None)

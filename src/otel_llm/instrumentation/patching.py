@@ -113,7 +113,8 @@ def _is_wrapped(function: Any) -> bool:
         if function is None:
             return False
         # A method is looked up bound; what it was bound of is marked, and older versions of wrapt do not look there.
-        if getattr(getattr(function, "_self_parent", None) or function, "_self_otel_llm", False):
+        parent = getattr(function, "_self_parent", None)
+        if getattr(parent or function, "_self_otel_llm", False) is True:  # a mock has any attribute, none is True
             return True
         function = getattr(function, "__wrapped__", None)
     return False

@@ -1,19 +1,19 @@
-"""Whether another GenAI instrumentation already watches the client: then a call would be sent twice."""
+"""Finds other GenAI instrumentations of an SDK: a call that both of us trace would be exported twice."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 _logger = logging.getLogger("otel_llm")
 
-#: Modules that wrap the openai SDK to trace it.
+#: Modules of instrumentations that wrap SDKs of several providers.
 _KNOWN = (
     "opentelemetry.instrumentation.genai",
-    "opentelemetry.instrumentation.openai",
-    "opentelemetry.instrumentation.openai_v2",
     "openinference",
     "openlit",
     "logfire",
@@ -22,69 +22,108 @@ _KNOWN = (
     "sentry_sdk",
     "agentops",
 )
-_RESOURCES = "openai.resources.chat.completions.completions"
+#: How many wrappers around a function are looked through.
+_MAX_LAYERS = 50
+_CLIENT_METHOD = "request"
 
 
 class ForeignInstrumentation:
-    """Finds another instrumentation, whether it came before us or after; looks again only when something changed."""
+    """Tells whether another instrumentation traces a client's calls.
 
-    def __init__(self) -> None:
-        # Live views of the classes that others wrap, and what was in them at the last look.
-        self._create: Mapping[str, Any] = {}
-        self._request: Mapping[str, Any] = {}
-        self._request_async: Mapping[str, Any] = {}
-        self._seen: tuple[Any, ...] = (None, None, None, None)
+    The other one may be switched on before or after ours. The methods are compared with those of the last look at each
+    call, and examined only if one of them has changed.
+    """
+
+    def __init__(self, library: str, methods: Sequence[tuple[str, str, str]]) -> None:
+        """``methods`` are those that others wrap: module, class and name."""
+        self._library = library
+        self._known = (
+            *_KNOWN,
+            f"opentelemetry.instrumentation.{library}",
+            f"opentelemetry.instrumentation.{library}_v2",
+        )
+        self._absent = tuple(methods)
+        # The ``__dict__`` of each class, which shows changes at once; the method's name; the function seen there.
+        self._seen: list[tuple[Mapping[str, Any], str, Any]] = []
+        self._clients_own: Any = None
         self._found: str | None = None
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def watches(self, client: Any) -> bool:
-        """Whether one watches ``client``; the first time one is found, says so."""
-        create, request, request_async = self._create, self._request, self._request_async
-        if (
-            create.get("create") is not self._seen[0]
-            or request.get("request") is not self._seen[1]
-            or request_async.get("request") is not self._seen[2]
-            or client.__dict__.get("request") is not self._seen[3]
-            or (not create and _RESOURCES in sys.modules)
-            or not request
-        ):
+        """Return whether another instrumentation traces ``client``. The first time one is found, it is logged."""
+        if self._changed(client):
             self._look(client)
         return self._found is not None
 
+    def _changed(self, client: Any) -> bool:
+        for methods, name, function in self._seen:
+            if methods.get(name) is not function:
+                return True
+        if client.__dict__.get(_CLIENT_METHOD) is not self._clients_own:
+            return True
+        return any(module in sys.modules for module, _, _ in self._absent)
+
     def _look(self, client: Any) -> None:
-        openai, resources = sys.modules["openai"], sys.modules.get(_RESOURCES)
-        self._create = vars(resources.Completions) if resources is not None else {}
-        self._request, self._request_async = vars(openai.OpenAI), vars(openai.AsyncOpenAI)
-        self._seen = (
-            self._create.get("create"),
-            self._request.get("request"),
-            self._request_async.get("request"),
-            vars(client).get("request"),
-        )
-        self._found = next((name for function in self._seen if (name := _wrapper_of(function)) is not None), None)
-        if self._found is not None and self._found not in self._told:
-            self._told.add(self._found)
+        absent = []
+        for module, owner, name in self._absent:
+            methods = vars(getattr(sys.modules.get(module), owner, object))
+            if methods is vars(object):
+                absent.append((module, owner, name))
+            else:
+                self._seen.append((methods, name, None))
+        self._absent = tuple(absent)
+        self._seen = [(methods, name, methods.get(name)) for methods, name, _ in self._seen]
+        self._clients_own = client.__dict__.get(_CLIENT_METHOD)
+        functions = (*(function for _, _, function in self._seen), self._clients_own)
+        found = (wrapper_of(function, self._known) for function in functions)
+        self._found = next((name for name in found if name is not None), None)
+        if self._found is not None and self._found not in self._reported:
+            self._reported.add(self._found)
             _logger.warning(
-                "%s already instruments openai: otel-llm leaves its calls to it, so that none is sent twice. "
+                "%s already instruments %s: otel-llm leaves its calls to it, so that none is sent twice. "
                 "Switch one of them off with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS or uninstrument()",
                 self._found,
+                self._library,
             )
 
 
-def _wrapper_of(function: Any) -> str | None:
-    """The known instrumentation in the chain of wrappers around ``function``."""
-    for _ in range(50):
-        if function is None:
-            return None
+def wrapper_of(function: Any, known: Sequence[str] = _KNOWN) -> str | None:
+    """Return the module among ``known`` that a wrapper around ``function`` comes from, ``None`` if there is none."""
+    for layer in _layers(function):
         # A wrapper made with functools.wraps names the module of what it wraps; its globals tell the truth.
-        wrappers: tuple[Any, ...] = (getattr(function, "_self_wrapper", None), function)
-        for candidate in wrappers:
-            while hasattr(candidate, "func"):
-                candidate = candidate.func
-            candidate = getattr(candidate, "__func__", candidate)
-            module = getattr(candidate, "__globals__", {}).get("__name__", "")
-            for known in _KNOWN:
-                if module == known or module.startswith(f"{known}."):
-                    return known
-        function = getattr(function, "__wrapped__", None)
+        module = layer.__globals__.get("__name__", "")
+        for name in known:
+            if module == name or module.startswith(f"{name}."):
+                return name
     return None
+
+
+def _layers(function: Any) -> Iterator[FunctionType]:
+    """The functions that calling ``function`` passes, as far as the types of its wrappers are known.
+
+    Of an object of any other type only its ``__dict__`` is read: attributes of a mock, say, never end.
+    """
+    pending = [function]
+    for _ in range(_MAX_LAYERS):
+        if not pending:
+            return
+        layer = pending.pop()
+        kind = type(layer)
+        if kind is FunctionType:
+            yield layer
+        if kind is MethodType:
+            pending.append(layer.__func__)
+        elif issubclass(kind, functools.partial | functools.partialmethod):
+            pending.append(layer.func)
+        elif any(base.__name__ == "ObjectProxy" for base in kind.__mro__):  # wrapt, also somebody's own copy of it
+            pending += [layer.__wrapped__, getattr(layer, "_self_wrapper", None)]
+        elif "__wrapped__" in (held := _fields(layer)):
+            pending.append(held["__wrapped__"])
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    try:
+        fields: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return fields

@@ -31,7 +31,7 @@ from ...protocols.openai.fields import string
 from ...semconv import LLM_REQUEST_ID
 from .._stainless.foreign import ForeignInstrumentation
 from .._stainless.raw import note_exchange, read_body, watch_response, watch_stream
-from . import media, platform
+from . import decisions, media, platform
 from .server import server_of
 
 #: Endpoints by method and path.
@@ -43,6 +43,7 @@ _ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("post", "/responses"): Endpoint(responses.request, responses.response, responses.ResponseAccumulator),
     ("post", "/responses/compact"): Endpoint(responses.compact_request, responses.compacted),
     ("post", "/embeddings"): Endpoint(embeddings.request, embeddings.response),
+    ("post", "/decisions"): decisions.ENDPOINT,
     ("post", "/images/generations"): media.endpoint("image_generation", "image"),
     ("post", "/images/edits"): media.endpoint("image_edit", "image"),
     ("post", "/images/variations"): media.endpoint("image_variation", "image"),
@@ -61,6 +62,12 @@ _BY_ID: dict[tuple[str, str, str], Endpoint] = {
     ("get", "batches", ""): platform.endpoint("retrieve_batch"),
     ("post", "batches", "cancel"): platform.endpoint("cancel_batch"),
 }
+#: Methods that other instrumentations wrap: module, class and name.
+_WRAPPED_BY_OTHERS = (
+    ("openai.resources.chat.completions.completions", "Completions", "create"),
+    ("openai", "OpenAI", "request"),
+    ("openai", "AsyncOpenAI", "request"),
+)
 
 
 def _endpoint(method: str, path: str) -> Endpoint | None:
@@ -120,7 +127,7 @@ class OpenAIInstrumentor(Instrumentor):
     supported = ">=1.66.0,<4"
 
     def targets(self) -> list[Target]:
-        self._foreign = ForeignInstrumentation()
+        self._foreign = ForeignInstrumentation("openai", _WRAPPED_BY_OTHERS)
         return [
             Target("openai", "OpenAI.request", self._request),
             Target("openai", "AsyncOpenAI.request", self._request_async),

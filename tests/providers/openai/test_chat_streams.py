@@ -170,6 +170,31 @@ def test_calls_without_an_index_and_calls_of_one_index_with_ids_of_their_own(rec
     assert [part["id"] for part in answered(recorder)["parts"]] == ["call_a", "call_b"]
 
 
+def test_calls_of_one_index_without_ids(recorder, client, server):
+    """A new name begins a new call; so does the same name, once the arguments are complete."""
+    recorder.instrument(CONTENT)
+
+    def pieces(name, *arguments, repeat=False):
+        for number, piece in enumerate(arguments):
+            function = {"arguments": piece} if number and not repeat else {"name": name, "arguments": piece}
+            yield chat_chunk({"tool_calls": [{"index": 0, "type": "function", "function": function}]})
+
+    server.reply_with(
+        chat_stream(
+            *pieces("weather", '{"city": ', '"Paris"}'),
+            *pieces("time", '{"city": ', '"Rome"}'),
+            *pieces("time", '{"city": ', '"Oslo"}', repeat=True),
+            chat_chunk(reason="tool_calls"),
+        )
+    )
+    list(stream(client))
+    assert [(part["name"], part["arguments"]) for part in answered(recorder)["parts"]] == [
+        ("weather", {"city": "Paris"}),
+        ("time", {"city": "Rome"}),
+        ("time", {"city": "Oslo"}),
+    ]
+
+
 def test_a_custom_tool_call_in_pieces(recorder, client):
     recorder.instrument(CONTENT)
     list(stream(client, tools=[{"type": "custom", "custom": {"name": "sql"}}]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...content.messages import Json, blob, dumped, media, reasoning, text, tool_call, tool_call_response
+from ...content.messages import Json, blob, dumped, media, parsed, reasoning, text, tool_call, tool_call_response
 from .fields import count, get, items, string
 
 _REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", None: "error"}
@@ -190,8 +190,7 @@ class ChoicePieces:
         if index is None:  # some servers number no calls
             index = len(self._calls) if name or not self._calls else self._calls[-1]["index"]
         known = next((one for one in reversed(self._calls) if one["index"] == index), None)
-        # ... and some give all of them one number; a name with an id of its own tells where the next begins.
-        if known is None or (name and known["name"] and identifier != known["id"]):
+        if known is None or _begins_another(known, identifier, name):
             known = {"index": index, "id": None, "name": None, "arguments": []}
             self._calls.append(known)
         known["id"] = known["id"] or identifier
@@ -214,3 +213,18 @@ class ChoicePieces:
             "parts": _parts(joined, capture_media),
             "finish_reason": message_reason(reason),
         }
+
+
+def _begins_another(known: dict[str, Any], identifier: str | None, name: str | None) -> bool:
+    """Whether a piece begins a call of its own, though it has the index of the call ``known``.
+
+    Some servers give all calls one index, some of those no ids. A server may also repeat the name in each piece.
+    """
+    if not name or not known["name"]:
+        return False
+    if identifier and known["id"]:
+        return bool(identifier != known["id"])
+    if name != known["name"]:
+        return True
+    # The same tool again: another call if the arguments of the first are complete.
+    return isinstance(parsed("".join(known["arguments"])), dict)

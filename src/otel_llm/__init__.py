@@ -85,3 +85,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(module, name, module)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -242,6 +242,11 @@ async def test_closed_by_someone_else_between_two_chunks(recorder: Any, begin: A
     assert _told(recorder)[1] == "closed"
 
 
+def test_closed_before_anybody_reads(recorder: Any, begin: Any) -> None:
+    Observer(begin(), Words()).closed()
+    assert _told(recorder)[1] == "closed"
+
+
 @BOTH
 async def test_the_rest_is_the_iterators(begin: Any, kind: Any) -> None:
     iterator = kind(Source(), Observer(begin(), Words()))
@@ -264,7 +269,8 @@ async def test_an_accumulator_that_fails(recorder: Any, begin: Any, kind: Any, q
 @pytest.mark.parametrize("timed", [True, False])
 def test_times_of_chunks(recorder: Any, begin: Any, timed: bool) -> None:
     call = begin()
-    assert list(ChunkIterator(Source("a", "b", "."), Observer(call, Words(), timed))) == ["a", "b", "."]
+    observer = Observer(call, Words()) if timed else Observer(call, Words(), timed=False)
+    assert list(ChunkIterator(Source("a", "b", "."), observer)) == ["a", "b", "."]
     assert ("gen_ai.response.time_to_first_chunk" in recorder.attributes) is timed
     points = recorder.points(GAPS)
     assert [point.count for point in points] == ([2] if timed else [])

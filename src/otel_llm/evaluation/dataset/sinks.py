@@ -96,12 +96,14 @@ class SQLiteSink:
             )
 
     def close(self) -> None:
+        """Close the database; a later write opens it again."""
         with self._storing.lock:
             if self._database is not None:
                 self._database.close()
                 self._database = None
 
     def after_fork(self) -> None:
+        """Forget the parent process's connection; the next write opens one of this process."""
         if self._database is not None:
             self._foreign.append(self._database)
             self._database = None

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from conformance import table
 from otel_llm import ContentCapture, Settings
 from otel_llm.content import messages
-from otel_llm.content.messages import encode
+from otel_llm.content.bounding import encode
+from otel_llm.content.encoding import dumps
 
 LIMITS = (256, 300, 1000, 5000, 65536)
 _WORDS = ["", "a", "Größe", "日本語", "🙂" * 40, '"quoted"\\', "\n\t\x00", "\ud800 lone", "x" * 3000, "…" * 500]
@@ -86,7 +87,7 @@ def test_any_structure(seed: int, limit: int) -> None:
     text, cut = check(items, limit)
     assert _plain(items) == _plain(kept)  # the caller's own objects are as they were
     if not cut:
-        assert text == messages.dumps(items)
+        assert text == dumps(items)
     else:
         assert "truncated" in text or "left out" in text
 
@@ -111,7 +112,7 @@ def test_valid_messages_stay_valid(seed: int, limit: int) -> None:
     for attribute in ("gen_ai.input.messages", "gen_ai.output.messages"):
         assert list(table.value_problems(attribute, text, structured=False)) == []
     if not cut:
-        assert json.loads(text) == json.loads(messages.dumps(items))
+        assert json.loads(text) == json.loads(dumps(items))
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -18,7 +18,9 @@ from .. import guard
 from .. import semconv as s
 from ..background import deferred, finalizers
 from ..content import capture
-from ..content.messages import Content, Json, encode, structure
+from ..content.bounding import encode
+from ..content.encoding import Json, structure
+from ..content.messages import Content
 from ..propagation import state
 from . import errors
 from .request import AttributeValue, Request, Response

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import guard
 from .. import semconv as s
-from ..content.messages import utf8, without_secrets
+from ..content.encoding import utf8
+from ..content.scrubbing import without_secrets
 
 _MAX_MESSAGE_CHARACTERS = 2048
 #: How many errors of a chain (``raise ... from``) a stack trace shows.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
-from ..content.messages import Content, Json
+from ..content.encoding import Json
+from ..content.messages import Content
 
 AttributeValue = str | bool | int | float | Sequence[str]
 

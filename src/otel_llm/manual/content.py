@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import semconv as s
-from ..content.messages import Content, Json, dumps, parsed, text
+from ..content.encoding import Json, dumps
+from ..content.messages import Content, parsed, text
 
 #: Of something that is not told; ``None`` is.
 NOTHING: Any = object()

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from .. import guard, prompts
 from .. import semconv as s
-from ..content.messages import Json
+from ..content.encoding import Json
 from ..core import nesting
 from ..core.call import Call
 from ..core.request import MAX_CHOICES, AttributeValue, Request, Response

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..content.messages import dumps
+from ..content.encoding import dumps
 from .record import Record
 
 Write = Callable[[Record], Any]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import semconv as s
-from ..content.messages import dumps
+from ..content.encoding import dumps
 from .linking import PromptText, hold
 from .notation import NOTATIONS, Compiled, PromptError, compile_template
 from .steps import note

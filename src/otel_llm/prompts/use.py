@@ -9,7 +9,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .. import semconv as s
-from ..content.messages import Json, utf8, variables
+from ..content.encoding import Json, utf8
+from ..content.messages import variables
 
 if TYPE_CHECKING:
     from ..core.request import AttributeValue

@@ -35,7 +35,7 @@ def exportable(value: Value) -> Value:
     if isinstance(value, str):
         if value.isascii():
             return value
-        from ..content.messages import utf8  # when it is used: this module is loaded at the start of every program
+        from ..content.encoding import utf8  # when it is used: this module is loaded at the start of every program
 
         return utf8(value)
     return value if isinstance(value, float) or -(2**63) <= value < 2**63 else str(value)

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ...background.forks import ForkLock
 from ...config import DEFAULT_DATASET
-from ...content.messages import dumps
+from ...content.encoding import dumps
 from .reader import APPLICATION_ID, TABLE, VERSION, Item, check, is_json_lines, rotated
 
 _logger = logging.getLogger("otel_llm")

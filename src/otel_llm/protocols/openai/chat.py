@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import Content, Json, text
+from ...content.encoding import Json
+from ...content.messages import Content, text
 from ...core.request import AttributeValue, Request, Response
 from . import content
 from .endpoint import Exchange

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...content.messages import Json, blob, dumped, media, parsed, reasoning, text, tool_call, tool_call_response
+from ...content.encoding import Json, dumped
+from ...content.messages import blob, media, parsed, reasoning, text, tool_call, tool_call_response
 from .fields import count, get, items, string
 
 _REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", None: "error"}

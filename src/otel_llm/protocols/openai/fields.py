@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import utf8
+from ...content.encoding import utf8
 from ...core.request import AttributeValue, Response
 
 Body = Mapping[str, Any]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...content.messages import Json, blob, reasoning, text, tool_call, tool_call_response
+from ...content.encoding import Json
+from ...content.messages import blob, reasoning, text, tool_call, tool_call_response
 from .content import part, tool_result, without_media
 from .fields import get, string
 from .fields import items as as_list

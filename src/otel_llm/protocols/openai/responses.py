@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import Content, Json, text
+from ...content.encoding import Json
+from ...content.messages import Content, text
 from ...core.request import Request, Response
 from . import content, items
 from .endpoint import Exchange

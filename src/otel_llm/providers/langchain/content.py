@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...content.messages import Json, blob, media, parsed, reasoning, text, tool_call, tool_call_response
+from ...content.encoding import Json
+from ...content.messages import blob, media, parsed, reasoning, text, tool_call, tool_call_response
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
 _REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", "tool_use": "tool_call", "end_turn": "stop"}

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ... import semconv as s
-from ...content.messages import Content, Json, text, utf8
+from ...content.encoding import Json, utf8
+from ...content.messages import Content, text
 from ...core.request import AttributeValue, Request, Response
 from . import content
 

@@ -8,7 +8,8 @@ from typing import Any
 from ... import guard
 from ... import semconv as s
 from ...config import LangChainSteps
-from ...content.messages import dumps, utf8, without_secrets
+from ...content.encoding import dumps, utf8
+from ...content.scrubbing import without_secrets
 from ...core.request import AttributeValue
 
 _MAX_ITEMS = 32

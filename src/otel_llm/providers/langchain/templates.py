@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ... import guard
-from ...content.messages import dumps
+from ...content.encoding import dumps
 from ...prompts import PromptUse, Template
 from . import content
 

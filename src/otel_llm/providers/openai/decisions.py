@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import Content, Json, text
+from ...content.encoding import Json
+from ...content.messages import Content, text
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import get, items, string, usage

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import Content, Json, blob, text
+from ...content.encoding import Json
+from ...content.messages import Content, blob, text
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import INFERENCE, get, items, read, string, usage

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import dumped
+from ...content.encoding import dumped
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import count, get, items, string

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import semconv as s
-from ...content.messages import Json, text
+from ...content.encoding import Json
+from ...content.messages import text
 from ...core.request import Response
 from ...protocols.openai import chat, embeddings
 from ...protocols.openai.fields import count, items, string

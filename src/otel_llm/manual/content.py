@@ -60,20 +60,21 @@ def _message(value: Any, role: str) -> Json:
     if isinstance(value, Mapping) and "role" in value:
         if "parts" in value:
             return dict(value)
-        from ..protocols.openai.content import chat_message  # its shape of a message is everybody's
+        from ..protocols.openai.content import MessageConverter  # its shape of a message is everybody's
 
-        return chat_message(value, False)
+        return MessageConverter().message(value)
     return {"role": role, "parts": [text(value if isinstance(value, str) else plain(value))]}
 
 
 def _instructions(value: Any) -> list[Json]:
     """Parts of the conventions' shape, or of a provider's; of anything else, messages included, the words."""
-    from ..protocols.openai.content import part
+    from ..protocols.openai.content import MessageConverter
 
+    converter = MessageConverter()
     made: list[Json] = []
     for one in value if isinstance(value, list | tuple) else [value]:
         if isinstance(one, Mapping) and "role" not in one:
-            made.append(dict(one) if "content" in one else part(one, False))
+            made.append(dict(one) if "content" in one else converter.part(one))
         else:
             made.extend(_message(one, "system")["parts"])
     return made

@@ -52,7 +52,9 @@ async def test_a_decision(recorder, api, server, durations):
             "gen_ai.usage.output_tokens": 12,
         },
     )
-    tokens = {point.attributes["gen_ai.token.type"]: point.sum for point in recorder.points("gen_ai.client.token.usage")}
+    tokens = {
+        point.attributes["gen_ai.token.type"]: point.sum for point in recorder.points("gen_ai.client.token.usage")
+    }
     assert tokens == {"input": 900, "output": 12}
     assert durations() == []
 

@@ -12,8 +12,10 @@ from . import content
 from .endpoint import Exchange
 from .fields import (
     INFERENCE,
+    SERVICE_TIER,
     Body,
     Readers,
+    answered_error,
     count,
     dimensions,
     get,
@@ -44,17 +46,20 @@ _READERS: Readers = {
     "modalities": (s.OUTPUT_TYPE, _speech, False),
     "reasoning_effort": (s.REQUEST_REASONING_LEVEL, string, False),
 }
+_OPENAI_READERS: Readers = {**_READERS, **SERVICE_TIER}
+_OPENAI_COMPLETION_READERS: Readers = {**INFERENCE, **SERVICE_TIER}
 
 
 def request(exchange: Exchange) -> Request:
     """A chat completion's request."""
     body, attributes = exchange.body, exchange.attributes(s.CHAT)
-    attributes[s.OPENAI_API_TYPE] = "chat_completions"
-    read(body, _READERS, attributes)
+    if exchange.server.is_openai:
+        attributes[s.OPENAI_API_TYPE] = "chat_completions"
+    read(body, _OPENAI_READERS if exchange.server.is_openai else _READERS, attributes)
 
     def messages() -> Content:
         return Content(
-            messages=[content.chat_message(message, exchange.capture_media) for message in items(body.get("messages"))],
+            messages=[exchange.content.message(message) for message in items(body.get("messages"))],
             tools=content.tools([*items(body.get("tools")), *items(body.get("functions"))]),
         )
 
@@ -64,7 +69,7 @@ def request(exchange: Exchange) -> Request:
 def completion_request(exchange: Exchange) -> Request:
     """A legacy completion's request."""
     body, attributes = exchange.body, exchange.attributes(s.TEXT_COMPLETION)
-    read(body, INFERENCE, attributes)
+    read(body, _OPENAI_COMPLETION_READERS if exchange.server.is_openai else INFERENCE, attributes)
 
     def prompts() -> Content:
         prompt = body.get("prompt")
@@ -81,14 +86,12 @@ def response(exchange: Exchange, answer: Any) -> Response:
     """A chat completion."""
     fields = mapping(answer)
     if not exchange.described:
-        return metered(fields)
+        return metered(fields, exchange.server.is_openai)
     choices = items(fields.get("choices"))
     reasons = []
     for choice in choices:
         reasons.append(string(mapping(choice).get("finish_reason")))  # noqa: PERF401 - a comprehension is a frame more
-    return _response(
-        fields, reasons, lambda: [content.chat_choice(choice, exchange.capture_media) for choice in choices]
-    )
+    return _response(exchange, fields, reasons, lambda: [exchange.content.choice(choice) for choice in choices])
 
 
 def completion_response(exchange: Exchange, answer: Any) -> Response:
@@ -97,11 +100,11 @@ def completion_response(exchange: Exchange, answer: Any) -> Response:
     choices = items(fields.get("choices"))
     reasons = [string(get(choice, "finish_reason")) for choice in choices]
     texts = [string(get(choice, "text")) or "" for choice in choices]
-    return _response(fields, reasons, lambda: _texts(texts, reasons))
+    return _response(exchange, fields, reasons, lambda: _texts(texts, reasons))
 
 
-def _response(fields: Body, reasons: list[str | None], output: Any) -> Response:
-    served = served_by(fields)
+def _response(exchange: Exchange, fields: Body, reasons: list[str | None], output: Any) -> Response:
+    served = served_by(fields) if exchange.server.is_openai else {}
     return Response(
         id=string(fields.get("id")),
         model=string(fields.get("model")),
@@ -135,6 +138,8 @@ class ChatAccumulator:
         self._pieces: dict[int, content.ChoicePieces] = {}
         self._usage: Any = None
         self._served: dict[str, AttributeValue] = {}
+        self._is_openai = exchange.server.is_openai
+        self._error: str | None = None
 
     def add(self, chunk: Any) -> None:
         fields = mapping(chunk)
@@ -144,8 +149,10 @@ class ChatAccumulator:
             self.model = string(fields.get("model")) or None
         if (tokens := fields.get("usage")) is not None:
             self._usage = tokens
-        if not self._served:
+        if self._is_openai and not self._served:
             self._served = served_by(fields)
+        if fields.get("error"):  # the SDK raises it; who reads the bytes by himself gets it as a chunk
+            self._error = answered_error(fields)
         for one in items(fields.get("choices")):
             choice = mapping(one)
             index = count(choice.get("index")) or 0
@@ -161,7 +168,7 @@ class ChatAccumulator:
 
         def output() -> list[Json]:
             messages = [
-                self._pieces[index].message(self._reasons[index], self._exchange.capture_media)
+                self._pieces[index].message(self._reasons[index], self._exchange.content)
                 for index in indices
                 if index in self._pieces
             ]
@@ -176,6 +183,7 @@ class ChatAccumulator:
             attributes=dict(self._served),
             metric_attributes=dimensions(self._served),
             output=output if self._keep else None,
+            error=self._error,
         )
 
 

@@ -16,122 +16,134 @@ def message_reason(reason: str | None) -> str:
     return _REASONS.get(reason) or str(reason)
 
 
-def chat_message(message: Any, capture_media: bool) -> Json:
-    """One message of a request."""
-    role = string(get(message, "role")) or "unknown"
-    if role == "tool":
-        result = tool_result(get(message, "content"), capture_media)
-        parts = [tool_call_response(get(message, "tool_call_id"), result)]
-    elif role == "function":
-        parts = [tool_call_response(None, get(message, "content"))]
-    else:
-        parts = _parts(message, capture_media)
-    made: Json = {"role": role, "parts": parts}
-    if (name := string(get(message, "name"))) is not None:
-        made["name"] = name
-    return made
+class MessageConverter:
+    """Converts messages and their parts to the conventions' JSON.
 
+    ``capture_media``: images, audio and files are recorded with their data; otherwise their size and hash are.
+    """
 
-def tool_result(value: Any, capture_media: bool) -> Json:
-    """A tool's result: several text parts are joined, media is described like that of any message."""
-    texts = [get(one, "text") for one in items(value)]
-    if texts and all(isinstance(one, str) for one in texts):
-        return "".join(texts)
-    if isinstance(value, list):
-        return [_known_part(one, capture_media) or without_media(one, capture_media) for one in value]
-    return _known_part(value, capture_media) or without_media(value, capture_media)
+    def __init__(self, capture_media: bool = False) -> None:
+        self.capture_media = capture_media
 
+    def media(self, modality: str, url: str) -> Json:
+        """What a URL, ``data:`` or other, points to."""
+        return media(modality, url, self.capture_media)
 
-def without_media(value: Any, capture_media: bool) -> Json:
-    """``value``, of whatever shape, with the media that its ``data:`` URLs hold described."""
-    if capture_media:
+    def blob(self, modality: str, mime_type: str | None, data: str) -> Json:
+        """Base64 ``data``."""
+        return blob(modality, mime_type, data, self.capture_media)
+
+    def message(self, message: Any) -> Json:
+        """One message of a request."""
+        role = string(get(message, "role")) or "unknown"
+        if role == "tool":
+            result = self.tool_result(get(message, "content"))
+            parts = [tool_call_response(get(message, "tool_call_id"), result)]
+        elif role == "function":
+            parts = [tool_call_response(None, get(message, "content"))]
+        else:
+            parts = self.parts(message)
+        made: Json = {"role": role, "parts": parts}
+        if (name := string(get(message, "name"))) is not None:
+            made["name"] = name
+        return made
+
+    def tool_result(self, value: Any) -> Json:
+        """A tool's result: several text parts are joined, media is described like that of any message."""
+        texts = [get(one, "text") for one in items(value)]
+        if texts and all(isinstance(one, str) for one in texts):
+            return "".join(texts)
+        if isinstance(value, list):
+            return [self._known_part(one) or self.without_media(one) for one in value]
+        return self._known_part(value) or self.without_media(value)
+
+    def without_media(self, value: Any) -> Json:
+        """``value``, of whatever shape, with the media that its ``data:`` URLs hold described."""
+        if self.capture_media:
+            return value
+        if isinstance(value, str):
+            kind = value[5:].partition("/")[0]
+            return self.media(kind, value) if value.startswith("data:") and ";base64," in value[:200] else value
+        if isinstance(value, list):
+            return [self.without_media(one) for one in value]
+        if hasattr(value, "model_dump"):
+            value = dumped(value)
+        if isinstance(value, dict):
+            return {name: self.without_media(one) for name, one in value.items()}
         return value
-    if isinstance(value, str):
-        kind = value[5:].partition("/")[0]
-        return media(kind, value, capture_media) if value.startswith("data:") and ";base64," in value[:200] else value
-    if isinstance(value, list):
-        return [without_media(one, capture_media) for one in value]
-    if hasattr(value, "model_dump"):
-        value = dumped(value)
-    if isinstance(value, dict):
-        return {name: without_media(one, capture_media) for name, one in value.items()}
-    return value
 
+    def choice(self, choice: Any) -> Json:
+        """One choice of an answer as an output message."""
+        message = get(choice, "message")
+        return {
+            "role": string(get(message, "role")) or "assistant",
+            "parts": self.parts(message),
+            "finish_reason": message_reason(string(get(choice, "finish_reason"))),
+        }
 
-def chat_choice(choice: Any, capture_media: bool) -> Json:
-    """One choice of an answer as an output message."""
-    message = get(choice, "message")
-    return {
-        "role": string(get(message, "role")) or "assistant",
-        "parts": _parts(message, capture_media),
-        "finish_reason": message_reason(string(get(choice, "finish_reason"))),
-    }
+    def parts(self, message: Any) -> list[Json]:
+        parts: list[Json] = []
+        # DeepSeek, vLLM and OpenRouter answer with their reasoning in one of these.
+        thought = string(get(message, "reasoning_content")) or string(get(message, "reasoning"))
+        if thought:
+            parts.append(reasoning(thought))
+        value = get(message, "content")
+        if isinstance(value, str):
+            parts.append(text(value))
+        parts.extend(self.part(one) for one in items(value))
+        if refusal := string(get(message, "refusal")):
+            parts.append({"type": "refusal", "content": refusal})
+        if (audio := get(message, "audio")) is not None:
+            parts.append(self._audio(audio))
+        parts.extend(_tool_call(call) for call in items(get(message, "tool_calls")))
+        if (function := get(message, "function_call")) is not None:
+            parts.append(tool_call(None, get(function, "name"), get(function, "arguments")))
+        return parts
 
+    def part(self, value: Any) -> Json:
+        """One part of a message's content, of either API."""
+        if (known := self._known_part(value)) is not None:
+            return known
+        if isinstance(value, dict) and isinstance(value.get("type"), str):
+            return self.without_media(value)
+        return {"type": string(get(value, "type")) or "unknown"}
 
-def _parts(message: Any, capture_media: bool) -> list[Json]:
-    parts: list[Json] = []
-    # DeepSeek, vLLM and OpenRouter answer with their reasoning in one of these.
-    thought = string(get(message, "reasoning_content")) or string(get(message, "reasoning"))
-    if thought:
-        parts.append(reasoning(thought))
-    value = get(message, "content")
-    if isinstance(value, str):
-        parts.append(text(value))
-    parts.extend(part(one, capture_media) for one in items(value))
-    if refusal := string(get(message, "refusal")):
-        parts.append({"type": "refusal", "content": refusal})
-    if (audio := get(message, "audio")) is not None:
-        parts.append(_audio(audio, capture_media))
-    parts.extend(_tool_call(call) for call in items(get(message, "tool_calls")))
-    if (function := get(message, "function_call")) is not None:
-        parts.append(tool_call(None, get(function, "name"), get(function, "arguments")))
-    return parts
+    def _known_part(self, value: Any) -> Json | None:
+        kind = get(value, "type")
+        if kind in ("text", "input_text", "output_text"):
+            return text(get(value, "text"))
+        if kind == "refusal":
+            return {"type": "refusal", "content": get(value, "refusal")}
+        # vLLM and others take video and audio the way images are given.
+        if (
+            kind in ("image_url", "video_url", "audio_url")
+            and (url := string(get(get(value, kind), "url"))) is not None
+        ):
+            return self.media(kind.removesuffix("_url"), url)
+        if kind in ("input_image", "computer_screenshot"):
+            if (url := string(get(value, "image_url"))) is not None:
+                return self.media("image", url)
+            return {"type": "file", "modality": "image", "file_id": string(get(value, "file_id")) or ""}
+        if kind == "input_audio" and (data := string(get(get(value, kind), "data"))) is not None:
+            return self.blob("audio", f"audio/{get(get(value, kind), 'format')}", data)
+        if kind in ("file", "input_file"):
+            return self._file(get(value, "file") or value)
+        return None
 
+    def _file(self, value: Any) -> Json:
+        """A file by its id, its URL or its data."""
+        if (data := string(get(value, "file_data"))) is not None:
+            data = data if data.startswith("data:") else f"data:;base64,{data}"
+            return {**self.media("document", data), "name": get(value, "filename")}
+        if (url := string(get(value, "file_url"))) is not None:
+            return self.media("document", url)
+        return {"type": "file", "modality": "document", "file_id": string(get(value, "file_id")) or ""}
 
-def part(value: Any, capture_media: bool) -> Json:
-    """One part of a message's content, of either API."""
-    if (known := _known_part(value, capture_media)) is not None:
-        return known
-    if isinstance(value, dict) and isinstance(value.get("type"), str):
-        return without_media(value, capture_media)
-    return {"type": string(get(value, "type")) or "unknown"}
-
-
-def _known_part(value: Any, capture_media: bool) -> Json | None:
-    kind = get(value, "type")
-    if kind in ("text", "input_text", "output_text"):
-        return text(get(value, "text"))
-    if kind == "refusal":
-        return {"type": "refusal", "content": get(value, "refusal")}
-    # vLLM and others take video and audio the way images are given.
-    if kind in ("image_url", "video_url", "audio_url") and (url := string(get(get(value, kind), "url"))) is not None:
-        return media(kind.removesuffix("_url"), url, capture_media)
-    if kind in ("input_image", "computer_screenshot"):
-        if (url := string(get(value, "image_url"))) is not None:
-            return media("image", url, capture_media)
-        return {"type": "file", "modality": "image", "file_id": string(get(value, "file_id")) or ""}
-    if kind == "input_audio" and (data := string(get(get(value, kind), "data"))) is not None:
-        return blob("audio", f"audio/{get(get(value, kind), 'format')}", data, capture_media)
-    if kind in ("file", "input_file"):
-        return file(get(value, "file") or value, capture_media)
-    return None
-
-
-def file(value: Any, capture_media: bool) -> Json:
-    """A file by its id, its URL or its data."""
-    if (data := string(get(value, "file_data"))) is not None:
-        data = data if data.startswith("data:") else f"data:;base64,{data}"
-        return {**media("document", data, capture_media), "name": get(value, "filename")}
-    if (url := string(get(value, "file_url"))) is not None:
-        return media("document", url, capture_media)
-    return {"type": "file", "modality": "document", "file_id": string(get(value, "file_id")) or ""}
-
-
-def _audio(audio: Any, capture_media: bool) -> Json:
-    """Audio of an answer; in a request it is a reference to an earlier answer's."""
-    if (data := string(get(audio, "data"))) is None:
-        return {"type": "file", "modality": "audio", "file_id": string(get(audio, "id")) or ""}
-    return {**blob("audio", None, data, capture_media), "transcript": get(audio, "transcript")}
+    def _audio(self, audio: Any) -> Json:
+        """Audio of an answer; in a request it is a reference to an earlier answer's."""
+        if (data := string(get(audio, "data"))) is None:
+            return {"type": "file", "modality": "audio", "file_id": string(get(audio, "id")) or ""}
+        return {**self.blob("audio", None, data), "transcript": get(audio, "transcript")}
 
 
 def _tool_call(call: Any) -> Json:
@@ -200,7 +212,7 @@ class ChoicePieces:
         if piece:
             known["arguments"].append(piece)
 
-    def message(self, reason: str | None, capture_media: bool) -> Json:
+    def message(self, reason: str | None, converter: MessageConverter) -> Json:
         """What the pieces add up to."""
         joined: dict[str, Any] = {name: "".join(pieces) for name, pieces in self._texts.items()}
         if "data" in joined or "transcript" in joined:
@@ -211,7 +223,7 @@ class ChoicePieces:
         ]
         return {
             "role": self._role or "assistant",
-            "parts": _parts(joined, capture_media),
+            "parts": converter.parts(joined),
             "finish_reason": message_reason(reason),
         }
 

@@ -9,24 +9,31 @@ from typing import Any
 from ... import semconv as s
 from ...core.request import AttributeValue, Request, Response
 from ...core.streams import Accumulator
-from .fields import Body
+from .fields import Body, answered_error, mapping
+from .items import ItemConverter
 
 
 @dataclass(slots=True)
 class Server:
-    """Who answers: the provider's name in the conventions, and the host; behind SageMaker's route, the endpoint."""
+    """Who answers: the provider's name in the conventions, and the host; behind SageMaker's route, the endpoint.
+
+    ``is_openai``: the server stands for OpenAI's API, so what it says of service tiers and fingerprints is recorded as
+    ``openai.*``. Model containers fill in those fields too, where they mean nothing.
+    """
 
     provider: str
     address: str | None
     port: int | None
     sagemaker_endpoint: str | None = None
+    is_openai: bool = True
 
 
 @dataclass(slots=True)
 class Exchange:
     """One request on its way. ``path`` is the API's, below the base URL; ``body`` what will be sent as JSON.
 
-    ``described`` says whether anybody sees more of the answer than its metrics.
+    ``content`` converts messages, also when content is not captured. ``described`` says whether anybody sees more of
+    the answer than its metrics.
     """
 
     server: Server
@@ -35,7 +42,7 @@ class Exchange:
     model: str | None
     stream: bool
     captures_content: bool
-    capture_media: bool
+    content: ItemConverter
     choices: int = 1
     described: bool = True
 
@@ -64,10 +71,20 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How one endpoint of the API maps to ours; ``accumulator`` where it can stream events."""
+    """How one endpoint of the API is read; ``accumulator`` where it can stream events."""
 
     request: Callable[[Exchange], Request]
     response: Callable[[Exchange, Any], Response]
     accumulator: Callable[[Exchange], Accumulator] | None = None
     #: Whether a stream sends its usage only if asked to, by ``stream_options.include_usage``.
     usage_on_request: bool = False
+
+    def read(self, exchange: Exchange, answer: Any) -> Response:
+        """What ``answer`` says. Gateways answer errors with status 200, too; the SDK passes them on as any answer."""
+        made = self.response(exchange, answer)
+        if made.error is None and (code := answered_error(answer)) is not None:
+            fields = mapping(answer)
+            # A response or batch that was fetched has its status, and maybe an error of its own.
+            if fields.get("id") is None or fields.get("status") is None:
+                made.error = code
+        return made

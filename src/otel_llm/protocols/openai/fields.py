@@ -89,9 +89,10 @@ INFERENCE: Readers = {
     "top_k": (s.REQUEST_TOP_K, _integer, False),
     "n": (s.REQUEST_CHOICE_COUNT, _several, False),
     "stop": (s.REQUEST_STOP_SEQUENCES, _stop_sequences, False),
-    "service_tier": (s.OPENAI_REQUEST_SERVICE_TIER, _tier, False),
     "max_tokens": (s.REQUEST_MAX_TOKENS, count, True),
 }
+#: A field that only OpenAI's own API has.
+SERVICE_TIER: Readers = {"service_tier": (s.OPENAI_REQUEST_SERVICE_TIER, _tier, False)}
 
 
 def read(body: Body, readers: Readers, attributes: dict[str, AttributeValue]) -> None:
@@ -156,6 +157,16 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
     return tokens if has_output else {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
 
 
+def answered_error(answer: Any) -> str | None:
+    """The code of the error that ``answer`` holds in its field ``error``; ``None`` if it holds none."""
+    fields = mapping(answer)
+    error = fields.get("error")
+    if not error:
+        return None
+    known = (get(error, "code"), get(error, "type"), fields.get("error_type"), fields.get("code"))
+    return next((str(code) for code in known if type(code) in (str, int) and code), "_OTHER")
+
+
 def served_by(fields: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """Service tier and system fingerprint among the fields of an answer or a chunk."""
     attributes: dict[str, AttributeValue] = {}
@@ -171,9 +182,9 @@ _SERVED = (
 )
 
 
-def metered(fields: Mapping[str, Any]) -> Response:
+def metered(fields: Mapping[str, Any], is_openai: bool) -> Response:
     """Of the fields of an answer what its metrics need."""
-    tier = fields.get("service_tier")
+    tier = fields.get("service_tier") if is_openai else None
     return Response(
         model=string(fields.get("model")),
         usage=usage(fields.get("usage")),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...content.encoding import Json
-from ...content.messages import blob, reasoning, text, tool_call, tool_call_response
-from .content import part, tool_result, without_media
+from ...content.messages import reasoning, text, tool_call, tool_call_response
+from .content import MessageConverter
 from .fields import get, string
 from .fields import items as as_list
 
@@ -26,47 +26,73 @@ _STREAMED_FIELDS = (
 )
 
 
-def input_messages(value: Any, capture_media: bool) -> list[Json]:
-    """``input``: a text, or a list of messages and other items."""
-    if isinstance(value, str):
-        return [{"role": "user", "parts": [text(value)]}]
-    return [_input_message(item, capture_media) for item in as_list(value)]
+class ItemConverter(MessageConverter):
+    """Converts input and output items as well."""
+
+    def input_messages(self, value: Any) -> list[Json]:
+        """``input``: a text, or a list of messages and other items."""
+        if isinstance(value, str):
+            return [{"role": "user", "parts": [text(value)]}]
+        return [self._input_message(item) for item in as_list(value)]
+
+    def _input_message(self, item: Any) -> Json:
+        kind = string(get(item, "type")) or "message"
+        if kind == "message":
+            return {"role": string(get(item, "role")) or "unknown", "parts": self._content(get(item, "content"))}
+        role = "tool" if kind.endswith("_output") else "assistant"
+        return {"role": role, "parts": self.item_parts(item)}
+
+    def output_messages(self, output: list[Any], reason: str | None) -> list[Json]:
+        """All output items as the one message they are to the caller."""
+        parts = [part for item in output for part in self.item_parts(item)]
+        return [{"role": "assistant", "parts": parts, "finish_reason": reason or "unknown"}] if parts else []
+
+    def item_parts(self, item: Any) -> list[Json]:
+        """One item as parts of a message."""
+        kind = string(get(item, "type")) or "unknown"
+        if kind == "message":
+            return self._content(get(item, "content"))
+        if kind == "reasoning":
+            thoughts = [*as_list(get(item, "summary")), *as_list(get(item, "content"))]
+            return [reasoning(words) for thought in thoughts if (words := string(get(thought, "text")))]
+        if kind == "compaction":
+            return [{"type": "compaction", "id": string(get(item, "id"))}]
+        if kind in CLIENT_CALLS:
+            return [_client_call(item, kind)]
+        if kind.endswith("_call"):
+            return self._server_call(item, kind)
+        if kind.endswith("_output"):
+            given = next(
+                (value for field in ("output", "result", "tools") if (value := get(item, field)) is not None), None
+            )
+            return [tool_call_response(get(item, "call_id") or get(item, "id"), self.tool_result(given))]
+        return [{"type": kind, **{field: value for field in _OTHER_FIELDS if (value := get(item, field)) is not None}}]
+
+    def _content(self, value: Any) -> list[Json]:
+        if isinstance(value, str):
+            return [text(value)]
+        return [self.part(one) for one in as_list(value)]
+
+    def _server_call(self, item: Any, kind: str) -> list[Json]:
+        """A tool that OpenAI ran: what was called, and what it gave if the item says so."""
+        name = kind.removesuffix("_call")
+        identifier = string(get(item, "id"))
+        called: dict[str, Json] = {"type": name}
+        for field in ("status", "action", "queries", "code", "container_id", "server_label", "name", "arguments"):
+            if (value := get(item, field)) is not None:
+                called[field] = value
+        parts = [{"type": "server_tool_call", "id": identifier, "name": name, "server_tool_call": called}]
+        if kind == "image_generation_call" and (data := string(get(item, "result"))) is not None:
+            return [*parts, self.blob("image", f"image/{string(get(item, 'output_format')) or 'png'}", data)]
+        given = {field: value for field in _SERVER_RESULTS if (value := get(item, field)) is not None}
+        if given:
+            answer = {"type": name, **self.without_media(given)}
+            parts.append({"type": "server_tool_call_response", "id": identifier, "server_tool_call_response": answer})
+        return parts
 
 
-def _input_message(item: Any, capture_media: bool) -> Json:
-    kind = string(get(item, "type")) or "message"
-    if kind == "message":
-        return {"role": string(get(item, "role")) or "unknown", "parts": _content(get(item, "content"), capture_media)}
-    role = "tool" if kind.endswith("_output") else "assistant"
-    return {"role": role, "parts": item_parts(item, capture_media)}
-
-
-def output_messages(output: list[Any], reason: str | None, capture_media: bool) -> list[Json]:
-    """All output items as the one message they are to the caller."""
-    parts = [part for item in output for part in item_parts(item, capture_media)]
-    return [{"role": "assistant", "parts": parts, "finish_reason": reason or "unknown"}] if parts else []
-
-
-def item_parts(item: Any, capture_media: bool) -> list[Json]:
-    """One item as parts of a message."""
-    kind = string(get(item, "type")) or "unknown"
-    if kind == "message":
-        return _content(get(item, "content"), capture_media)
-    if kind == "reasoning":
-        thoughts = [*as_list(get(item, "summary")), *as_list(get(item, "content"))]
-        return [reasoning(words) for thought in thoughts if (words := string(get(thought, "text")))]
-    if kind == "compaction":
-        return [{"type": "compaction", "id": string(get(item, "id"))}]
-    if kind in CLIENT_CALLS:
-        return [_client_call(item, kind)]
-    if kind.endswith("_call"):
-        return _server_call(item, kind, capture_media)
-    if kind.endswith("_output"):
-        given = next(
-            (value for field in ("output", "result", "tools") if (value := get(item, field)) is not None), None
-        )
-        return [tool_call_response(get(item, "call_id") or get(item, "id"), tool_result(given, capture_media))]
-    return [{"type": kind, **{field: value for field in _OTHER_FIELDS if (value := get(item, field)) is not None}}]
+#: Converters by whether they capture media; they have no state besides.
+CONVERTERS = {capture_media: ItemConverter(capture_media) for capture_media in (False, True)}
 
 
 def awaits_result(output: list[Any]) -> bool:
@@ -90,33 +116,9 @@ def partial_item(begun: Any, kind: str, words: str) -> Json:
     return {"type": "message", "content": [{"type": "output_text", "text": words}]}
 
 
-def _content(value: Any, capture_media: bool) -> list[Json]:
-    if isinstance(value, str):
-        return [text(value)]
-    return [part(one, capture_media) for one in as_list(value)]
-
-
 def _client_call(item: Any, kind: str) -> Json:
     name = string(get(item, "name")) or kind.removesuffix("_call")
     for field in ("arguments", "input", "action", "actions", "operation"):
         if (value := get(item, field)) is not None:
             return tool_call(get(item, "call_id") or get(item, "id"), name, value)
     return tool_call(get(item, "call_id") or get(item, "id"), name, None)
-
-
-def _server_call(item: Any, kind: str, capture_media: bool) -> list[Json]:
-    """A tool that OpenAI ran: what was called, and what it gave if the item says so."""
-    name = kind.removesuffix("_call")
-    identifier = string(get(item, "id"))
-    called: dict[str, Json] = {"type": name}
-    for field in ("status", "action", "queries", "code", "container_id", "server_label", "name", "arguments"):
-        if (value := get(item, field)) is not None:
-            called[field] = value
-    parts = [{"type": "server_tool_call", "id": identifier, "name": name, "server_tool_call": called}]
-    if kind == "image_generation_call" and (data := string(get(item, "result"))) is not None:
-        return [*parts, blob("image", f"image/{string(get(item, 'output_format')) or 'png'}", data, capture_media)]
-    given = {field: value for field in _SERVER_RESULTS if (value := get(item, field)) is not None}
-    if given:
-        answer = {"type": name, **without_media(given, capture_media)}
-        parts.append({"type": "server_tool_call_response", "id": identifier, "server_tool_call_response": answer})
-    return parts

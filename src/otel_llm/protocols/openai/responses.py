@@ -11,7 +11,21 @@ from ...content.messages import Content, text
 from ...core.request import Request, Response
 from . import content, items
 from .endpoint import Exchange
-from .fields import INFERENCE, Body, Readers, count, dimensions, get, mapping, read, served_by, string, usage
+from .fields import (
+    INFERENCE,
+    SERVICE_TIER,
+    Body,
+    Readers,
+    answered_error,
+    count,
+    dimensions,
+    get,
+    mapping,
+    read,
+    served_by,
+    string,
+    usage,
+)
 from .fields import items as as_list
 
 _RESPONSE_PATH = re.compile(r"/responses/([^/?]+)")
@@ -30,7 +44,8 @@ def _conversation(value: Any) -> str | None:
 
 
 _READERS: Readers = {
-    **{name: INFERENCE[name] for name in ("temperature", "top_p", "seed", "top_k", "service_tier")},
+    **SERVICE_TIER,
+    **{name: INFERENCE[name] for name in ("temperature", "top_p", "seed", "top_k")},
     "max_output_tokens": (s.REQUEST_MAX_TOKENS, count, False),
     "text": (s.OUTPUT_TYPE, _format, False),
     "reasoning": (s.REQUEST_REASONING_LEVEL, lambda value: string(get(value, "effort")), False),
@@ -53,7 +68,7 @@ def request(exchange: Exchange) -> Request:
     def parts() -> Content:
         instructions = string(body.get("instructions"))
         return Content(
-            messages=items.input_messages(body.get("input"), exchange.capture_media),
+            messages=exchange.content.input_messages(body.get("input")),
             instructions=[text(instructions)] if instructions else None,
             tools=content.tools(as_list(body.get("tools"))),
             variables=mapping(get(body.get("prompt"), "variables")),
@@ -114,7 +129,7 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
         finish_reasons=[reason] if reason is not None else None,
         attributes=attributes,
         metric_attributes=dimensions(attributes),
-        output=lambda: items.output_messages(output, reason, exchange.capture_media),
+        output=lambda: exchange.content.output_messages(output, reason),
         error=_error(fields),
     )
 
@@ -171,7 +186,9 @@ class ResponseAccumulator:
 
     def add(self, event: Any) -> None:
         kind = get(event, "type")
-        if kind is None:  # the first SDKs wrap the event of an error
+        if kind is None and (code := answered_error(event)) is not None:  # a gateway's, in place of an event
+            self._error = code
+        elif kind is None:  # the first SDKs wrap the event of an error
             event = get(event, "data")
             kind = get(event, "type")
         if not isinstance(kind, str):
@@ -189,7 +206,7 @@ class ResponseAccumulator:
         elif kind == "response.output_item.done":
             self._items[count(get(event, "output_index")) or 0] = get(event, "item")
         elif kind == "error":
-            self._error = string(get(event, "code")) or "_OTHER"
+            self._error = string(get(event, "code")) or answered_error(event) or "_OTHER"
 
     def response(self) -> Response:
         read = fetched_response if self._fetching else response
@@ -207,7 +224,7 @@ class ResponseAccumulator:
         for (index, kind), pieces in self._texts.items():
             if index not in output:
                 output[index] = items.partial_item(self._begun.get(index), kind, "".join(pieces))
-        return items.output_messages([output[index] for index in sorted(output)], "error", self._exchange.capture_media)
+        return self._exchange.content.output_messages([output[index] for index in sorted(output)], "error")
 
 
 def fetch_accumulator(exchange: Exchange) -> ResponseAccumulator:

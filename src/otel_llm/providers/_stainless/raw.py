@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ... import guard
@@ -15,37 +16,50 @@ from ... import semconv as s
 from ...core import errors
 from ...core.call import Call
 from ...core.request import Response
-from ...core.streams import AsyncChunkIterator, BytesObserver, ChunkIterator, Observer
-from ...protocols.openai.endpoint import Endpoint, Exchange
+from ...core.streams import Accumulator, AsyncChunkIterator, BytesObserver, ChunkIterator, Observer
 from ...protocols.sse import SSEDecoder
 
 #: A JSON body longer than this many bytes is not read for telemetry.
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
-def watch_stream(
-    call: Call, endpoint: Endpoint, exchange: Exchange, stream: Any, hide: Callable[[Any], bool] | None
-) -> None:
-    """Watch an SDK ``Stream`` or ``AsyncStream``: it reads from its ``_iterator``, and closes by its response."""
-    assert endpoint.accumulator is not None
-    observer = Observer(call, endpoint.accumulator(exchange), timed=_timed(call))
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a provider reads what answers one request: the whole of its JSON, or the chunks of a stream.
+
+    ``accumulator`` makes what adds up the chunks; ``None`` where the endpoint never streams. ``stream`` says whether a
+    stream was asked for.
+    """
+
+    whole: Callable[[Any], Response]
+    accumulator: Callable[[], Accumulator] | None
+    stream: bool
+
+
+def watch_stream(call: Call, reader: Reader, stream: Any, hide: Callable[[Any], bool] | None) -> None:
+    """Watch an SDK ``Stream`` or ``AsyncStream``: it reads from its ``_iterator``, and closes by its response.
+
+    A stream over JSON has no chunks: the server, or a gateway before it, answered at once. The SDK gives the caller an
+    empty stream; the answer, often an error, is in the bytes that it reads.
+    """
+    if reader.accumulator is None or _is_json(stream.response):
+        watch_response(call, reader, stream.response)
+        return
+    observer = Observer(call, reader.accumulator(), timed=_timed(call))
     kind = AsyncChunkIterator if hasattr(stream, "__anext__") else ChunkIterator
     stream._iterator = kind(stream._iterator, observer, hide)
     note_exchange(call, stream.response)
     _watch_close(stream.response, observer, {})
 
 
-def watch_response(call: Call, endpoint: Endpoint, exchange: Exchange, response: Any) -> None:
+def watch_response(call: Call, reader: Reader, response: Any) -> None:
     """Watch an HTTP response whose body is still to be read, through the bytes the caller reads."""
-    accumulator: Any
     # Speech streams by a field of its body, which the SDK does not look at.
-    streamed = exchange.stream or "text/event-stream" in response.headers.get("content-type", "")
-    if streamed and endpoint.accumulator is not None:
-        accumulator = endpoint.accumulator(exchange)
-        observer = BytesObserver(call, accumulator, SSEDecoder().feed, timed=_timed(call))
+    streamed = reader.stream or "text/event-stream" in response.headers.get("content-type", "")
+    if streamed and reader.accumulator is not None and not _is_json(response):
+        observer = BytesObserver(call, reader.accumulator(), SSEDecoder().feed, timed=_timed(call))
     else:
-        accumulator = _BodyAccumulator(endpoint, exchange, response)
-        observer = BytesObserver(call, accumulator, lambda data: [data], timed=False)
+        observer = BytesObserver(call, _BodyAccumulator(reader, response), lambda data: [data], timed=False)
     iter_bytes, aiter_bytes = response.iter_bytes, response.aiter_bytes
 
     def watched(*args: Any, **kwargs: Any) -> Iterator[bytes]:
@@ -57,6 +71,12 @@ def watch_response(call: Call, endpoint: Endpoint, exchange: Exchange, response:
 
     note_exchange(call, response)
     _watch_close(response, observer, {"iter_bytes": watched, "aiter_bytes": watched_async})
+
+
+def _is_json(response: Any) -> bool:
+    """Whether a response is one JSON document. The parts of a stream are events, or lines of JSON."""
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == "application/json"
 
 
 def _timed(call: Call) -> bool:
@@ -122,22 +142,21 @@ def _json(body: bytes) -> Any:
 class _BodyAccumulator:
     """Keeps a JSON body as it is read; anything else (audio, text) passes by."""
 
-    def __init__(self, endpoint: Endpoint, exchange: Exchange, response: Any) -> None:
-        self._endpoint = endpoint
-        self._exchange = exchange
+    def __init__(self, reader: Reader, response: Any) -> None:
+        self._reader = reader
         self._keep = "json" in response.headers.get("content-type", "")
         self._parts: list[bytes] = []
         self._size = 0
         self.model: str | None = None
 
-    def add(self, part: bytes) -> None:
+    def add(self, chunk: bytes) -> None:
         if self._keep:
-            self._parts.append(part)
-            self._size += len(part)
+            self._parts.append(chunk)
+            self._size += len(chunk)
             if self._size > _MAX_BODY_BYTES:
                 self._keep = False
                 self._parts.clear()
 
     def response(self) -> Response:
         answer = _json(b"".join(self._parts)) if self._parts else None
-        return self._endpoint.response(self._exchange, answer) if answer is not None else Response()
+        return self._reader.whole(answer) if answer is not None else Response()

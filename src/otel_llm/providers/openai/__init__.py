@@ -28,9 +28,10 @@ from ...propagation.attach import Frame
 from ...protocols.openai import chat, embeddings, responses
 from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import string
+from ...protocols.openai.items import CONVERTERS
 from ...semconv import LLM_REQUEST_ID
 from .._stainless.foreign import ForeignInstrumentation
-from .._stainless.raw import note_exchange, read_body, watch_response, watch_stream
+from .._stainless.raw import Reader, note_exchange, read_body, watch_response, watch_stream
 from . import decisions, media, platform
 from .server import server_of
 
@@ -88,16 +89,16 @@ def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, re
         if not (exchange.described or call.wanted):
             call.finish()
         elif "_iterator" in fields:
-            watch_stream(call, endpoint, exchange, result, chat.is_usage_only if hide else None)
+            watch_stream(call, _reader(exchange, endpoint), result, chat.is_usage_only if hide else None)
         elif (response := fields.get("http_response")) is not None:
             if response.is_closed:
                 _finish_raw(call, endpoint, exchange, response)
             else:
-                watch_response(call, endpoint, exchange, response)
+                watch_response(call, _reader(exchange, endpoint), response)
         elif "is_closed" in fields:  # ``cast_to=httpx.Response``
             _finish_raw(call, endpoint, exchange, result)
         else:
-            response = endpoint.response(exchange, result)
+            response = endpoint.read(exchange, result)
             if (request_id := fields.get("_request_id")) is not None:
                 response.attributes[LLM_REQUEST_ID] = request_id
             elif "response" in fields:  # of the SDK's binary content, speech
@@ -110,7 +111,12 @@ def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, re
 
 def _finish_raw(call: Call, endpoint: Endpoint, exchange: Exchange, http_response: Any) -> None:
     note_exchange(call, http_response)
-    call.finish(endpoint.response(exchange, read_body(http_response)))
+    call.finish(endpoint.read(exchange, read_body(http_response)))
+
+
+def _reader(exchange: Exchange, endpoint: Endpoint) -> Reader:
+    accumulator = partial(endpoint.accumulator, exchange) if endpoint.accumulator is not None else None
+    return Reader(partial(endpoint.read, exchange), accumulator, exchange.stream)
 
 
 def _untraced() -> AbstractContextManager[None]:
@@ -182,7 +188,7 @@ class OpenAIInstrumentor(Instrumentor):
             string(body.get("model")),
             bool(kwargs.get("stream")),
             telemetry.captures_content,
-            settings.capture_media,
+            CONVERTERS[settings.capture_media],
         )
         ask_usage = settings.stream_usage and exchange.stream and endpoint.usage_on_request and not _is_raw(options)
         ask_usage = ask_usage and "include_usage" not in (body.get("stream_options") or {})

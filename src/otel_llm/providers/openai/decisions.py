@@ -14,7 +14,6 @@ from ...content.messages import Content, text
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import get, items, string, usage
-from ...protocols.openai.items import input_messages
 
 
 def _request(exchange: Exchange) -> Request:
@@ -24,7 +23,7 @@ def _request(exchange: Exchange) -> Request:
 
     def content() -> Content:
         return Content(
-            messages=input_messages(body.get("input"), exchange.capture_media),
+            messages=exchange.content.input_messages(body.get("input")),
             instructions=[text(question) for question in items(body.get("questions"))],
         )
 

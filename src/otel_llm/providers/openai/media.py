@@ -9,10 +9,11 @@ from typing import Any
 
 from ... import semconv as s
 from ...content.encoding import Json
-from ...content.messages import Content, blob, text
+from ...content.messages import Content, text
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
-from ...protocols.openai.fields import INFERENCE, get, items, read, string, usage
+from ...protocols.openai.fields import INFERENCE, answered_error, get, items, read, string, usage
+from ...protocols.openai.items import ItemConverter
 
 _READERS = {name: INFERENCE[name] for name in ("n", "temperature")}
 
@@ -39,18 +40,18 @@ def endpoint(operation: str, output_type: str) -> Endpoint:
         return Request(s.GENERATE_CONTENT, exchange.model, attributes, 0, content)
 
     def response(exchange: Exchange, answer: Any) -> Response:
-        return Response(usage=usage(get(answer, "usage")), output=lambda: _output(answer, exchange.capture_media))
+        return Response(usage=usage(get(answer, "usage")), output=lambda: _output(answer, exchange.content))
 
     return Endpoint(request, response, MediaAccumulator)
 
 
-def _output(answer: Any, capture_media: bool) -> list[Json]:
+def _output(answer: Any, content: ItemConverter) -> list[Json]:
     """A transcript as text; images by URL, or described."""
     words = string(answer) or string(get(answer, "text"))
     parts: list[Json] = [text(words)] if words else []
     for image in items(get(answer, "data")):
         if (data := string(get(image, "b64_json"))) is not None:
-            parts.append(blob("image", f"image/{string(get(answer, 'output_format')) or 'png'}", data, capture_media))
+            parts.append(content.blob("image", f"image/{string(get(answer, 'output_format')) or 'png'}", data))
         elif (url := string(get(image, "url"))) is not None:
             parts.append({"type": "uri", "modality": "image", "uri": url})
     return [{"role": "assistant", "parts": parts, "finish_reason": "stop"}] if parts else []
@@ -65,13 +66,19 @@ class MediaAccumulator:
         self._usage: Any = None
         self._words: str | None = None
         self._image: Any = None
+        self._error: str | None = None
 
-    def add(self, event: Any) -> None:
-        self._usage = get(event, "usage") or self._usage
-        if str(get(event, "type")).endswith((".done", ".completed")):
-            self._words = string(get(event, "text"))
-            self._image = event
+    def add(self, chunk: Any) -> None:
+        self._error = self._error or answered_error(chunk)
+        self._usage = get(chunk, "usage") or self._usage
+        if str(get(chunk, "type")).endswith((".done", ".completed")):
+            self._words = string(get(chunk, "text"))
+            self._image = chunk
 
     def response(self) -> Response:
         answer = {"text": self._words, "data": [self._image] if self._image is not None else []}
-        return Response(usage=usage(self._usage), output=lambda: _output(answer, self._exchange.capture_media))
+        return Response(
+            usage=usage(self._usage),
+            output=lambda: _output(answer, self._exchange.content),
+            error=self._error,
+        )

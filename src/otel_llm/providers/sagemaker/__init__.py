@@ -26,11 +26,12 @@ from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...protocols.openai.endpoint import Server
 from ...protocols.openai.fields import string
+from ...protocols.openai.items import CONVERTERS
 from .._botocore import aio
 from .._botocore.clients import ClientClasses
 from .body import Answer, BodyObserver, watch_body
 from .eventstream import watch_events
-from .invocation import PROVIDER, Invocation, is_json, narrowest, read_request, server_of, target_of
+from .invocation import Invocation, is_json, narrowest, read_request, server_at, server_of, target_of
 from .not_language_models import Misses
 
 _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
@@ -82,7 +83,7 @@ class SageMakerInstrumentor(Instrumentor):
         current = get_current()
         if not self._wanted(current):
             return None
-        return self._begin_invocation(Server(PROVIDER, "localhost", client.serving_port), arguments, False, current)
+        return self._begin_invocation(server_at("localhost", client.serving_port), arguments, False, current)
 
     def _call(self, client: Any, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         begun = self._begin(client, args, kwargs)
@@ -124,7 +125,8 @@ class SageMakerInstrumentor(Instrumentor):
         self, server: Server, arguments: dict[str, Any], stream: bool, context: Context
     ) -> tuple[Call, Complete] | None:
         telemetry = self.telemetry
-        asked = read_request(server, arguments, stream, telemetry.captures_content, telemetry.settings.capture_media)
+        content = CONVERTERS[telemetry.settings.capture_media]
+        asked = read_request(server, arguments, stream, telemetry.captures_content, content)
         if asked is None:
             return None
         made, request = asked

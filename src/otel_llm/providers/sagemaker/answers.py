@@ -28,7 +28,7 @@ def read(invocation: Invocation, answer: Any) -> tuple[str, Response] | None:
             return _openai(invocation, answer)
         data = items(answer.get("data"))
         if data and isinstance(data[0], dict) and "embedding" in data[0]:
-            return s.EMBEDDINGS, plain(embeddings.response(invocation, answer))
+            return s.EMBEDDINGS, embeddings.response(invocation, answer)
     if (length := _vector_length(answer)) is not None:
         return s.EMBEDDINGS, Response(attributes={s.EMBEDDINGS_DIMENSION_COUNT: length})
     generations = _generations(answer)
@@ -47,26 +47,8 @@ def is_classification(answer: Any) -> bool:
 def _openai(invocation: Invocation, answer: dict[str, Any]) -> tuple[str, Response]:
     choices = answer["choices"]
     if choices and isinstance(choices[0], dict) and "text" in choices[0]:
-        return s.TEXT_COMPLETION, plain(chat.completion_response(invocation, answer))
-    return s.CHAT, plain(chat.response(invocation, answer))
-
-
-def plain(response: Response) -> Response:
-    """``response`` without what is OpenAI's own: vLLM and TGI fill in those fields, but they are not OpenAI."""
-    for name in (s.OPENAI_RESPONSE_SERVICE_TIER, s.OPENAI_RESPONSE_SYSTEM_FINGERPRINT):
-        response.attributes.pop(name, None)
-    response.metric_attributes = {}
-    return response
-
-
-def error_code(answer: Any) -> str | None:
-    """The code of an error that a container answered with."""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if error is None or error is False or error == "":
-        return None
-    named: tuple[Any, ...] = (error.get("code"), error.get("type")) if isinstance(error, dict) else ()
-    known = (*named, answer.get("error_type"), answer.get("code"))
-    return next((str(code) for code in known if isinstance(code, str | int) and code), "_OTHER")
+        return s.TEXT_COMPLETION, chat.completion_response(invocation, answer)
+    return s.CHAT, chat.response(invocation, answer)
 
 
 # --- text generation ---------------------------------------------------------------------------

@@ -22,8 +22,9 @@ from ...core.call import Call
 from ...core.request import Response
 from ...core.streams import Observer
 from ...protocols.lines import Decoder
+from ...protocols.openai.fields import answered_error
 from .._botocore.failures import as_botocore
-from .answers import error_code, is_classification, read
+from .answers import is_classification, read
 from .invocation import Invocation
 from .not_language_models import Misses
 from .pieces import Pieces
@@ -72,7 +73,7 @@ class Answer:
             answer = json.loads(body)
         except (ValueError, RecursionError):
             return self._unparsed(body)
-        code = error_code(answer)
+        code = answered_error(answer)
         found = read(self._invocation, answer) if code is None else None
         if found is None and code is None:
             return self._unknown(is_classification(answer))
@@ -116,7 +117,7 @@ def settle(call: Call, invocation: Invocation, operation: str | None = None) -> 
     if not invocation.settled:
         operation = operation or invocation.operation
         # What was embedded is no message of a conversation.
-        call.settle(operation, invocation.content if operation in _WITH_CONTENT else None)
+        call.settle(operation, invocation.waiting if operation in _WITH_CONTENT else None)
 
 
 _WITH_CONTENT = frozenset({"chat", "text_completion"})

@@ -23,6 +23,7 @@ from ...core.request import MAX_CHOICES, AttributeValue, Request
 from ...protocols.openai import chat, embeddings
 from ...protocols.openai.endpoint import Exchange, Server
 from ...protocols.openai.fields import string
+from ...protocols.openai.items import CONVERTERS, ItemConverter
 
 PROVIDER = "aws.sagemaker"
 
@@ -63,7 +64,8 @@ class Invocation(Exchange):
     target: dict[str, str] | None = None
     operation: str = s.TEXT_COMPLETION
     settled: bool = True
-    content: Callable[[], Content] | None = None
+    #: The content of the request, for a call that has to wait for its answer to be settled.
+    waiting: Callable[[], Content] | None = None
     #: What AWS told beside the answer.
     told: dict[str, AttributeValue] = field(default_factory=dict)
 
@@ -87,7 +89,12 @@ def narrowest(target: dict[str, str]) -> str | None:
 def server_of(url: str) -> Server:
     """Host and port of a client's endpoint URL."""
     parts = urlsplit(url)
-    return Server(PROVIDER, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme))
+    return server_at(parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme))
+
+
+def server_at(address: str | None, port: int | None) -> Server:
+    """A server of models of the caller's own: nothing of it is OpenAI's, though it may speak its protocol."""
+    return Server(PROVIDER, address, port, is_openai=False)
 
 
 def target_of(arguments: dict[str, Any]) -> dict[str, str]:
@@ -132,7 +139,7 @@ def read_request(
     arguments: dict[str, Any],
     stream: bool = False,
     captures_content: bool = False,
-    capture_media: bool = False,
+    content: ItemConverter = CONVERTERS[False],
 ) -> tuple[Invocation, Request] | None:
     """What ``invoke_endpoint(**arguments)`` asks for; ``None`` if that is nothing for a language model."""
     body = read_body(arguments)
@@ -141,7 +148,7 @@ def read_request(
     known, target = _in_openais_names(body), target_of(arguments)
     # As asked for in the body, or the narrowest name of what is called.
     model = string(body.get("model")) or narrowest(target)
-    made = Invocation(server, "", known, model, stream, captures_content, capture_media, target=target)
+    made = Invocation(server, "", known, model, stream, captures_content, content, target=target)
     map_request = _recognise(made, body)
     if map_request is None:
         return None
@@ -151,11 +158,8 @@ def read_request(
     made.choices = min(request.choices, MAX_CHOICES)
     if not made.settled and (outer := nesting.enclosing()) is not None:
         _settle(made, request, outer.request.operation)
-    # A model of the caller's own, behind OpenAI's protocol or not: nothing of it is OpenAI's.
-    for name in (s.OPENAI_API_TYPE, s.OPENAI_REQUEST_SERVICE_TIER):
-        request.attributes.pop(name, None)
     if not made.settled:
-        made.content, request.content = request.content, None
+        made.waiting, request.content = request.content, None
     return made, request
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from ...core.request import Response
 from ...protocols.openai.chat import ChatAccumulator
-from ...protocols.openai.fields import items, string
-from .answers import Generation, error_code, generated, plain
+from ...protocols.openai.fields import answered_error, items, string
+from .answers import Generation, generated
 from .invocation import Invocation
 
 
@@ -39,7 +39,7 @@ class Pieces:
             self._chat.add(_as_chunk(event))
             self.model = self._chat.model
             return
-        self._error = self._error or error_code(event)
+        self._error = self._error or answered_error(event)
         token = event.get("token")
         if isinstance(token, dict) and token.get("special") is not True:
             self._add_words(token.get("text"))
@@ -69,7 +69,7 @@ class Pieces:
 
     def response(self) -> Response:
         if self._chat is not None:
-            response = plain(self._chat.response())
+            response = self._chat.response()
         elif self._generation is not None:
             self._generation.words = "".join(self._words)
             response = generated([self._generation])

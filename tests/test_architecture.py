@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from conftest import Recorder
 from otel_llm import ContentCapture, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +78,7 @@ class Client:
 
 
 @pytest.fixture
-def acme(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def acme(recorder: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The library, instrumented by the page's provider, which captures content on spans."""
     recorder.missing |= {"server.address", "server.port", "gen_ai.response.id", "gen_ai.usage.input_tokens"}
     library: Any = ModuleType("acme")
@@ -105,7 +104,7 @@ def acme(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 ASK = {"model": "acme-1", "prompt": "What is the capital of France?"}
 
 
-def test_its_call(recorder: Recorder, acme: Any) -> None:
+def test_its_call(recorder: Any, acme: Any) -> None:
     assert acme.Client().generate(**ASK).text == "Paris"
     assert recorder.span.name == "chat acme-1"
     attributes = recorder.attributes
@@ -118,20 +117,20 @@ def test_its_call(recorder: Recorder, acme: Any) -> None:
     assert len(recorder.points("gen_ai.client.operation.duration")) == 1
 
 
-def test_its_failure(recorder: Recorder, acme: Any) -> None:
+def test_its_failure(recorder: Any, acme: Any) -> None:
     with pytest.raises(LookupError):
         acme.Client().generate(model="none", prompt="?")
     assert recorder.attributes["error.type"] == "LookupError"
 
 
-def test_its_stream(recorder: Recorder, acme: Any) -> None:
+def test_its_stream(recorder: Any, acme: Any) -> None:
     assert [chunk.text for chunk in acme.Client().generate(**ASK, stream=True)] == ["Par", "is"]
     attributes = recorder.attributes
     assert "gen_ai.response.time_to_first_chunk" in attributes
     assert '"Paris"' in attributes["gen_ai.output.messages"]
 
 
-def test_its_stream_broken_off(recorder: Recorder, acme: Any) -> None:
+def test_its_stream_broken_off(recorder: Any, acme: Any) -> None:
     stream = acme.Client().generate(**ASK, stream=True)
     next(stream)
     stream.close()

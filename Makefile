@@ -3,6 +3,7 @@
 #   make test    the tests            make lint    style, types, imports  make check   both
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
 #   make clean   removes what these made, the backends aside
+#   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (an hour)
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
 #   make e2e              the tests against them
 #   make demo BACKENDS=1  the demo, its telemetry through the Collector to Jaeger
@@ -24,6 +25,7 @@ PYTEST_ARGS ?=
 # Marks of a finished installation; they go stale when the dependencies change.
 DEMO_READY := $(VENV)-demo/.ready
 DEV_READY := $(VENV)/.ready-dev
+MUTATION_READY := $(VENV)/.ready-mutation
 
 OPENAI_VERSIONS := 1.66.0 2 3
 MATRIX := $(OPENAI_VERSIONS:%=matrix-%)
@@ -46,7 +48,7 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy wrapt==1.15.0
 
-.PHONY: help demo backends e2e test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench clean
+.PHONY: help demo backends e2e test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -88,8 +90,14 @@ $(SAGEMAKER_MATRIX): matrix-sagemaker-%: $(VENV)-sagemaker-%/.ready
 bench: $(DEV_READY)
 	$(BIN)/python benchmarks/run.py
 
+# Not part of the gate. `mutmut show NAME` has what a survivor changed; PATTERN="otel_llm.guard.*" picks some.
+mutation: $(MUTATION_READY)
+	$(BIN)/mutmut run $(if $(PATTERN),"$(PATTERN)")
+	@$(BIN)/mutmut results
+	@$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
 clean:
-	rm -rf $(VENV) $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* out build dist .*_cache
+	rm -rf $(VENV) $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* mutants out build dist .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --clear: a half-made environment of an interrupted run starts afresh. pip 25.1 brought dependency groups.
@@ -112,6 +120,10 @@ $(DEMO_READY): pyproject.toml examples/llm_twin/requirements.txt
 
 $(DEV_READY): pyproject.toml $(BIN)/python
 	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,prompts,jinja]' --group test --group integrations --group lint
+	@touch $@
+
+$(MUTATION_READY): $(DEV_READY)
+	@$(BIN)/python $(PIP) install --group mutation
 	@touch $@
 
 $(VENV)-langchain/.ready: pyproject.toml Makefile

@@ -1,0 +1,248 @@
+"""A call by itself: what is recorded of it, where, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns, sleep, time_ns
+from typing import Any
+
+import pytest
+from exits import Interrupt
+from opentelemetry import trace
+from opentelemetry._logs import SeverityNumber
+
+from otel_llm import ContentCapture, Settings
+from otel_llm.content.messages import Content, text
+from otel_llm.core import nesting
+from otel_llm.core.request import Request, Response
+from otel_llm.core.telemetry import Telemetry
+
+SPEED = "otel_llm.response.output_tokens_per_second"
+PER_TOKEN = "otel_llm.response.time_per_output_token"
+TRUNCATED = "otel_llm.content.truncated"
+PROMPT, ANSWER = "What is the capital of France?", "It is Paris."
+
+
+@pytest.fixture
+def begin(lenient: Any) -> Callable[..., Any]:
+    """Start a call with these settings; ``logs=False``: nobody takes log records."""
+
+    def begin(logs: bool = True, attributes: dict[str, Any] | None = None, **settings: Any) -> Any:
+        telemetry = Telemetry(
+            "otel_llm.test",
+            Settings(**settings),
+            lenient.tracer_provider,
+            lenient.meter_provider,
+            lenient.logger_provider if logs else None,
+        )
+        named = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "test", "gen_ai.request.model": "m"}
+        messages = [{"role": "user", "parts": [text(PROMPT)]}]
+        request = Request("chat", "m", named | (attributes or {}), content=lambda: Content(messages=messages))
+        return nesting.start(telemetry, request)
+
+    return begin
+
+
+def answer(tokens: int | None = None) -> Response:
+    message = {"role": "assistant", "parts": [text(ANSWER)], "finish_reason": "stop"}
+    usage = {} if tokens is None else {"gen_ai.usage.output_tokens": tokens}
+    return Response("r-1", "m-1", ["stop"], usage, output=lambda: [message])
+
+
+# --- times -----------------------------------------------------------------------------------------
+
+
+def test_the_span_and_the_metric_last_equally_long(recorder: Any, begin: Any) -> None:
+    before = time_ns()
+    call = begin()
+    assert before <= call.span.start_time <= time_ns()
+    sleep(0.02)
+    call.finish(answer())
+    duration = recorder.span.end_time - recorder.span.start_time
+    assert duration >= 20_000_000
+    (point,) = recorder.points("gen_ai.client.operation.duration")
+    assert point.sum == pytest.approx(duration / 1e9, abs=1e-6)
+
+
+def test_a_call_that_is_told_later_to_have_ended(recorder: Any, begin: Any) -> None:
+    call = begin()
+    call.stop_clock()
+    sleep(0.05)
+    call.finish(answer())
+    assert recorder.span.end_time - recorder.span.start_time < 50_000_000
+
+
+def test_the_first_chunk(recorder: Any, begin: Any) -> None:
+    call = begin()
+    now = perf_counter_ns()
+    call.chunk(now + 2_000_000_000)
+    call.chunk(now + 3_000_000_000)
+    call.finish(answer())
+    assert recorder.attributes["gen_ai.response.time_to_first_chunk"] == pytest.approx(2, abs=0.5)
+    (point,) = recorder.points("gen_ai.client.operation.time_to_first_chunk")
+    assert point.sum == recorder.attributes["gen_ai.response.time_to_first_chunk"]
+    assert SPEED not in recorder.attributes  # tokens are unknown
+
+
+@pytest.mark.parametrize(("tokens", "per_token"), [(1, None), (2, 3.0), (4, 1.0)])
+def test_speeds(recorder: Any, begin: Any, tokens: int, per_token: float | None) -> None:
+    call = begin()
+    now = perf_counter_ns()
+    for seconds in (0, 1, 3):
+        call.chunk(now + seconds * 1_000_000_000)
+    sleep(0.01)
+    call.finish(answer(tokens))
+    assert recorder.attributes.get(PER_TOKEN) == per_token
+    duration = (recorder.span.end_time - recorder.span.start_time) / 1e9
+    assert recorder.attributes[SPEED] == pytest.approx(tokens / duration)
+
+
+def test_without_chunks_there_is_no_speed(recorder: Any, begin: Any) -> None:
+    begin().finish(answer(4))
+    assert not {SPEED, PER_TOKEN, "gen_ai.response.time_to_first_chunk"} & set(recorder.attributes)
+
+
+# --- content ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capture", "on_span", "on_event"),
+    [
+        (ContentCapture.NO_CONTENT, False, False),
+        (ContentCapture.SPAN_ONLY, True, False),
+        (ContentCapture.EVENT_ONLY, False, True),
+        (ContentCapture.SPAN_AND_EVENT, True, True),
+    ],
+)
+def test_where_content_goes(recorder: Any, begin: Any, capture: Any, on_span: bool, on_event: bool) -> None:
+    before = time_ns()
+    call = begin(capture_content=capture, emit_event=True)
+    call.record_content(lambda: {"otel_llm.step.input": "as it is"})
+    call.finish(answer(4))
+    (event,) = recorder.logs
+    for attributes, there in ((recorder.attributes, on_span), (event.attributes, on_event)):
+        assert (PROMPT in str(attributes.get("gen_ai.input.messages"))) is there
+        assert (ANSWER in str(attributes.get("gen_ai.output.messages"))) is there
+        assert (attributes.get("otel_llm.step.input") == "as it is") is there
+        assert attributes["gen_ai.response.id"] == "r-1"
+    assert event.event_name == "gen_ai.client.inference.operation.details"
+    assert event.severity_number is SeverityNumber.DEBUG
+    assert before <= event.timestamp <= time_ns()
+    assert event.span_id == recorder.span.context.span_id
+    assert event.trace_id == recorder.span.context.trace_id
+    if on_event:
+        assert event.attributes["gen_ai.input.messages"][0]["parts"][0]["content"] == PROMPT
+
+
+def test_content_for_events_that_nobody_takes_is_not_read(recorder: Any, begin: Any) -> None:
+    def content() -> Any:
+        raise AssertionError
+
+    call = begin(logs=False, capture_content=ContentCapture.EVENT_ONLY)
+    call.record_content(content)
+    response = answer()
+    response.output = content
+    call.finish(response)
+    assert recorder.logs == []
+    assert "gen_ai.input.messages" not in recorder.attributes
+
+
+@pytest.mark.parametrize("capture", [ContentCapture.SPAN_ONLY, ContentCapture.EVENT_ONLY])
+def test_content_that_was_shortened(recorder: Any, begin: Any, capture: Any) -> None:
+    call = begin(capture_content=capture, content_max_bytes=256)
+    call.record_content(lambda: {"otel_llm.step.input": "a" * 1000, "otel_llm.step.output": "b"})
+    call.finish(answer())
+    shortened = ("otel_llm.step.input",) if capture is ContentCapture.SPAN_ONLY else None
+    assert recorder.attributes.get(TRUNCATED) == shortened
+
+
+def test_content_that_fits(recorder: Any, begin: Any) -> None:
+    begin(capture_content=ContentCapture.SPAN_ONLY).finish(answer())
+    assert TRUNCATED not in recorder.attributes
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+
+class RefusedError(Exception):
+    code = "rate_limited"
+
+
+@pytest.mark.parametrize("capture", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_ONLY])
+def test_a_failure(recorder: Any, begin: Any, capture: Any) -> None:
+    call = begin(capture_content=capture, emit_event=True)
+    call.fail(RefusedError(PROMPT), Response("r-1"))
+    attributes = recorder.attributes
+    assert attributes["error.type"].endswith("RefusedError")
+    assert attributes["otel_llm.error.code"] == "rate_limited"
+    assert attributes["gen_ai.response.id"] == "r-1"
+    assert attributes["gen_ai.response.finish_reasons"] == ("error",)
+    assert recorder.span.status.status_code is trace.StatusCode.ERROR
+    told = capture is not ContentCapture.NO_CONTENT
+    assert (PROMPT in (recorder.span.status.description or "")) is told
+    details, exception = recorder.logs
+    assert details.attributes["error.type"] == attributes["error.type"]
+    assert exception.event_name == "gen_ai.client.operation.exception"
+    assert exception.severity_number is SeverityNumber.WARN
+    assert exception.attributes["exception.type"].endswith("RefusedError")
+    assert (exception.attributes.get("exception.message") == PROMPT) is told
+    assert exception.span_id == recorder.span.context.span_id
+    (point,) = recorder.points("gen_ai.client.operation.duration")
+    assert point.attributes["error.type"] == attributes["error.type"]
+
+
+def test_an_error_that_came_as_an_answer(recorder: Any, begin: Any) -> None:
+    begin().finish(Response(error="server_error"))
+    assert recorder.attributes["error.type"] == "server_error"
+    assert recorder.span.status.status_code is trace.StatusCode.ERROR
+    assert recorder.span.status.description is None
+    assert recorder.logs == []
+
+
+@pytest.mark.parametrize("capture", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_ONLY])
+def test_it_ends_once(recorder: Any, begin: Any, capture: Any) -> None:
+    call = begin(capture_content=capture)
+    assert not call.ended
+    call.fail(Interrupt())
+    assert call.ended
+    call.finish(answer())
+    call.fail(RefusedError())
+    assert recorder.attributes["error.type"].endswith("Interrupt")
+    assert len(recorder.logs) == 1
+    assert len(recorder.points("gen_ai.client.operation.duration")) == 1
+
+
+# --- where only the answer tells what the call is ----------------------------------------------------
+
+
+@pytest.mark.parametrize("capture", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_ONLY])
+def test_the_operation_is_settled_by_the_answer(recorder: Any, begin: Any, capture: Any) -> None:
+    call = begin(capture_content=capture)
+    call.settle("text_completion", lambda: Content(instructions=[text("Be brief.")]))
+    call.finish(answer())
+    assert recorder.span.name == "text_completion m"
+    assert recorder.attributes["gen_ai.operation.name"] == "text_completion"
+    captured = capture is ContentCapture.SPAN_ONLY
+    assert ("gen_ai.system_instructions" in recorder.attributes) is captured
+    (point,) = recorder.points("gen_ai.client.operation.duration")
+    assert point.attributes["gen_ai.operation.name"] == "text_completion"
+
+
+def test_after_the_end_nothing_is_settled(recorder: Any, begin: Any) -> None:
+    call = begin(capture_content=ContentCapture.SPAN_ONLY)
+    call.finish(answer())
+    call.settle("text_completion", lambda: Content(instructions=[text("Be brief.")]))
+    assert call.request.operation == "chat"
+
+
+# --- for whom it is --------------------------------------------------------------------------------
+
+
+def test_a_prompt_of_the_application_is_on_the_call(recorder: Any, begin: Any) -> None:
+    import otel_llm
+
+    prompt = otel_llm.Prompt("capital", "3", "What is the capital of {country}?")
+    with otel_llm.propagate_attributes(prompt=prompt):
+        begin(capture_content=ContentCapture.SPAN_ONLY).finish(answer())
+    assert recorder.attributes["gen_ai.prompt.name"] == "capital"
+    assert recorder.attributes["gen_ai.prompt.version"] == "3"

@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -408,6 +408,60 @@ def test_odd_values_do_not_stop_the_rest(view: View, tmp_path: Path) -> None:
     assert "(no name)" in out
     assert "input: [not json" in out
     assert 'output: {"a": 1}' in out
+
+
+#: What a damaged or a hostile file may hold in any place.
+ODD: list[Any] = [
+    *(None, True, -1, 1.5, 10**400, float("inf"), float("nan"), 1e308),
+    *("", "Infinity", "9" * 400, "9" * 5000, "\ud800", [], [[]], [None], {}, {"values": 1}, {"a": {"b": []}}),
+]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a document, as a container and a key."""
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(below, dict | list):
+            yield from places(below)
+
+
+def test_an_odd_value_costs_its_own_span_only(view: View, tmp_path: Path) -> None:
+    """In each place of a span's document in turn, beside a span that is right."""
+    attributes = {
+        **call(),
+        "gen_ai.response.time_to_first_chunk": {"doubleValue": 0.5},
+        "gen_ai.response.finish_reasons": {"arrayValue": {"values": [text("stop")]}},
+        "more": {"kvlistValue": {"values": [{"key": "a", "value": {"boolValue": True}}]}},
+    }
+    whole = document(span("damaged", 1, 2, attributes=attributes, events=[{"name": "exception", "attributes": []}]))
+    good = line(span("sound", 9, trace_id=OTHER_TRACE))
+    path = tmp_path / "t.jsonl"
+    for number in range(len(list(places(whole)))):
+        damaged = []
+        for odd in ODD:
+            copied = json.loads(json.dumps(whole))
+            owner, key = list(places(copied))[number]
+            owner[key] = odd
+            damaged.append(json.dumps(copied))
+        path.write_text("\n".join([*damaged, good]))
+        code, out, _ = view(path, "--content")
+        assert code in (0, 1)
+        assert "sound" in out
+
+
+def test_a_damaged_resource_costs_no_span(view: View, tmp_path: Path) -> None:
+    damaged = document(span("damaged", 1))
+    damaged["resourceSpans"][0]["resource"]["attributes"][0]["value"] = {"intValue": float("inf")}
+    damaged["resourceSpans"].append(document(span("sound", 2))["resourceSpans"][0])
+    damaged["resourceSpans"].insert(0, {"scopeSpans": 5})
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(damaged))
+    code, out, err = view(path)
+    assert code == 1
+    assert "damaged" in out
+    assert "sound" in out
+    assert "resource passed over" in err
+    assert "not the shape of OTLP JSON" in err
 
 
 def test_a_span_that_comes_twice_counts_once(view: View, tmp_path: Path) -> None:

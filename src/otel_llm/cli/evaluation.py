@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.config import DEFAULT_DATASET, EVAL_DATASET
-from otel_llm.evaluation.dataset.reader import DatasetError, Reading, Selection, read
+from otel_llm.evaluation.dataset.reader import DatasetError, Item, Reading, Selection, read
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _AGO = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LISTED = 50
-#: Characters that could steer the terminal and that JSON need not escape.
-_STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+#: Control characters for terminals and for the direction of text, which JSON needn't escape.
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _EPILOG = f"""\
 A dataset is a SQLite file, or one of JSON lines with what was rotated beside it. Exit code: 0 done, 1 no such item,
 2 the dataset can't be used. The default dataset is {EVAL_DATASET}, or else {DEFAULT_DATASET}.
@@ -56,7 +56,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
     exporting = _command(commands, "export", "write items as JSON lines", _export)
     exporting.add_argument("--jsonl", metavar="FILE", required=True, help="where to; - is standard output")
-    exporting.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    exporting.add_argument("--force", action="store_true", help="replace FILE if it is a regular file that exists")
     _add_filters(exporting)
     exporting.add_argument("--limit", type=positive, metavar="N", help="only the newest N")
 
@@ -138,8 +138,7 @@ def _show(arguments: argparse.Namespace) -> int:
     (item,) = found.values()
     if arguments.json:
         _json_to_stdout()
-        text = json.dumps(item, ensure_ascii=False, indent=2)
-        print(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        print(_json(item, indent=2))
         return 0
     if (code := _needs_rich()) is not None:
         return code
@@ -153,34 +152,54 @@ def _export(arguments: argparse.Namespace) -> int:
     reading = read(arguments.dataset, _selection(arguments))
     if arguments.jsonl == "-":
         _json_to_stdout()
-        for item in reading.items:
-            sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
+        _write(reading, sys.stdout)
         _report(reading)
         return 0
     target = Path(arguments.jsonl)
-    if target.exists() and not target.is_file():
-        return fail(f"{target} is no regular file; - is standard output")
+    if target.is_dir():
+        return fail(f"{target} is a directory")
     if target.exists() and arguments.dataset.exists() and target.samefile(arguments.dataset):
         return fail(f"{target} is the dataset itself")
-    if target.exists() and not arguments.force:
-        return fail(f"{target} exists; --force replaces it")
-    part = target.with_name(f"{target.name}.part")
-    count = 0
     try:
-        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)  # as private as the dataset
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as lines:
-            for item in reading.items:
-                lines.write(json.dumps(item, ensure_ascii=False) + "\n")
-                count += 1
-        part.replace(target)
+        if target.exists() and not target.is_file():  # a device or a pipe keeps nothing that could be lost
+            with target.open("w", encoding="utf-8", errors="replace") as lines:
+                count = _write(reading, lines)
+        elif target.exists() and not arguments.force:
+            return fail(f"{target} exists; --force replaces it")
+        else:
+            count = _replace(reading, target.resolve())
     except OSError as error:
         return fail(f"{target} can't be written: {error.strerror}")
-    finally:
-        with suppress(OSError):
-            part.unlink()
     _report(reading)
     tell(f"{count} item(s) written to {target}")
     return 0
+
+
+def _replace(reading: Reading, target: Path) -> int:
+    """Write the items to `target`, which has all of them or is left as it was; how many."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)  # as private as the dataset
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as lines:
+            count = _write(reading, lines)
+        part.replace(target)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return count
+
+
+def _write(reading: Reading, lines: TextIO) -> int:
+    count = 0
+    for item in reading.items:
+        lines.write(_json(item) + "\n")
+        count += 1
+    return count
+
+
+def _json(item: Item, indent: int | None = None) -> str:
+    text = json.dumps(item, ensure_ascii=False, indent=indent)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _json_to_stdout() -> None:

@@ -25,7 +25,10 @@ STATUS_ERROR = 2
 _SIGNALS = ("resourceSpans", "resourceMetrics", "resourceLogs", "resourceProfiles")
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
+_UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+#: Times are unsigned numbers of 64 bits, integer attributes signed ones.
+_LATEST = 2**64 - 1
+_INTEGERS = range(-(2**63), 2**63)
 
 
 class InputError(Exception):
@@ -205,15 +208,27 @@ def _list(owner: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _spans(document: Mapping[str, Any], where: str, problems: list[str]) -> Iterator[Span]:
+    """The spans of a document. What can't be read becomes one of ``problems`` and costs nothing else."""
     for resource_spans in _list(document, "resourceSpans"):
-        resource = _attributes(_list(_get(resource_spans, "resource") or {}, "attributes"))
-        service = str(resource.get("service.name", ""))
-        for scope_spans in _list(resource_spans, "scopeSpans"):
-            for raw in _list(scope_spans, "spans"):
-                try:
-                    yield _span(raw, service)
-                except _UNREADABLE as error:
-                    problems.append(f"{where}: span skipped ({error})")
+        try:
+            service = _service(resource_spans)
+        except _UNREADABLE as error:
+            service = ""
+            problems.append(f"{where}: resource passed over ({error})")
+        try:
+            for scope_spans in _list(resource_spans, "scopeSpans"):
+                for raw in _list(scope_spans, "spans"):
+                    try:
+                        yield _span(raw, service)
+                    except _UNREADABLE as error:
+                        problems.append(f"{where}: span skipped ({error})")
+        except _UNREADABLE as error:
+            problems.append(f"{where}: not the shape of OTLP JSON, skipped ({error})")
+
+
+def _service(resource_spans: Mapping[str, Any]) -> str:
+    resource = _attributes(_list(_get(resource_spans, "resource") or {}, "attributes"))
+    return str(resource.get("service.name", ""))
 
 
 def _span(raw: Mapping[str, Any], service: str) -> Span:
@@ -223,8 +238,8 @@ def _span(raw: Mapping[str, Any], service: str) -> Span:
         span_id=_identifier(_get(raw, "spanId"), 8, "spanId"),
         parent_id=_identifier(_get(raw, "parentSpanId") or "", 8, "parentSpanId", optional=True),
         name=str(_get(raw, "name") or ""),
-        start=int(_get(raw, "startTimeUnixNano") or 0),
-        end=int(_get(raw, "endTimeUnixNano") or 0),
+        start=_time(raw, "startTimeUnixNano"),
+        end=_time(raw, "endTimeUnixNano"),
         is_error=_get(status, "code") in (STATUS_ERROR, str(STATUS_ERROR), "STATUS_CODE_ERROR"),
         status_message=str(_get(status, "message") or ""),
         attributes=_attributes(_list(raw, "attributes")),
@@ -234,6 +249,10 @@ def _span(raw: Mapping[str, Any], service: str) -> Span:
         ),
         service=service,
     )
+
+
+def _time(raw: Mapping[str, Any], name: str) -> int:
+    return min(max(int(_get(raw, name) or 0), 0), _LATEST)
 
 
 def _identifier(value: Any, size: int, name: str, *, optional: bool = False) -> str:
@@ -259,13 +278,17 @@ def _value(raw: Mapping[str, Any]) -> Any:
     for name, value in raw.items():
         match name.replace("_", "").lower():
             case "intvalue":
-                return int(value)
+                if (integer := int(value)) not in _INTEGERS:
+                    raise ValueError("an integer has more than 64 bits")
+                return integer
             case "doublevalue":
                 return float(value)
             case "arrayvalue":
                 return [_value(item) for item in _list(value, "values")]
             case "kvlistvalue":
                 return _attributes(_list(value, "values"))
-            case "stringvalue" | "boolvalue" | "bytesvalue":
-                return value
+            case "stringvalue" | "bytesvalue":
+                return str(value)
+            case "boolvalue":
+                return bool(value)
     return None

@@ -129,7 +129,7 @@ def _facts(node: Node, parent: Node | None) -> Iterable[tuple[str, str]]:
     if tokens := _tokens(node):
         yield tokens, "green"
     if (first := number(attributes, "gen_ai.response.time_to_first_chunk")) is not None:
-        yield f"first chunk {_duration(round(first * _NANO))}", "yellow"
+        yield f"first chunk {_duration(first * _NANO)}", "yellow"
     if (speed := number(attributes, "otel_llm.response.output_tokens_per_second")) is not None:
         yield f"{speed:,.1f} tok/s", "yellow"
     reasons = attributes.get("gen_ai.response.finish_reasons")
@@ -201,7 +201,7 @@ def _bar(span: Span, trace: Trace, width: int) -> Text:
     return Text(" " * first + "━" * min(cells, width - first), style=style)
 
 
-def _duration(nanoseconds: int) -> str:
+def _duration(nanoseconds: float) -> str:
     seconds = nanoseconds / _NANO
     if seconds < 0:
         return "no end"

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -462,7 +463,7 @@ def test_rows_that_are_no_items_or_of_another_version(command: Eval, stored: Pat
 
 def test_words_that_the_terminal_does_not_know_or_would_obey(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
-    words = "größe \ud800 \x9b31m \u202e"
+    words = "größe \ud800 \x9b31m \u202e \u200f \u061c"
     path.write_text(json.dumps(an_item(query=words)) + "\n")
 
     def run(*arguments: str) -> str:
@@ -476,11 +477,10 @@ def test_words_that_the_terminal_does_not_know_or_would_obey(tmp_path: Path) -> 
 
     target = tmp_path / "out.jsonl"
     assert run("export", "--jsonl", str(target)) == ""
-    shown = run("show", "0", "--json")
-    for text in (shown, run("export", "--jsonl", "-"), target.read_text(encoding="utf-8")):
+    for text in (run("show", "0", "--json"), run("export", "--jsonl", "-"), target.read_text(encoding="utf-8")):
         assert json.loads(text)["query"] == words.replace("\ud800", "?")
         assert "größe" in text
-    assert "\\u009b31m \\u202e" in shown
+        assert "\\u009b31m \\u202e \\u200f \\u061c" in text
 
 
 def test_an_export_never_replaces_what_is_no_export(command: Eval, stored: Path, tmp_path: Path) -> None:
@@ -489,11 +489,33 @@ def test_an_export_never_replaces_what_is_no_export(command: Eval, stored: Path,
     assert code == 2
     assert "is the dataset itself" in err
     assert stored.read_bytes() == before
+    assert "is a directory" in command("export", "--jsonl", tmp_path, "--force")[2]
+    assert "is a directory" in command("ls", "--dataset", tmp_path)[2]
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_device_or_a_pipe_is_written_in_place(
+    command: Eval, stored: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert "is no regular file" in command("export", "--jsonl", pipe, "--force")[2]
+    device = os.stat(os.devnull).st_rdev
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(pipe.read_text)
+        assert command("export", "--jsonl", pipe, *options) == (0, "", f"otel-llm: 3 item(s) written to {pipe}\n")
+        assert [json.loads(line)["id"] for line in reading.result(30).splitlines()] == ids(stored)
+    assert command("export", "--jsonl", os.devnull, *options)[0] == 0
     assert pipe.is_fifo()
-    assert "is a directory" in command("ls", "--dataset", tmp_path)[2]
+    assert os.stat(os.devnull).st_rdev == device
+
+
+def test_a_link_stays_a_link(command: Eval, stored: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "out.jsonl", tmp_path / "link.jsonl"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert command("export", "--jsonl", link, "--force")[0] == 0
+    assert link.is_symlink()
+    assert ids(target) == ids(stored)
 
 
 def test_numbers_beyond_all_bounds(command: Eval, stored: Path) -> None:

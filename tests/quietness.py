@@ -10,6 +10,7 @@ from opentelemetry import context, trace
 
 from otel_llm import config, guard
 from otel_llm.background import deferred
+from otel_llm.content.values import notices
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +18,7 @@ def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
     """Neither we nor OpenTelemetry complain, and nothing stays current. Who provokes it ends with ``quiet.clear()``."""
     monkeypatch.setattr(guard, "_seen", set())
     monkeypatch.setattr(config, "_told", set())
+    monkeypatch.setattr(notices, "_told", set())
     caplog.set_level(logging.WARNING)
     yield caplog
     deferred.catch_up()

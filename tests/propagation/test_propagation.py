@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import pytest
 from opentelemetry import context as otel_context
@@ -420,30 +426,71 @@ def test_a_lone_surrogate(recorder: Any) -> None:
     assert said(recorder.span) == {"session.id": "s?", "otel_llm.tags": ("t?",), "otel_llm.metadata.k": "?"}
 
 
+class Tier(Enum):
+    GOLD = "gold"
+
+
+_ID = UUID("12345678123456781234567812345678")
+_AT = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "told", "says"),
     [
-        ({"session_id": 3}, "session_id must be a string, not int"),
-        ({"user_id": b"u"}, "user_id must be a string, not bytes"),
-        ({"tags": "rag"}, "not one string"),
-        ({"tags": ["a", 1]}, "a tag must be a string, not int"),
-        ({"metadata": {"k": {}}}, r"metadata\['k'\] must be a string, a number or a boolean, not dict"),
-        ({"metadata": {1: "v"}}, "a key of metadata must be a string, not int"),
-        ({"prompt": "text"}, "prompt must be a Prompt of otel_llm or a text that one made, not str"),
-        (
-            {"prompt": [{"role": "user", "content": "Why?"}]},
-            "a text that one made, not list",
-        ),
-        ({"prompt": Prompt}, "prompt must be a Prompt"),
-        ({"experiment": "text"}, "experiment must be"),
-        ({"experiment": Experiment("tone", ["a", "b"])}, r"\.assignment\(key\) of an Experiment of otel_llm gives"),
-        ({"experiment": Experiment("tone", {"a": Prompt("ask", "1", "Why?")}).assign("u-1")}, "not Prompt"),
-        ({"tags": 3}, "tags must be a list of strings, not int"),
+        ({"session_id": 3}, {"session.id": "3"}, "session_id was given as int and is recorded as text"),
+        ({"user_id": _ID}, {"user.id": str(_ID)}, "user_id was given as UUID"),
+        ({"user_id": b"u"}, {"user.id": "[1 bytes]"}, "user_id was given as bytes"),
+        ({"user_id": Tier.GOLD}, {"user.id": "gold"}, "user_id was given as Tier"),
+        ({"tags": "rag"}, {"otel_llm.tags": ("rag",)}, "tags was given as str and is recorded as one tag"),
+        ({"tags": 3}, {"otel_llm.tags": ("3",)}, "tags was given as int and is recorded as one tag"),
+        ({"tags": ["a", 1, None, Tier.GOLD]}, {"otel_llm.tags": ("a", "1", "gold")}, "a tag was given as int"),
+        ({"metadata": {"k": {"a": [1, _ID]}}}, {"otel_llm.metadata.k": f'{{"a":[1,"{_ID}"]}}'}, "given as dict"),
+        ({"metadata": {"k": ("a", _AT)}}, {"otel_llm.metadata.k": f'["a","{_AT.isoformat()}"]'}, "given as tuple"),
+        ({"metadata": {"k": Decimal("1.50")}}, {"otel_llm.metadata.k": "1.50"}, "given as Decimal"),
+        ({"metadata": {"k": _AT}}, {"otel_llm.metadata.k": "2026-11-28T06:00:00+00:00"}, "given as datetime"),
+        ({"metadata": {"k": Tier.GOLD}}, {"otel_llm.metadata.k": "gold"}, "given as Tier"),
+        ({"metadata": {1: "v"}}, {"otel_llm.metadata.1": "v"}, "a key of metadata was given as int"),
+        ({"metadata": ["a"]}, {}, "metadata was given as list and is left out: it must be a mapping"),
+        ({"prompt": "text"}, {}, "prompt was given as str and is left out: it must be a Prompt of otel_llm or a text"),
+        ({"prompt": [{"role": "user", "content": "Why?"}]}, {}, "prompt was given as list"),
+        ({"prompt": Prompt}, {}, "prompt was given as type"),
+        ({"experiment": "text"}, {}, "experiment was given as str"),
+        ({"experiment": Experiment("tone", ["a", "b"])}, {}, r"\.assignment\(key\) of an Experiment of otel_llm gives"),
+        ({"experiment": Experiment("tone", {"a": Prompt("ask", "1", "Why?")}).assign("u-1")}, {}, "given as Prompt"),
     ],
 )
-def test_mistakes_are_told(given: dict[str, Any], says: str) -> None:
-    with pytest.raises(TypeError, match=says):
-        otel_llm.propagate_attributes(**given)
+def test_any_value_is_converted_and_said_once(
+    recorder: Any, quiet: Any, given: dict[str, Any], told: dict[str, Any], says: str
+) -> None:
+    """The model was paid for by the time this is called: a value of another type must not raise."""
+    for _ in range(2):
+        with otel_llm.propagate_attributes(**given), otel_llm.step_span("s"):
+            pass
+    assert [said(span) for span in recorder.spans] == [told, told]
+    warnings = [record.getMessage() for record in quiet.records if record.name == "otel_llm"]
+    assert len([warning for warning in warnings if re.search(says, warning)]) == 1
+    quiet.clear()
+
+
+def test_scalars_of_numpy(recorder: Any, quiet: Any) -> None:
+    numpy = pytest.importorskip("numpy")
+    metadata = {"a": numpy.float32(0.5), "b": numpy.int64(7), "c": numpy.bool_(True), "d": numpy.float64(1.5)}
+    with otel_llm.propagate_attributes(user_id=numpy.int64(42), metadata=metadata), otel_llm.step_span("s"):
+        pass
+    prefix = "otel_llm.metadata."
+    told = {"user.id": "42", **{prefix + name: value.item() for name, value in metadata.items()}}
+    assert said(recorder.span) == told
+    assert {type(value) for value in recorder.attributes.values()} == {str, float, int, bool}
+    quiet.clear()
+
+
+def test_containers_in_metadata_are_bounded(recorder: Any, quiet: Any) -> None:
+    with otel_llm.propagate_attributes(metadata={"k": {"context": ["words " * 1000] * 50}}), otel_llm.step_span("s"):
+        pass
+    encoded = recorder.attributes["otel_llm.metadata.k"]
+    assert len(encoded.encode()) <= 1024
+    assert "context" in json.loads(encoded) or "truncated" in json.loads(encoded)
+    quiet.clear()
 
 
 def test_entered_twice() -> None:

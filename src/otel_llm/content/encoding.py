@@ -9,31 +9,58 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 Json = Any
 
+#: Modules whose objects are told by their text: exact numbers, ids, paths, durations. Few programs import them all.
+_AS_TEXT = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid"})
 #: The deepest nesting of content on an event. Protocol buffers use two messages a level and are read to a depth of 100.
 _MAX_DEPTH = 32
 
 
-def _plain(value: Any) -> Json:
-    """What ``json`` can't encode: models and dataclasses by their fields, bytes by their size, the rest by its type."""
-    if isinstance(value, bytes | bytearray):
-        return f"[{len(value)} bytes]"
+def plain(value: Any) -> Json:
+    """``value`` in the types of JSON, one level deep.
+
+    Models and dataclasses become objects, sets lists, enumerations' members their values, times ISO 8601, ids and exact
+    numbers text. Bytes are told by their size, and what can't be read by its type.
+    """
     try:
-        if hasattr(value, "model_dump"):
-            return dumped(value)
-        if isinstance(value, Mapping):
-            return dict(value)
-        if isinstance(value, set | frozenset):
-            return list(value)
-        if is_dataclass(value):
-            return {field.name: getattr(value, field.name) for field in fields(value)}
+        return _read(value)
     except Exception:
         # Somebody else's object that can't be read; the rest of the content still can.
         return f"[{type(value).__qualname__}]"
+
+
+def _read(value: Any) -> Json:
+    if isinstance(value, Enum):
+        return value.value if _is_plain(value.value) else plain(value.value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool | int | float):
+        return float.__float__(value) if isinstance(value, float) else int(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"[{len(value)} bytes]"
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    if callable(iso := getattr(value, "isoformat", None)):
+        return iso()
+    if any(base.__module__.partition(".")[0] in _AS_TEXT for base in type(value).__mro__):
+        return str(value)
+    if hasattr(value, "model_dump"):
+        return dumped(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if getattr(value, "shape", None) == () and _is_plain(item := getattr(value, "item")()):  # noqa: B009
+        return item  # a scalar of numpy's, or an array of one
     return f"[{type(value).__qualname__}]"
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) in (str, bool, int, float)
 
 
 def dumped(model: Any, by_alias: bool = False) -> Json:
@@ -46,7 +73,7 @@ def dumped(model: Any, by_alias: bool = False) -> Json:
 
 
 _encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain, skipkeys=True
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain, skipkeys=True
 ).encode
 
 
@@ -72,7 +99,7 @@ def _writable(value: Any, around: tuple[int, ...]) -> Json:
         return {_writable(key, ()) if isinstance(key, float) else key: _writable(value[key], around) for key in value}
     if isinstance(value, list | tuple):
         return [_writable(one, around) for one in value]
-    return _writable(_plain(value), around)
+    return _writable(plain(value), around)
 
 
 def utf8(value: str) -> str:

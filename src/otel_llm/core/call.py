@@ -17,9 +17,9 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from .. import guard
 from .. import semconv as s
 from ..background import deferred, finalizers
-from ..content import capture
+from ..content import boundary, capture
 from ..content.bounding import encode
-from ..content.encoding import Json, structure
+from ..content.encoding import Json, structure, utf8
 from ..content.messages import Content
 from ..propagation import state
 from . import errors
@@ -83,10 +83,11 @@ class Call:
         around = state.of(parent) if parent else None
         prompt = None if around is None else around.describe(request.attributes)
         self._agent = None if around is None else around.agent
-        self._started_at, self._start_ns = moment()
+        boundary.clean(request.attributes)
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
+        self._started_at, self._start_ns = moment()
         self.span = telemetry.tracer.start_span(
-            name, parent, request.kind, request.attributes, start_time=self._started_at
+            boundary.clean_text(name), parent, request.kind, request.attributes, start_time=self._started_at
         )
         self.context: Context = set_span_in_context(self.span, parent)
         if parent and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
@@ -131,7 +132,8 @@ class Call:
         settings = self._telemetry.settings
         on_span = self._content_on_span()
         truncated = []
-        for name, value in parts.items():
+        for told, value in parts.items():
+            name = utf8(told)
             encoded, cut = encode(value, settings.content_max_bytes)
             if cut:
                 truncated.append(name)
@@ -158,9 +160,11 @@ class Call:
             request.operation = request.attributes[s.OPERATION_NAME] = operation
             around = state.of(self.context)
             prompt = None if around is None else around.describe(request.attributes)
+            boundary.clean(request.attributes)
             if self.recording:
                 self.span.set_attributes(request.attributes)
-                self.span.update_name(f"{operation} {request.subject}" if request.subject else operation)
+                name = f"{operation} {request.subject}" if request.subject else operation
+                self.span.update_name(boundary.clean_text(name))
             if prompt is not None:
                 self._record_prompt(prompt)
         if self._telemetry.captures_content and content is not None and self._open:
@@ -261,6 +265,7 @@ class Call:
                 attributes.update(speed)
             if error_type is not None:
                 attributes[s.ERROR_TYPE] = error_type
+            boundary.clean(attributes)
         if self.recording:
             self.span.set_attributes(attributes)
             if error_type is not None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from .. import guard
 from .. import semconv as s
+from ..content.boundary import clean_text
 from ..content.encoding import utf8
-from ..content.scrubbing import without_secrets
 
 _MAX_MESSAGE_CHARACTERS = 2048
 #: How many errors of a chain (``raise ... from``) a stack trace shows.
@@ -46,7 +46,7 @@ def answered_type(code: str) -> str:
 
 def message(error: BaseException) -> str:
     """The text of ``error``, without credentials, bounded. It may quote prompts: for those who capture content."""
-    return utf8(without_secrets(str(error)))[:_MAX_MESSAGE_CHARACTERS]
+    return clean_text(str(error))[:_MAX_MESSAGE_CHARACTERS]
 
 
 def retries(answer: Any) -> int | None:
@@ -102,7 +102,7 @@ def event_attributes(error: BaseException, with_message: bool) -> dict[str, str]
         attributes[s.EXCEPTION_MESSAGE] = message(error)
         attributes[s.EXCEPTION_STACKTRACE] = _stack_trace(error)
     else:
-        attributes[s.EXCEPTION_STACKTRACE] = guard.frames(error.__traceback__) or _class_name(error)
+        attributes[s.EXCEPTION_STACKTRACE] = clean_text(guard.frames(error.__traceback__)) or _class_name(error)
     return attributes
 
 
@@ -114,7 +114,7 @@ def _stack_trace(error: BaseException) -> str:
         only = "".join(traceback.format_exception_only(chain))
         told.append(f"Traceback (most recent call last):\n{guard.frames(chain.__traceback__)}{only}")
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
-    return utf8(without_secrets("\n".join(reversed(told))))
+    return clean_text("\n".join(reversed(told)))
 
 
 def bubbles_up(error: BaseException) -> bool:

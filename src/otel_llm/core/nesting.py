@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 
 from .. import guard
 from .. import semconv as s
+from ..content.boundary import clean_text
 from . import errors
 from .call import Call
 from .request import AttributeValue, Request, Response
@@ -137,7 +138,7 @@ class LayeredCall(Call):
         if self._learned:
             attributes = {**self._learned, **attributes}
             if (model := self._learned.get(s.REQUEST_MODEL)) is not None and self.recording:
-                self.span.update_name(f"{self.request.operation} {model}")
+                self.span.update_name(clean_text(f"{self.request.operation} {model}"))
         return super()._end(self.answer, attributes, error)
 
 

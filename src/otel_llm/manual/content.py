@@ -9,6 +9,7 @@ from typing import Any
 from .. import semconv as s
 from ..content.encoding import Json, dumps
 from ..content.messages import Content, parsed, text
+from .requests import several
 
 #: Of something that is not told; ``None`` is.
 NOTHING: Any = object()
@@ -120,8 +121,8 @@ def asked(messages_: Any, system: Any, tools: Any) -> Content:
     made = Content(messages=messages(messages_) if messages_ is not None else None)
     if system is not None:
         made.instructions = _instructions(system)
-    if tools:
+    if tools is not None:
         from ..protocols.openai.content import tools as definitions
 
-        made.tools = definitions(list(tools))
+        made.tools = definitions(several(tools))
     return made

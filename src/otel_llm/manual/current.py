@@ -15,6 +15,7 @@ from ..propagation import state
 from ..propagation.state import Describes
 from ..propagation.validation import Value
 from . import content, operation, scope
+from .requests import truth
 
 
 def update_current_span(
@@ -32,11 +33,10 @@ def update_current_span(
 
     ``input``, ``output`` and the prompt's variables are content; ``response`` is what the ``response`` of a chat,
     a completion or embeddings takes. Where there is none, nothing happens. For what shall hold for all spans
-    below, there is :class:`otel_llm.propagate_attributes`.
-
-    :raises TypeError: for values of other types.
+    below, there is :class:`otel_llm.propagate_attributes`. Values of other types
+    are converted, or left out with a warning.
     """
-    found = scope.nearest(outermost=root) or operation.NOWHERE
+    found = scope.nearest(outermost=truth(root)) or operation.NOWHERE
     found.update(
         tags=tags,
         metadata=metadata,

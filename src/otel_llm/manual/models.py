@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Self
 
@@ -12,14 +12,15 @@ from opentelemetry.trace import SpanKind
 from .. import guard, prompts
 from .. import semconv as s
 from ..content.encoding import Json
+from ..content.values import notices, scalar
 from ..core import nesting
 from ..core.call import Call
-from ..core.request import MAX_CHOICES, AttributeValue, Request, Response
+from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
 from ..propagation.validation import identifier
 from . import content
 from .operation import Operation
-from .requests import named, parameters, request, server, strings, whole
+from .requests import choice_count, known_arguments, named, parameters, request, server, several, strings, truth, whole
 
 _Attributes = Mapping[str, AttributeValue] | None
 _USAGE = {
@@ -70,8 +71,6 @@ class _ModelCall(Operation):
     ) -> Self:
         """Tell the tokens that are billed. Input includes what was read from and written to a cache, output includes
         reasoning. What is not known is left out, as are numbers below zero, by which some providers say so.
-
-        :raises TypeError: for what is no whole number.
         """
         given = locals()
         for name, attribute in _USAGE.items():
@@ -110,12 +109,12 @@ class embeddings_span(_ModelCall):  # noqa: N801
     ) -> Self:
         """Tell what was answered: the model that did, the vectors' dimensions, the tokens billed."""
         self._response.model = identifier("model", model) or self._response.model
-        if whole("dimensions", dimensions) is not None:
-            self._response.attributes[s.EMBEDDINGS_DIMENSION_COUNT] = dimensions or 0
+        if (known := whole("dimensions", dimensions)) is not None:
+            self._response.attributes[s.EMBEDDINGS_DIMENSION_COUNT] = known
         return self.usage(input_tokens=input_tokens)
 
     def _respond(self, response: Mapping[str, Any]) -> None:
-        self.response(**response)
+        self.response(**known_arguments(self.response, response))
 
 
 class chat_span(_ModelCall):  # noqa: N801
@@ -159,11 +158,11 @@ class chat_span(_ModelCall):  # noqa: N801
         known: dict[str, AttributeValue | None] = {
             s.PROVIDER_NAME: named("provider", provider),
             s.REQUEST_MODEL: model,
-            s.REQUEST_STREAM: True if stream else None,
+            s.REQUEST_STREAM: True if truth(stream) else None,
             **server(server_address, server_port),
             **parameters(given),
         }
-        made = request(self._OPERATION, model, known, attributes, SpanKind.CLIENT, min(choices or 1, MAX_CHOICES))
+        made = request(self._OPERATION, model, known, attributes, SpanKind.CLIENT, choice_count(choices))
         if messages is not None or system is not None or tools is not None:
             made.content = lambda: content.asked(messages, system, tools)
         if prompts.known:
@@ -198,8 +197,8 @@ class chat_span(_ModelCall):  # noqa: N801
         known = {name: value for name, value in parameters(locals()).items() if value is not None}
         call = self._call
         if call is not None and not call.ended:
-            if choices:
-                call.request.choices = min(choices, MAX_CHOICES)
+            if choices is not None:
+                call.request.choices = choice_count(choices)
             if isinstance(call, nesting.LayeredCall):
                 call.know(known)
             call.record_content(lambda: content.asked(messages, system, tools).by_attribute())
@@ -210,12 +209,10 @@ class chat_span(_ModelCall):  # noqa: N801
     # --- the answer ------------------------------------------------------------------------------
 
     def chunk(self, text: str | None = None) -> Self:
-        """A chunk of the answer has come, with ``text`` if it has any: its time is taken here.
-
-        :raises TypeError: if ``text`` is no string.
-        """
+        """A chunk of the answer has come, with ``text`` if it has any. Its time is taken here."""
         if text is not None and not isinstance(text, str):
-            raise TypeError(f"a chunk's text must be a string, not {type(text).__name__}")
+            notices.tell("a chunk's text", text, "recorded as text")
+            text = str(scalar(text))
         self._chunk(text)
         return self
 
@@ -267,10 +264,7 @@ class chat_span(_ModelCall):  # noqa: N801
         told.id = identifier("id", id) or told.id
         told.model = identifier("model", model) or told.model
         if finish_reason is not None:
-            if not isinstance(finish_reason, Iterable):
-                raise TypeError(f"finish_reason must be a string or a list of them, not {type(finish_reason).__name__}")
-            reasons = [finish_reason] if isinstance(finish_reason, str) else list(finish_reason)
-            told.finish_reasons = [identifier("finish_reason", reason) for reason in reasons]
+            told.finish_reasons = [identifier("finish_reason", reason) for reason in several(finish_reason)]
         if output is not None:
             told.output = lambda: self._output(output)
         return self.usage(
@@ -282,7 +276,7 @@ class chat_span(_ModelCall):  # noqa: N801
         )
 
     def _respond(self, response: Mapping[str, Any]) -> None:
-        self.response(**response)
+        self.response(**known_arguments(self.response, response))
 
     def _answer(self, call: Call) -> Response:
         told = self._response

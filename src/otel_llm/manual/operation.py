@@ -15,6 +15,7 @@ from opentelemetry.trace import Status, StatusCode, set_span_in_context
 from .. import guard
 from .. import semconv as s
 from ..background import finalizers
+from ..content.boundary import cleaned
 from ..core import errors
 from ..core.call import Call
 from ..core.request import AttributeValue, Request, Response
@@ -210,12 +211,10 @@ class Operation:
 
         ``input`` and ``output`` are content: recorded only if content is captured. So are the variables of ``prompt``.
         ``response`` is what the method ``response`` of a model's call takes; for another span that is logged, once.
-
-        :raises TypeError: for values of other types (see :class:`otel_llm.propagate_attributes`).
         """
         more = validation.tag_list(tags)
         entries = validation.metadata_of(metadata)
-        validation.describing("prompt", prompt)
+        prompt = validation.describing("prompt", prompt)
         given = plain_attributes(attributes)
         if response is not None:
             self._respond(response)
@@ -246,14 +245,14 @@ class Operation:
 
     @guard.never_raise
     def _prompted(self, call: Call, prompt: Describes) -> None:
-        attributes = dict(prompt.attributes())
+        attributes = cleaned(prompt.attributes())
         if call.request.attributes.get(s.OPERATION_NAME) not in s.INFERENCE_OPERATIONS:
             # It is an inference that is led by a prompt; other spans have no room for it in the conventions.
             for own, name in ((s.LLM_PROMPT_NAME, s.PROMPT_NAME), (s.LLM_PROMPT_VERSION, s.PROMPT_VERSION)):
                 if (value := attributes.pop(name, None)) is not None:
                     attributes[own] = value
         self._set(call, attributes)
-        words = getattr(prompt, "content", None)
+        words: Any = getattr(prompt, "content", None)
         if callable(words):
             call.record_content(lambda: content.of_prompt(words(), self.INPUT))
 

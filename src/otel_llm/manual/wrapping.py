@@ -86,7 +86,7 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
     itself = isinstance(function, partial | MethodType) or inspect.iscoroutinefunction(function)
     called = function if itself else function.__call__
     call = staticmethod(_wrap_function(called, make, returned))
-    return type(type(function).__name__, (_Callable,), {"__call__": call})(function)
+    return type(str(type(function).__name__), (_Callable,), {"__call__": call})(function)
 
 
 def _wrap_function(function: Any, make: Make, returned: Returned | None) -> Any:

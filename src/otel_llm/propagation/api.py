@@ -12,6 +12,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from .. import guard
+from ..content.boundary import cleaned
 from ..lifecycle.start_up import watch_global
 from . import state
 from .attach import Frame
@@ -29,12 +30,12 @@ class propagate_attributes:  # noqa: N801
     other libraries, tasks, and generators of this API; threads by OpenTelemetry's threading instrumentation or by
     :func:`bind_context`. Contexts nest: tags and metadata add up, all else is replaced; ``None`` leaves it as it is.
 
-    ``session_id``, ``user_id`` and ``conversation_id`` are strings of at most 256 characters (the rest is cut),
-    ``tags`` strings, ``metadata`` maps names to strings, numbers and booleans; of both at most 32 are kept.
+    ``session_id``, ``user_id`` and ``conversation_id`` are texts of at most 256 characters (the rest is cut), ``tags``
+    texts, ``metadata`` maps names to texts, numbers and booleans; of both at most 32 are kept. Values of other types
+    are converted, or left out, and a warning says so once: ids and exact numbers become text, times ISO 8601,
+    containers JSON of at most 1024 bytes. Credentials in them are replaced by ``[secret]``.
     ``prompt`` and ``experiment`` say by which prompt and variant the inferences below are led. What
     ``OTEL_LLM_BAGGAGE`` names also goes to other processes, never to providers of models.
-
-    :raises TypeError: for values of other types.
     """
 
     __slots__ = ("_frame", "_given")
@@ -121,11 +122,12 @@ def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
     if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in asked):
         raise TypeError("a generator runs when it is iterated, not when it is called: use `with` inside of it")
     if any(map(inspect.iscoroutinefunction, asked)):
+        called: Any = function
 
         @functools.wraps(function)
         async def inside_async(*args: Any, **kwargs: Any) -> Any:
             with Frame(where()):
-                return await function(*args, **kwargs)
+                return await called(*args, **kwargs)
 
         return inside_async
 
@@ -152,7 +154,7 @@ class ContextSpanProcessor:
         attributes = dict(known)
         around.describe(attributes)
         if len(attributes) > len(known):
-            span.set_attributes({name: value for name, value in attributes.items() if name not in known})
+            span.set_attributes(cleaned({name: value for name, value in attributes.items() if name not in known}))
 
     def _on_ending(self, span: Any) -> None:
         """Part of the SDK's interface."""

@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from .. import guard
 from .. import semconv as s
 from ..config import Settings
+from ..content.boundary import cleaned
 from .validation import Value, described, identifier, merged, union
 
 _KEY = otel_context.create_key("otel_llm-ambient")
@@ -72,7 +73,7 @@ class Ambient:
         if user_id is not None:
             self._everywhere[s.USER_ID] = user_id
         if experiment is not None:
-            self._everywhere.update(experiment.attributes())
+            self._everywhere.update(cleaned(experiment.attributes()))
 
     def within(self, outer: Ambient | None) -> Ambient:
         """This one inside of ``outer``: it adds tags and metadata, and replaces all else that it has."""
@@ -105,7 +106,7 @@ class Ambient:
             attributes.setdefault(s.AGENT_NAME, agent.request.subject)
         if self.prompt is None or operation not in s.INFERENCE_OPERATIONS or _prompted(attributes):
             return None
-        attributes.update(self.prompt.attributes())
+        attributes.update(cleaned(self.prompt.attributes()))
         return self.prompt
 
 

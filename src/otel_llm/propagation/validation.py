@@ -1,86 +1,77 @@
-"""What the application gives in its own words (ids, tags, metadata), checked, bounded, and as attributes."""
+"""Ids, tags and metadata that the application gives: converted, cleaned, bounded, and as attributes.
+
+Nothing here raises: what can't be converted is left out, and a warning says so once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
+from .. import guard
 from .. import semconv as s
+from ..content.values import Scalar, is_plain, notices, scalar, text_of
 
-Value = str | bool | int | float
+Value = Scalar
 
-#: Longer ids, tags, names and values are cut.
+#: Longer ids, tags, names and texts are cut.
 MAX_LENGTH = 256
 #: More tags, and more entries of metadata, are left out: a span has room for 128 attributes.
 MAX_ENTRIES = 32
 
 
 def identifier(what: str, value: object) -> str | None:
-    """``value`` as an id; ``None`` and the empty string are none."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
-    return _cut(value)
+    """``value`` as an id of at most 256 characters; ``None`` and the empty string are none."""
+    return None if value is None else text_of(what, value, MAX_LENGTH)
 
 
-def _cut(value: str) -> str:
-    text: Any = exportable(value)
-    return text[:MAX_LENGTH]  # type: ignore[no-any-return]
+def tag_list(tags: Iterable[object] | None) -> tuple[str, ...]:
+    """``tags`` as texts without repetition. A single value is one tag."""
+    return () if tags is None else _tag_list(tags) or ()
 
 
-def exportable(value: Value) -> Value:
-    """``value`` as exporters take it: text without lone surrogates, whole numbers of 64 bits, longer ones as text. All
-    else they would lose, with an error for each span it is on."""
-    if isinstance(value, str):
-        if value.isascii():
-            return value
-        from ..content.encoding import utf8  # when it is used: this module is loaded at the start of every program
-
-        return utf8(value)
-    return value if isinstance(value, float) or -(2**63) <= value < 2**63 else str(value)
-
-
-def tag_list(tags: Iterable[str] | None) -> tuple[str, ...]:
-    """``tags`` without repetition.
-
-    :raises TypeError: for a single string, whose letters would each be a tag, and for tags that are no strings.
-    """
-    if tags is None:
-        return ()
-    if isinstance(tags, str):
-        raise TypeError(f"tags must be a list of strings, not one string: tags=[{tags!r}]")
-    if not isinstance(tags, Iterable):
-        raise TypeError(f"tags must be a list of strings, not {type(tags).__name__}")
-    return union((), tuple(identifier("a tag", tag) or "" for tag in tags))
+@guard.never_raise
+def _tag_list(tags: Any) -> tuple[str, ...]:
+    if isinstance(tags, str | bytes) or not isinstance(tags, Iterable):
+        notices.tell("tags", tags, "recorded as one tag")
+        tags = (tags,)
+    # A few more than are kept, as some may be empty or repeated.
+    return union((), tuple(identifier("a tag", tag) or "" for tag in islice(tags, 8 * MAX_ENTRIES)))
 
 
 def union(tags: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(tag for tag in dict.fromkeys((*tags, *more)) if tag)[:MAX_ENTRIES]
 
 
-def metadata_of(metadata: Mapping[str, Value] | None) -> dict[str, Value]:
-    """``metadata`` with plain values, less those that are ``None``.
+def metadata_of(metadata: Mapping[Any, Any] | None) -> dict[str, Value]:
+    """``metadata`` with texts as names, and values that attributes can hold, less those that are ``None``."""
+    return {} if metadata is None else _metadata_of(metadata) or {}
 
-    :raises TypeError: for anything but a mapping of strings to strings, numbers and booleans.
-    """
-    if metadata is None:
-        return {}
+
+@guard.never_raise
+def _metadata_of(metadata: Any) -> dict[str, Value]:
     if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a mapping, not {type(metadata).__name__}")
-    plain: dict[str, Value] = {}
+        notices.tell("metadata", metadata, "left out: it must be a mapping")
+        return {}
+    known: dict[str, Value] = {}
     for key, value in metadata.items():
-        name = identifier("a key of metadata", key)
-        if name is None or value is None:
+        if value is None or (name := identifier("a key of metadata", key)) is None:
             continue
         if isinstance(value, str):
-            plain[name] = _cut(value)
-        elif isinstance(value, bool | int | float):
-            plain[name] = exportable(value)
+            known[name] = text_of("metadata", value, MAX_LENGTH) or ""
         else:
-            kind = type(value).__name__
-            raise TypeError(f"metadata[{key!r}] must be a string, a number or a boolean, not {kind}")
-    return merged({}, plain)
+            known[name] = attribute("a value of metadata", value)
+        if len(known) == MAX_ENTRIES:
+            break
+    return known
+
+
+def attribute(what: str, value: object) -> Value:
+    """``value`` as an attribute can hold it; a warning says once what was converted."""
+    if not is_plain(value):
+        notices.tell(what, value, "recorded as a plain value or JSON")
+    return scalar(value)
 
 
 def merged(metadata: Mapping[str, Value], more: Mapping[str, Value]) -> dict[str, Value]:
@@ -88,21 +79,23 @@ def merged(metadata: Mapping[str, Value], more: Mapping[str, Value]) -> dict[str
 
 
 _DESCRIBING = {
-    "prompt": "a Prompt of otel_llm or a text that one made",
-    "experiment": "what .assignment(key) of an Experiment of otel_llm gives",
+    "prompt": "left out: it must be a Prompt of otel_llm or a text that one made",
+    "experiment": "left out: it must be what .assignment(key) of an Experiment of otel_llm gives",
 }
 
 
 def describing(what: str, value: Any) -> Any:
-    """``value``, if it has attributes to give.
+    """``value``, if it has attributes to give, else ``None``."""
+    return None if value is None else _describing(what, value)
 
-    :raises TypeError: if it has not.
-    """
-    if value is not None:
-        other = what == "experiment" and hasattr(value, "template")  # a prompt that it has assigned
-        if other or isinstance(value, type) or not callable(getattr(value, "attributes", None)):
-            raise TypeError(f"{what} must be {_DESCRIBING[what]}, not {type(value).__name__}")
-    return getattr(value, "use", value)  # of a text that a prompt made: it knows the words, too
+
+@guard.never_raise
+def _describing(what: str, value: Any) -> Any:
+    other = what == "experiment" and hasattr(value, "template")  # a prompt that it has assigned
+    if other or isinstance(value, type) or not callable(getattr(value, "attributes", None)):
+        notices.tell(what, value, _DESCRIBING[what])
+        return None
+    return getattr(value, "use", value)  # a text that a prompt made knows the variables too
 
 
 def described(tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ...background.forks import ForkLock
 from ...config import DEFAULT_DATASET
-from ...content.encoding import dumps
+from ...content.boundary import clean_json
 from .reader import APPLICATION_ID, TABLE, VERSION, Item, check, is_json_lines, rotated
 
 _logger = logging.getLogger("otel_llm")
@@ -90,8 +90,8 @@ class SQLiteSink:
                     item["started_at"],
                     item.get("service"),
                     item["name"],
-                    dumps(item["sampled_by"]),
-                    dumps(item),
+                    clean_json(item["sampled_by"]),
+                    clean_json(item),
                 ),
             )
 
@@ -172,7 +172,7 @@ class JSONLinesSink:
 
     def write(self, item: Item) -> None:
         """:raises OSError: if it can't be stored."""
-        line = (dumps(item) + "\n").encode()
+        line = (clean_json(item) + "\n").encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if self.path.exists() and self.path.stat().st_size >= self._rotate_bytes:

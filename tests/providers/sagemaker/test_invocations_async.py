@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from asking import CHAT, told
+from asking import CHAT, CONTENT, UNTOLD, told
 from botocore.exceptions import ClientError
 
 
@@ -48,9 +48,41 @@ def test_an_input_that_is_sent_along(client: Any, recorder: Any) -> None:
     members = client.meta.service_model.operation_model("InvokeEndpointAsync").input_shape.members
     if "Body" not in members:
         pytest.skip("this botocore sends no body along")
-    client.invoke_endpoint_async(EndpointName="llama", Body=json.dumps(CHAT), ContentType="application/json")
-    assert "hello" not in str(recorder.attributes)
+    recorder.missing |= UNTOLD
+    asked = {**CHAT, "max_tokens": 40, "temperature": 0.5}
+    answer = client.invoke_endpoint_async(EndpointName="llama", Body=json.dumps(asked), InferenceId="inf-7")
+    assert recorder.span.name == "chat llama"
+    assert told(recorder.attributes) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "aws.sagemaker",
+        "gen_ai.request.model": "llama",
+        "gen_ai.request.max_tokens": 40,
+        "gen_ai.request.temperature": 0.5,
+        "otel_llm.operation.name": "invoke_endpoint_async",
+        "otel_llm.sagemaker.endpoint.name": "llama",
+        "otel_llm.sagemaker.inference.id": "inf-7",
+        "otel_llm.sagemaker.output_location": answer["OutputLocation"],
+        "otel_llm.sagemaker.failure_location": answer["FailureLocation"],
+        "server.address": "127.0.0.1",
+    }
+    assert recorder.points("gen_ai.client.token.usage") == []
+    recorder.span_exporter.clear()
+    # What the request alone doesn't tell nobody will: it is the start of something.
+    client.invoke_endpoint_async(EndpointName="llama", Body=json.dumps({"inputs": "Say hello."}))
+    assert recorder.span.name == "invoke_endpoint_async llama"
+    assert told(recorder.attributes, "gen_ai.") == {}
     recorder.span_exporter.clear()
     for other in (b"1,2,3", b"\x89PNG", b'{"instances": [[1, 2]]}'):
         client.invoke_endpoint_async(EndpointName="x", Body=other)
     assert recorder.spans == []
+
+
+def test_the_content_of_an_input_that_is_sent_along(client: Any, recorder: Any) -> None:
+    members = client.meta.service_model.operation_model("InvokeEndpointAsync").input_shape.members
+    if "Body" not in members:
+        pytest.skip("this botocore sends no body along")
+    recorder.missing |= UNTOLD
+    recorder.instrument(CONTENT)
+    client.invoke_endpoint_async(EndpointName="llama", Body=json.dumps(CHAT))
+    assert "Say hello." in recorder.attributes["gen_ai.input.messages"]
+    assert "gen_ai.output.messages" not in recorder.attributes

@@ -184,7 +184,8 @@ class ResponseAccumulator:
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._error: str | None = None
 
-    def add(self, event: Any) -> None:
+    def add(self, chunk: Any) -> None:
+        event = chunk
         kind = get(event, "type")
         if kind is None and (code := answered_error(event)) is not None:  # a gateway's, in place of an event
             self._error = code

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ...core.streams import AsyncChunkIterator, Observer
-from ..sagemaker.body import Answer
+from .bodies import Answer
 
 if TYPE_CHECKING:
     _Proxy = wrapt.ObjectProxy[Any]

@@ -1,4 +1,4 @@
-"""Where calls are intercepted: on the class that botocore makes for each client of ``sagemaker-runtime``.
+"""Where calls are intercepted: on the class that botocore makes for each client of a service.
 
 Others wrap ``BaseClient._make_api_call``, botocore's own instrumentation first of all. A method of the client's own
 class comes before that one, whoever was there first: so we are always outside, and can keep theirs quiet for a call
@@ -23,9 +23,11 @@ _METHOD = "_make_api_call"
 
 
 class ClientClasses:
-    """The client classes that are wrapped now."""
+    """The client classes that are wrapped now: those that have a certain method."""
 
-    def __init__(self, handler: Handler, async_handler: Handler) -> None:
+    def __init__(self, method: str, handler: Handler, async_handler: Handler) -> None:
+        """``method`` tells the service's clients, such as ``invoke_endpoint``."""
+        self._having = method
         self._handler = handler
         self._async_handler = async_handler
         self._lock = threading.Lock()
@@ -64,7 +66,7 @@ class ClientClasses:
 
     @guard.never_raise
     def _wrap(self, kind: Any) -> None:
-        if "invoke_endpoint" in vars(kind) and _METHOD not in vars(kind):
+        if self._having in vars(kind) and _METHOD not in vars(kind):
             with self._lock:
                 setattr(kind, _METHOD, self._method(kind))
                 self._wrapped.add(kind)

@@ -24,15 +24,29 @@ from ...core.execution import Complete, run, run_async
 from ...core.request import AttributeValue, Request, Response
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
+from ...protocols.lines import Decoder
 from ...protocols.openai.endpoint import Server
 from ...protocols.openai.fields import string
 from ...protocols.openai.items import CONVERTERS
 from .._botocore import aio
+from .._botocore.bodies import BodyObserver, watch_body
 from .._botocore.clients import ClientClasses
-from .body import Answer, BodyObserver, watch_body
-from .eventstream import watch_events
-from .invocation import Invocation, is_json, narrowest, read_request, server_at, server_of, target_of
+from .._botocore.eventstream import watch_events
+from .body import Answer
+from .invocation import (
+    ASYNC_OPERATION,
+    Invocation,
+    is_json,
+    is_readable,
+    narrowest,
+    read_request,
+    server_at,
+    server_of,
+    start_attributes,
+    target_of,
+)
 from .not_language_models import Misses
+from .pieces import Pieces
 
 _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
 
@@ -51,7 +65,7 @@ class SageMakerInstrumentor(Instrumentor):
         return super().accept(botocore) if botocore is not None else True
 
     def targets(self) -> list[Target]:
-        self._classes = ClientClasses(self._call, self._call_async)
+        self._classes = ClientClasses("invoke_endpoint", self._call, self._call_async)
         self._misses = Misses()
         # The local mode of the SDKs, 2.x and 3.x: a client of the same methods, over HTTP to a container.
         local = "local.local_session", "LocalSagemakerRuntimeClient.invoke_endpoint"
@@ -116,7 +130,7 @@ class SageMakerInstrumentor(Instrumentor):
             if operation in (_INVOKE, _STREAM):
                 return self._begin_invocation(server_of(meta.endpoint_url), arguments, operation == _STREAM, current)
             if operation == _ASYNC:
-                return self._begin_async(server_of(meta.endpoint_url), arguments)
+                return self._begin_async(server_of(meta.endpoint_url), arguments, current)
         except Exception as error:
             guard.report("sagemaker: reading the request", error)
         return None
@@ -140,7 +154,7 @@ class SageMakerInstrumentor(Instrumentor):
                 call.finish()
             elif made.stream:
                 made.told = told_beside(result)
-                watch_events(call, made, result["Body"])
+                watch_events(call, Pieces(made), Decoder(), result["Body"])
             else:
                 self._watch(call, made, result)
         except Exception as error:
@@ -161,25 +175,33 @@ class SageMakerInstrumentor(Instrumentor):
             return
         watch_body(body, getattr(body, "_raw_stream", body), observer, answer)
 
-    def _begin_async(self, server: Server, arguments: dict[str, Any]) -> tuple[Call, Complete] | None:
-        """Only a start: what the endpoint is asked is in S3, as a rule, and so will be its answer."""
-        sent = arguments.get("Body") is not None
-        if not is_json(arguments.get("ContentType")) or (sent and read_request(server, arguments) is None):
+    def _begin_async(self, server: Server, arguments: dict[str, Any], context: Context) -> tuple[Call, Complete] | None:
+        """The start of an inference whose answer nobody sees: it will be in S3.
+
+        What is asked is in S3 as well, or sent along. In the latter case the call is an inference, if the request alone
+        tells that; in any other it is the start of something.
+        """
+        if not is_json(arguments.get("ContentType")):
             return None
+        telemetry = self.telemetry
+        asked = None
+        if is_readable(arguments.get("Body")):
+            content = CONVERTERS[telemetry.settings.capture_media]
+            asked = read_request(server, arguments, False, telemetry.captures_content, content)
+            if asked is None:
+                return None
+        started = start_attributes(arguments)
+        if asked is not None and asked[0].settled:
+            request = asked[1]
+            request.attributes.update(started)
+            return nesting.start(telemetry, request, context), _started
         target = target_of(arguments)
-        attributes: dict[str, Any] = {s.LLM_OPERATION_NAME: "invoke_endpoint_async", **target}
-        for name, attribute in (
-            ("InferenceId", s.LLM_SAGEMAKER_INFERENCE_ID),
-            ("InputLocation", s.LLM_SAGEMAKER_INPUT_LOCATION),
-        ):
-            if value := string(arguments.get(name)):
-                attributes[attribute] = value
+        attributes: dict[str, AttributeValue] = {**target, **started}
         if server.address is not None:
             attributes[s.SERVER_ADDRESS] = server.address
             if server.port is not None:
                 attributes[s.SERVER_PORT] = server.port
-        request = Request("invoke_endpoint_async", narrowest(target), attributes, 0)
-        return Call(self.telemetry, request), _started
+        return Call(telemetry, Request(ASYNC_OPERATION, narrowest(target), attributes, 0), context), _started
 
 
 def _unread(call: Call, error: Exception) -> None:

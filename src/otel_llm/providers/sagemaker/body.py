@@ -1,29 +1,15 @@
-"""Watching the body of an answer while the caller reads it.
-
-The HTTP response below botocore's ``StreamingBody`` is hooked, not the body: whatever way the caller takes (``read`` at
-once or in parts, lines, chunks, a context manager, which gives that very response) ends there, and the body stays what
-botocore made. The hooks know the response weakly: with a cycle, one that is dropped unread would keep its connection
-until the garbage collector runs.
-"""
+"""Reading the body of an answer when the caller has read it."""
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import weakref
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any
 
-from ... import guard
 from ... import semconv as s
 from ...core.call import Call
 from ...core.request import Response
-from ...core.streams import Observer
 from ...protocols.lines import Decoder
 from ...protocols.openai.fields import answered_error
-from .._botocore.failures import as_botocore
 from .answers import is_classification, read
 from .invocation import Invocation
 from .not_language_models import Misses
@@ -49,11 +35,11 @@ class Answer:
         self.whole = False
         self.model: str | None = None
 
-    def add(self, part: bytes) -> None:
+    def add(self, chunk: bytes) -> None:
         was_short = self._size <= MAX_BODY_BYTES
-        self._size += len(part)
+        self._size += len(chunk)
         if was_short:
-            self._parts.append(part)
+            self._parts.append(chunk)
             if self._size > MAX_BODY_BYTES:
                 self._parts[:] = [b"".join(self._parts)[:_HEAD_BYTES]]
         if self._size == self._length:
@@ -121,121 +107,3 @@ def settle(call: Call, invocation: Invocation, operation: str | None = None) -> 
 
 
 _WITH_CONTENT = frozenset({"chat", "text_completion"})
-
-
-def watch_body(body: Any, raw: Any, observer: Observer, answer: Answer) -> None:
-    """See what is read from ``raw``, the response that botocore's ``body`` reads from."""
-    if isinstance(raw, io.BytesIO):  # a stub's: all of it is here
-        observer.chunk(raw.getvalue()[raw.tell() :])
-        answer.whole = True
-        observer.drained()
-    elif hasattr(raw, "__dict__") and (names := _hookable(raw.__class__)):
-        hooks = _Hooks(body, raw, observer, answer, names)
-        for name in names:
-            raw.__dict__[name] = getattr(hooks, name)
-    else:  # somebody's own stub
-        observer.drained()
-
-
-@lru_cache(maxsize=16)
-def _hookable(kind: Any) -> tuple[str, ...]:
-    """The methods of ``kind`` that all reading ends in, and its closing."""
-    return tuple(name for name in ("read", "read1", "read_chunked", "close") if hasattr(kind, name))
-
-
-class _Hooks:
-    """The functions that stand in for those of an HTTP response, until its end."""
-
-    __slots__ = ("_answer", "_body", "_connection", "_file", "_kind", "_names", "_observer", "_raw")
-
-    def __init__(self, body: Any, raw: Any, observer: Observer, answer: Answer, names: tuple[str, ...]) -> None:
-        self._body = weakref.ref(body)
-        self._raw = weakref.ref(raw)
-        self._kind: Any = type(raw)
-        self._names = names
-        # What closing the response comes down to, for when it is finalized and no longer to be had.
-        self._file, self._connection = getattr(raw, "_fp", None), getattr(raw, "_connection", None)
-        self._observer = observer
-        self._answer = answer
-
-    def read(self, *args: Any, **kwargs: Any) -> Any:
-        return self._read("read", args, kwargs)
-
-    def read1(self, *args: Any, **kwargs: Any) -> Any:
-        return self._read("read1", args, kwargs)
-
-    def _read(self, name: str, args: Any, kwargs: Any) -> Any:
-        raw = self._raw()
-        observer = self._observer
-        observer.reading = True  # a close seen now is the response's own
-        try:
-            data = getattr(self._kind, name)(raw, *args, **kwargs)
-        except BaseException as error:
-            self._unhook(raw)
-            observer.failed(error)
-            raise
-        finally:
-            observer.reading = False
-        observer.chunk(data)
-        amount = args[0] if args else kwargs.get("amt")
-        if self._answer.whole or (amount is None and name == "read") or (not data and amount != 0):
-            self._drained(raw)
-        return data
-
-    def read_chunked(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        raw = self._raw()
-        observer = self._observer
-        try:
-            for data in self._kind.read_chunked(raw, *args, **kwargs):
-                observer.chunk(data)
-                yield data
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self._unhook(raw)
-            observer.failed(error)
-            raise
-        self._drained(raw)
-
-    def close(self, *args: Any, **kwargs: Any) -> Any:
-        raw = self._raw()
-        if raw is None:
-            for part in (self._file, self._connection):
-                if part is not None:
-                    part.close()
-            return None
-        if self._body() is None:  # nobody closes it: it is being finalized, and the observer next
-            return self._kind.close(raw, *args, **kwargs)
-        if not self._observer.reading:
-            self._unhook(raw)
-        try:
-            return self._kind.close(raw, *args, **kwargs)
-        finally:
-            self._observer.closed()
-
-    def _drained(self, raw: Any) -> None:
-        self._answer.whole = True
-        self._unhook(raw)
-        self._observer.drained()
-
-    def _unhook(self, raw: Any) -> None:
-        held = raw.__dict__
-        for name in self._names:
-            if getattr(held.get(name), "__self__", None) is self:
-                del held[name]
-
-
-class BodyObserver(Observer):
-    """An observer of the parts of a body: pieces of one answer, not chunks of a model's."""
-
-    __slots__ = ()
-
-    def chunk(self, chunk: Any) -> None:
-        try:
-            if isinstance(chunk, bytes) and not self._call.ended:
-                self._accumulator.add(chunk)
-        except Exception as error:
-            guard.report("BodyObserver.chunk", error)
-
-    def failed(self, error: BaseException) -> None:
-        super().failed(as_botocore(error))

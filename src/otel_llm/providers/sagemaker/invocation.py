@@ -26,6 +26,8 @@ from ...protocols.openai.fields import string
 from ...protocols.openai.items import CONVERTERS, ItemConverter
 
 PROVIDER = "aws.sagemaker"
+#: What a call is that only starts an inference.
+ASYNC_OPERATION = "invoke_endpoint_async"
 
 #: A body that is for a language model has one of these, and no numbers in the last; looking for them is cheaper than
 #: parsing a matrix, unless it is short.
@@ -106,6 +108,18 @@ def target_of(arguments: dict[str, Any]) -> dict[str, str]:
     return target
 
 
+def start_attributes(arguments: dict[str, Any]) -> dict[str, str]:
+    """Attributes of what an asynchronous invocation starts."""
+    attributes = {s.LLM_OPERATION_NAME: ASYNC_OPERATION}
+    for name, attribute in (
+        ("InferenceId", s.LLM_SAGEMAKER_INFERENCE_ID),
+        ("InputLocation", s.LLM_SAGEMAKER_INPUT_LOCATION),
+    ):
+        if value := string(arguments.get(name)):
+            attributes[attribute] = value
+    return attributes
+
+
 def is_json(content_type: Any) -> bool:
     """Whether a body of that type may be JSON: many callers, and some containers, leave the type out.
 
@@ -114,6 +128,11 @@ def is_json(content_type: Any) -> bool:
     if not isinstance(content_type, str):
         return content_type is None
     return content_type in ("", "*/*") or "json" in content_type.lower()
+
+
+def is_readable(body: Any) -> bool:
+    """Whether a request's body is at hand. Files are the caller's to read."""
+    return isinstance(body, str | bytes | bytearray | io.BytesIO)
 
 
 def read_body(arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from .invocation import Invocation
 
 
 class Pieces:
-    """An accumulator of events: see :class:`otel_llm.stream.Accumulator`."""
+    """An accumulator of events: see :class:`otel_llm.core.streams.Accumulator`."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -23,14 +23,14 @@ class Pieces:
         self._error: str | None = None
         self.model: str | None = None
 
-    def add(self, event: Any) -> None:
-        if isinstance(event, list):
-            for one in event:
+    def add(self, chunk: Any) -> None:
+        if isinstance(chunk, list):
+            for one in chunk:
                 self.add(one)
-        elif isinstance(event, str):
-            self._add_words(event)
-        elif isinstance(event, dict):
-            self._add(event)
+        elif isinstance(chunk, str):
+            self._add_words(chunk)
+        elif isinstance(chunk, dict):
+            self._add(chunk)
 
     def _add(self, event: dict[str, Any]) -> None:
         if isinstance(event.get("choices"), list):

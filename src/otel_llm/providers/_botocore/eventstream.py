@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ... import guard
 from ...core.call import Call
 from ...core.request import Response
-from ...core.streams import AsyncChunkIterator, ChunkIterator, Observer
-from ...protocols.lines import Decoder
-from .invocation import Invocation
-from .pieces import Pieces
+from ...core.streams import Accumulator, AsyncChunkIterator, ChunkIterator, Observer
+
+
+class Decoder(Protocol):
+    """Gives what the bytes of payload parts, which may be split anywhere, complete."""
+
+    def feed(self, data: bytes, /) -> list[Any]:
+        """What ``data`` completes."""
+        ...
+
+    def end(self) -> list[Any]:
+        """What the bytes before it are, now that no others follow."""
+        ...
 
 
 class _EventObserver(Observer):
@@ -25,9 +34,9 @@ class _EventObserver(Observer):
 
     __slots__ = ("_decoder",)
 
-    def __init__(self, call: Call, pieces: Pieces) -> None:
-        super().__init__(call, pieces)
-        self._decoder = Decoder()
+    def __init__(self, call: Call, accumulator: Accumulator, decoder: Decoder) -> None:
+        super().__init__(call, accumulator)
+        self._decoder = decoder
 
     @guard.never_raise
     def chunk(self, chunk: Any) -> None:
@@ -51,9 +60,9 @@ class _EventObserver(Observer):
                 super().chunk(rest)
 
 
-def watch_events(call: Call, invocation: Invocation, stream: Any) -> None:
-    """See to it that ``call`` ends with ``stream``, however that ends."""
-    observer = _EventObserver(call, Pieces(invocation))
+def watch_events(call: Call, accumulator: Accumulator, decoder: Decoder, stream: Any) -> None:
+    """End ``call`` with ``stream``, however that ends; ``accumulator`` takes what ``decoder`` makes of its payload."""
+    observer = _EventObserver(call, accumulator, decoder)
     events = getattr(stream, "_event_generator", None)
     if events is None:  # somebody's own stub
         observer.drained()

@@ -13,6 +13,8 @@ from fastapi.testclient import TestClient
 import otel_llm
 
 app = FastAPI()
+# What a handler says of session and user then also holds while its response streams.
+app.add_middleware(otel_llm.OtelLlmMiddleware)
 
 
 @otel_llm.observe(operation="workflow")

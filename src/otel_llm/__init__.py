@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from .prompts.notation import PromptError
     from .prompts.prompt import Prompt
     from .prompts.registry import PromptNotFoundError, PromptRegistry
+    from .propagation.asgi import OtelLlmMiddleware
 
 __all__ = [
     "ContentCapture",
     "Experiment",
     "LangChainSteps",
     "MetricGeneration",
+    "OtelLlmMiddleware",
     "Prompt",
     "PromptError",
     "PromptLog",
@@ -57,6 +59,7 @@ __all__ = [
 #: What few programs use, by the module it is in: imported when it is asked for.
 _LATER = {
     "Experiment": ".prompts.experiment",
+    "OtelLlmMiddleware": ".propagation.asgi",
     "Prompt": ".prompts.prompt",
     "PromptError": ".prompts.notation",
     "PromptLog": ".prompt_log",

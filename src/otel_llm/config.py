@@ -226,6 +226,7 @@ class Settings:
     langchain_leave_to_sdk: frozenset[str] = _knob("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", _names, frozenset())
     baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", _names, frozenset(), _baggage)
     prompt_log: str | None = _knob(PROMPT_LOG, str, None)
+    scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", _boolean, False)
     evaluation_sample_rate: float | None = _knob("OTEL_LLM_EVAL_SAMPLE_RATE", _number, None, share)
     evaluation_rules: str | None = _knob(EVAL_RULES, str, None)
     evaluation_rules_file: str | None = _knob(EVAL_RULES_FILE, str, None)

@@ -67,6 +67,7 @@ def instrument(
         state.share(in_force.baggage)
         start_up.log_prompts(in_force.prompt_log)
         start_up.sample_for_evaluation(in_force, provider)
+        start_up.scrub_foreign(in_force, provider)
         scope.configure(settings=settings, **providers)
         _set_up = True
     for instrumentor in instrumentors:

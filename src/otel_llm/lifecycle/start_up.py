@@ -25,6 +25,7 @@ def post_instrument() -> None:
     state.share(settings.baggage)
     watch_global()
     log_prompts(settings.prompt_log)
+    scrub_foreign(settings, trace.get_tracer_provider())
     sample_for_evaluation(settings, trace.get_tracer_provider())
 
 
@@ -36,6 +37,19 @@ def watch(provider: Any) -> None:
 
         _watched.add(provider)
         provider.add_span_processor(ContextSpanProcessor())
+
+
+_scrubbed: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@guard.never_raise
+def scrub_foreign(settings: Settings, provider: Any) -> None:
+    """Remove error texts from other libraries' spans of ``provider``, if the settings ask for it."""
+    if settings.scrub_foreign and provider not in _scrubbed and hasattr(provider, "add_span_processor"):
+        from ..propagation.foreign_errors import ForeignErrorProcessor
+
+        _scrubbed.add(provider)
+        provider.add_span_processor(ForeignErrorProcessor(keep_text=settings.capture_content.on_span))
 
 
 def log_prompts(target: str | None) -> None:

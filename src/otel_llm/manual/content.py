@@ -9,6 +9,7 @@ from typing import Any
 from .. import semconv as s
 from ..content.encoding import Json, dumps
 from ..content.messages import Content, parsed, text
+from . import items
 from .requests import several
 
 #: Of something that is not told; ``None`` is.
@@ -24,6 +25,12 @@ def of(name: str, value: Any) -> dict[str, Json]:
     if name in (s.TOOL_CALL_ARGUMENTS, s.TOOL_CALL_RESULT):
         return {name: _object(value, "result" if name == s.TOOL_CALL_RESULT else "input")}
     return {name: plain(value)}
+
+
+def of_items(name: str, yielded: list[Any]) -> dict[str, Json]:
+    """What a generator has ``yielded`` as the content attribute ``name``; empty if that is no text at all."""
+    told = items.output_of(yielded)
+    return {} if told is items.NOTHING else of(name, told)
 
 
 def plain(value: Any) -> Json:

@@ -121,7 +121,7 @@ def _name(function: Any) -> str:
 
 
 def _returned(operation: Operation, value: Any) -> None:
-    operation.update(output=value)
+    operation.returned(value)
 
 
 def _capturing(function: Any, pattern: Operation, takes: bool, keeps: bool) -> Make:

@@ -19,6 +19,8 @@ from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
 from ..propagation.validation import identifier
 from . import content
+from .items import NOTHING as NO_TEXT
+from .items import output_of
 from .operation import Operation
 from .requests import choice_count, known_arguments, named, parameters, request, server, several, strings, truth, whole
 
@@ -266,6 +268,7 @@ class chat_span(_ModelCall):  # noqa: N801
         if finish_reason is not None:
             told.finish_reasons = [identifier("finish_reason", reason) for reason in several(finish_reason)]
         if output is not None:
+            self.says_output = True
             told.output = lambda: self._output(output)
         return self.usage(
             input_tokens=input_tokens,
@@ -281,7 +284,7 @@ class chat_span(_ModelCall):  # noqa: N801
     def _answer(self, call: Call) -> Response:
         told = self._response
         if told.output is None and self._pieces:
-            told.output = lambda: self._output("".join(self._pieces))
+            told.output = lambda: [] if (told_so := output_of(self._pieces)) is NO_TEXT else self._output(told_so)
         return told
 
     def _output(self, output: Any) -> list[Json]:

@@ -88,7 +88,7 @@ class Operation:
     An error that leaves it ends the span with it, and is raised on. Where nothing listens all of it does nothing.
     """
 
-    __slots__ = ("_call", "_frame", "_request", "given", "kept")
+    __slots__ = ("_call", "_frame", "_request", "given", "kept", "says_output")
 
     #: The attributes that hold what goes in and what comes out (content).
     INPUT: str | None = s.LLM_STEP_INPUT
@@ -100,6 +100,8 @@ class Operation:
         self.given: Callable[[], Any] | None = None if given is content.NOTHING else lambda: given
         #: What a generator has yielded, where that is what comes out.
         self.kept: list[Any] | None = None
+        #: Whether the application itself said what comes out.
+        self.says_output = False
         self._call: Call | None = None
         self._frame: Frame | None = None
 
@@ -152,8 +154,8 @@ class Operation:
         call, self._call = self._call, None
         if call is None or call.ended:
             return
-        if kept := self.kept:
-            self._tell(call, self.OUTPUT, lambda: "".join(kept) if all(isinstance(one, str) for one in kept) else kept)
+        if (kept := self.kept) and (name := self.OUTPUT) is not None:
+            call.record_content(lambda: content.of_items(name, kept))
         self.given = self.kept = None
         if isinstance(error, GeneratorExit):
             error, outcome = None, "closed"
@@ -229,6 +231,7 @@ class Operation:
             if input is not content.NOTHING:
                 self._tell(call, self.INPUT, lambda: input)
             if output is not content.NOTHING:
+                self.kept, self.says_output = None, True
                 self._tell(call, self.OUTPUT, lambda: output)
         return self
 
@@ -259,6 +262,11 @@ class Operation:
     def _tell(self, call: Call, name: str | None, value: Callable[[], Any]) -> None:
         if name is not None:
             call.record_content(lambda: content.of(name, value()))
+
+    def returned(self, value: Any) -> None:
+        """The function that is this operation has returned ``value``: its output, if the application said no other."""
+        if not self.says_output:
+            self.update(output=value)
 
     def item(self, value: Any) -> None:
         """A generator that is this operation has yielded ``value``."""

@@ -65,7 +65,7 @@ class propagate_attributes:  # noqa: N801
     def _inside(self) -> Context:
         watch_global()
         current = otel_context.get_current()
-        return state.put(self._given.within(state.of(current)), current)
+        return state.put(self._given.within(state.in_force(current)), current)
 
     def __enter__(self) -> None:
         if self._frame is not None:

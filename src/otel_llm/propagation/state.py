@@ -21,6 +21,7 @@ from ..content.boundary import cleaned
 from .validation import Value, described, identifier, merged, union
 
 _KEY = otel_context.create_key("otel_llm-ambient")
+_REQUEST = otel_context.create_key("otel_llm-request")
 #: What may go to other processes, and the entry of the baggage it is in.
 BAGGAGE = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id")}
 _CONVERSING = s.INFERENCE_OPERATIONS | {s.INVOKE_AGENT, s.INVOKE_WORKFLOW, s.EXECUTE_TOOL}
@@ -134,8 +135,39 @@ def sharing() -> frozenset[str]:
     return shared
 
 
+class _Request:
+    """What was said in a web request; it holds until the request ends."""
+
+    __slots__ = ("said",)
+
+    def __init__(self) -> None:
+        self.said: Ambient | None = None
+
+    def hear(self, ambient: Ambient, outermost: bool) -> None:
+        """Keep what the last outermost ``with`` said, and from those inside of it the ids that it left out."""
+        if outermost or self.said is None:
+            self.said = ambient
+        else:
+            ids = Ambient(ambient.session_id, ambient.user_id, ambient.conversation_id)
+            self.said = self.said.within(ids)
+
+
+def for_request(context: Context) -> Context:
+    """``context`` for a web request, in which what is said holds until its end."""
+    return otel_context.set_value(_REQUEST, _Request(), context)
+
+
 def of(context: Context) -> Ambient | None:
-    """What holds in ``context``: said in this process, or by the one that the request comes from."""
+    """What holds in ``context``: said here, earlier in the same web request, or by the process it comes from."""
+    if context and context.get(_KEY) is None:
+        request = context.get(_REQUEST)
+        if isinstance(request, _Request) and request.said is not None:
+            return request.said
+    return in_force(context)
+
+
+def in_force(context: Context) -> Ambient | None:
+    """What holds in ``context``, without what was said earlier in the same web request."""
     found = context.get(_KEY)
     if found is None and shared and context:
         return _received(context)
@@ -169,6 +201,8 @@ def private(context: Context) -> Context:
 
 def put(ambient: Ambient, context: Context) -> Context:
     """``context`` with ``ambient``, and of it in the baggage what is shared."""
+    if isinstance(request := context.get(_REQUEST), _Request):
+        request.hear(ambient, outermost=context.get(_KEY) is None)
     inside = otel_context.set_value(_KEY, ambient, context)
     for name in sharing():
         if (value := getattr(ambient, name)) is not None:

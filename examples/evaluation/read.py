@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from otel_llm.evaluation.dataset.reader import DEFAULT_DATASET, DatasetError, Selection, read
+from otel_llm.config import DEFAULT_DATASET
+from otel_llm.evaluation.dataset.reader import DatasetError, Selection, read
 
 
 def main(path: str = DEFAULT_DATASET) -> int:

@@ -1,6 +1,6 @@
 """Evaluation: which traces are evaluated, the items that are made of them, and where these go.
 
-The sampler needs the SDK (``pip install "otel-llm[otlp]"``); reading datasets does not.
+The sampler needs the SDK (``pip install "otel-llm[evaluation]"``); reading datasets does not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..config import SamplingAlgorithm
     from .dataset.reader import SCHEMA, Item, json_schema
     from .dataset.sinks import JSONLinesSink, Sink, SQLiteSink
+    from .exclusion import not_evaluated
     from .sampling.accounting import Accounts
     from .sampling.rules import Rule, Rules
     from .sampling.sampler import EvaluationSampler
@@ -30,6 +31,7 @@ __all__ = [
     "SamplingAlgorithm",
     "Sink",
     "json_schema",
+    "not_evaluated",
 ]
 
 _PLACES = {
@@ -45,6 +47,7 @@ _PLACES = {
     "SamplingAlgorithm": "..config",
     "Sink": ".dataset.sinks",
     "json_schema": ".dataset.reader",
+    "not_evaluated": ".exclusion",
 }
 
 

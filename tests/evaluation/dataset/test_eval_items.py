@@ -11,6 +11,7 @@ import openai
 import pytest
 from evaluating import SCHEMA as VALID
 from evaluating import Evaluated, message
+from opentelemetry.trace import Status, StatusCode
 
 import otel_llm
 from conformance.check import violations
@@ -363,3 +364,41 @@ def test_the_schema_is_one_and_every_field_of_the_documentation_is_in_it() -> No
     assert {name for name in schema["properties"] if f"`{name}`" not in page} == set()
     (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     VALID.validate(json.loads(example))
+
+
+@pytest.mark.parametrize("root_error", [{}, {"error.type": "500"}])
+def test_the_error_of_the_model_call_comes_before_the_web_frameworks(
+    evaluated: Any, root_error: dict[str, str]
+) -> None:
+    made = evaluated(1.0)
+    with made.tracer.start_as_current_span("POST /ask", attributes=root_error) as root:
+        with made.tracer.start_as_current_span("answer") as step:
+            _failing(made, "RateLimitError")
+            step.set_status(Status(StatusCode.ERROR))
+        root.set_status(Status(StatusCode.ERROR))
+    assert made.item["error_type"] == "RateLimitError"
+
+
+def test_a_model_call_that_was_tried_again_with_success_is_not_why_the_trace_failed(evaluated: Any) -> None:
+    made = evaluated(1.0)
+    with made.tracer.start_as_current_span("request", attributes={"error.type": "KeyError"}) as root:
+        _failing(made, "RateLimitError")
+        made.call()
+        root.set_status(Status(StatusCode.ERROR))
+    assert made.item["error_type"] == "KeyError"
+
+
+def test_of_several_failed_model_calls_the_last_says_why(evaluated: Any) -> None:
+    made = evaluated(1.0)
+    with made.tracer.start_as_current_span("request") as root:
+        _failing(made, "RateLimitError")
+        _failing(made, "APITimeoutError")
+        root.set_status(Status(StatusCode.ERROR))
+    assert made.item["error_type"] == "APITimeoutError"
+
+
+def _failing(made: Any, error_type: str) -> None:
+    given = {"gen_ai.operation.name": "chat", "error.type": error_type}
+    span = made.tracer.start_span("chat m", attributes=given)
+    span.set_status(Status(StatusCode.ERROR))
+    span.end()

@@ -13,7 +13,7 @@ from opentelemetry import baggage
 from opentelemetry.trace import Status, StatusCode
 
 from otel_llm.evaluation import EvaluationSampler, Limits, Rule, Rules
-from otel_llm.evaluation.sampling.rules import Bucket
+from otel_llm.evaluation.sampling.rate_limit import TokenBucket
 
 Make = Callable[..., Evaluated]
 
@@ -209,7 +209,12 @@ BAD: list[tuple[Any, str]] = [
     ([{"name": "a", "latency_over": "3s"}], "rule 'a': latency_over must be a number from 0, not '3s'"),
     ([{"name": "a", "tokens_over": True}], "rule 'a': tokens_over must be a number"),
     ([{"name": "a", "operation": []}], "rule 'a': operation must be a string or a list of strings"),
-    ([{"name": "a", "prompt_version": 7}], "rule 'a': prompt_version must be a string or a list of strings, not 7"),
+    (
+        [{"name": "a", "prompt_version": True}],
+        "rule 'a': prompt_version must be a string or a list of strings, not True",
+    ),
+    ([{"name": "a", "prompt_version": [7, None]}], "rule 'a': prompt_version must be a string or a list of strings"),
+    ([{"name": True, "error": True}], "rule 1: name must be a string"),
     ([{"name": "a", "attribute": "x"}], "rule 'a': attribute must map names to values"),
     ([{"name": "a", "error": True}] * 2, "more than one rule is named a"),
     ({"rate": 7}, "rate must be a number from 0 to 1, not 7"),
@@ -267,9 +272,59 @@ def test_a_document_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="neither JSON nor YAML"):
         Rules.parse("{ - ]")
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(ValueError, match="pip install pyyaml"):
+    with pytest.raises(ValueError, match=r"otel-llm\[evaluation\]"):
         Rules.parse(DOCUMENT)
     assert Rules.parse("[]").rules == ()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[{error: " + "9" * 5000 + "}]", "[{name: 2026-13-45, error: true}]"])
+def test_text_that_no_parser_can_take_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # each parser has its own message
+        Rules.parse(text)
+
+
+UNQUOTED = """
+- {name: 2026, prompt: writer, prompt_version: 7}
+- {name: listed, prompt_version: [8, 2026-11-28, 1.5]}
+- {name: carried, baggage: {tenant: 7}}
+"""
+
+
+def test_numbers_and_dates_are_text_where_text_is_meant(evaluated: Make) -> None:
+    made = evaluated(rules=Rules.parse(UNQUOTED))
+    for version in ("7", "8", "2026-11-28", "1.5", "9"):
+        made.chat(gen_ai__prompt__name="writer", gen_ai__prompt__version=version)
+    assert [item["sampled_by"] for item in made.flushed()] == [["2026"], ["listed"], ["listed"], ["listed"]]
+    assert Rules.parse(UNQUOTED).rules[2].baggage == {"tenant": "7"}
+
+
+PARTLY_BAD = """
+rate: 5
+max_per_minute: 30
+owner: me
+rules:
+  - {name: slow, latency: 3}
+  - {name: errors, error: true}
+  - {name: errors, operation: chat}
+  - 7
+  - {name: chats, operation: chat}
+"""
+
+
+def test_a_bad_part_of_a_document_is_left_out_and_named() -> None:
+    refused: list[str] = []
+    rules = Rules.parse(PARTLY_BAD, lambda error: refused.append(str(error)))
+    assert [rule.name for rule in rules.rules] == ["errors", "chats"]
+    assert (rules.rate, rules.max_per_minute) == (None, 30)
+    assert [said.partition(";")[0] for said in refused] == [
+        "unknown key owner",
+        "rate must be a number from 0 to 1, not 5",
+        "rule 'slow': latency is no condition",
+        "more than one rule is named errors",
+        "rule 4 must be a mapping of conditions, not 7",
+    ]
+    with pytest.raises(ValueError, match="unknown key owner"):
+        Rules.parse(PARTLY_BAD)
 
 
 def test_the_rate_of_the_arguments_goes_before_that_of_the_document(evaluated: Make) -> None:
@@ -284,12 +339,12 @@ def test_rules_of_one_s_own_making(evaluated: Make) -> None:
 
 
 def test_a_bucket_refills_by_the_minute() -> None:
-    bucket = Bucket(6)
+    bucket = TokenBucket(6)
     start = bucket._filled
     assert [bucket.take(start) for _ in range(8)] == [True] * 6 + [False] * 2
     assert not bucket.take(start + 9)
     assert bucket.take(start + 10.1)
     assert [bucket.take(start + 3600) for _ in range(7)] == [True] * 6 + [False]
-    slow = Bucket(0.5)
+    slow = TokenBucket(0.5)
     start = slow._filled
     assert [slow.take(start), slow.take(start + 60), slow.take(start + 121)] == [True, False, True]

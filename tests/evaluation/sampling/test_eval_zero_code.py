@@ -141,7 +141,6 @@ def test_content_of_sampled_traces_only(tmp_path: Path) -> None:
     [
         ("OTEL_LLM_EVAL_SAMPLE_RATE", "5%", "expected a number"),
         ("OTEL_LLM_EVAL_SAMPLE_RATE", "5", "must be a number from 0 to 1, not 5.0"),
-        ("OTEL_LLM_EVAL_RULES", "[{latency: 3}]", "rule 'rule 1': latency is no condition"),
         ("OTEL_LLM_EVAL_RULES", "[{", "neither JSON nor YAML"),
         ("OTEL_LLM_EVAL_RULES_FILE", "missing.yaml", "missing.yaml can't be read"),
         ("OTEL_LLM_EVAL_MAX_PER_MINUTE", "0", "must be a number above 0"),
@@ -160,6 +159,25 @@ def test_what_can_not_be_used_is_one_warning(name: str, value: str, said: str, t
         assert len(items(tmp_path / "otel-llm-evaluation.db")) == 3
     else:
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_rule_is_named_and_left_out_and_the_rest_works(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "- {name: slow, latency: 3}\n- {name: errors, error: true}\n- {name: new, prompt_version: 7}\n"
+    )
+    finished = run(tmp_path, "gpt-4o-mini", "error-404", OTEL_LLM_EVAL_RULES_FILE="rules.yaml")
+    (warning,) = finished.stderr.splitlines()
+    assert warning.startswith(
+        "OTEL_LLM_EVAL_RULES_FILE='rules.yaml' is used only in part; left out: rule 'slow': latency "
+    )
+    assert [item["sampled_by"] for item in items(tmp_path / "otel-llm-evaluation.db")] == [["errors"]]
+
+
+def test_without_a_rule_that_can_be_used_there_is_no_sampler(tmp_path: Path) -> None:
+    finished = run(tmp_path, OTEL_LLM_EVAL_RULES="[{latency: 3}]")
+    (warning,) = finished.stderr.splitlines()
+    assert "rule 'rule 1': latency is no condition" in warning
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_in_code_switch_the_sampler_on(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from ... import semconv as s
 from ...content.messages import parsed
-from ..sampling.trace_buffer import SpanRecord
+from ..spans import SpanRecord
 
 CONTENT = (
     s.INPUT_MESSAGES,

@@ -12,8 +12,7 @@ from typing import Any
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from ... import semconv as s
-from ..sampling.rules import Seen
-from ..sampling.trace_buffer import SpanRecord, Trace
+from ..spans import SpanRecord
 from . import extraction
 from .reader import SCHEMA, Item
 
@@ -100,17 +99,6 @@ def worth_evaluating(spans: Iterable[SpanRecord]) -> bool:
     return any(name.startswith(_GENAI) and name not in _MARKS for span in spans for name in span.attributes)
 
 
-def seen(spans: Iterable[SpanRecord], root: SpanRecord, calls: Iterable[SpanRecord]) -> list[Seen]:
-    """The spans as rules see them."""
-    whole = sum(_tokens(call) for call in calls)
-    return [Seen(span, whole if span is root else _tokens(span)) for span in spans]
-
-
-def _tokens(span: SpanRecord) -> int:
-    counts = (span.attributes.get(name) for name in (s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS))
-    return sum(int(count) for count in counts if extraction.is_number(count))
-
-
 # --- the item ------------------------------------------------------------------------------------
 
 
@@ -118,11 +106,18 @@ def build(
     root: SpanRecord,
     spans: Sequence[SpanRecord],
     calls: Sequence[SpanRecord],
-    trace: Trace,
-    service: Mapping[str, Any],
+    *,
+    trace_id: int,
+    resource: Mapping[str, Any],
     sampled_by: Sequence[str],
+    rate: float | None,
+    left_out: int,
 ) -> Item:
-    """The item of the trace below ``root``, which is one of ``spans``."""
+    """The item of the trace below ``root``, which is one of ``spans``.
+
+    ``sampled_by`` are the rate and rules that sampled it, ``rate`` the one its spans were marked with; ``left_out``
+    counts the spans that were not kept.
+    """
     tree = _Tree(spans)
     all_inferences = [call for call in calls if _operation(call) in s.INFERENCE_OPERATIONS]
     stage = _stage(tree, root, spans, all_inferences)
@@ -140,20 +135,20 @@ def build(
     ordered = [root, *sorted((span for span in spans if span is not root), key=lambda span: span.start_ns)]
     made: Item = {
         "schema": SCHEMA,
-        "id": f"{format_trace_id(trace.trace_id)}-{format_span_id(root.span_id)}",
-        "trace_id": format_trace_id(trace.trace_id),
+        "id": f"{format_trace_id(trace_id)}-{format_span_id(root.span_id)}",
+        "trace_id": format_trace_id(trace_id),
         "span_id": format_span_id(root.span_id),
         "name": root.name,
-        **_found(_OF_SERVICE, service),
+        **_found(_OF_SERVICE, resource),
         "started_at": datetime.fromtimestamp(root.start_ns / 1e9, UTC).isoformat(timespec="microseconds"),
         "duration": root.duration_ns / 1e9,
         "sampled_by": list(sampled_by),
-        "rate": trace.rate,
+        "rate": rate,
         "content_captured": extraction.captured(spans),
-        "truncated": trace.left_out > 0 or any(s.LLM_CONTENT_TRUNCATED in span.attributes for span in spans),
+        "truncated": left_out > 0 or any(s.LLM_CONTENT_TRUNCATED in span.attributes for span in spans),
         "spans": len(spans),
-        "spans_left_out": trace.left_out,
-        "error_type": _error_type(ordered),
+        "spans_left_out": left_out,
+        "error_type": _error_type(ordered, calls),
         "query": extraction.query(around, inferences[0] if inferences else None, answering),
         "answer": answer,
         "context": extraction.context(retrievals, around, answering),
@@ -246,10 +241,17 @@ def _first(spans: Iterable[SpanRecord], name: str) -> str | None:
     return next((value for span in spans if isinstance(value := span.attributes.get(name), str)), None)
 
 
-def _error_type(ordered: Iterable[SpanRecord]) -> str | None:
-    """Of the outermost span that failed."""
-    failed = next((span for span in ordered if span.failed), None)
-    return None if failed is None else str(failed.attributes.get(s.ERROR_TYPE) or "_OTHER")
+def _error_type(ordered: Iterable[SpanRecord], calls: Iterable[SpanRecord]) -> str | None:
+    """Of the last model call that failed for good; else of the outermost span that failed and has one.
+
+    A web framework's span around the call often has no error type, or only the HTTP status.
+    """
+    answered = [call.start_ns for call in calls if not call.failed]
+    for_good = [call for call in calls if call.failed and not any(start >= call.end_ns for start in answered)]
+    by_end = sorted(for_good, key=lambda call: call.end_ns, reverse=True)
+    failed = [*by_end, *(span for span in ordered if span.failed)]
+    kinds = (span.attributes.get(s.ERROR_TYPE) for span in failed)
+    return next((str(kind) for kind in kinds if kind), "_OTHER" if failed else None)
 
 
 def _metadata(ordered: Iterable[SpanRecord]) -> dict[str, Any]:

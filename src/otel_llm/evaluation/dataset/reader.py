@@ -36,7 +36,9 @@ _BUSY_SECONDS = 2.0
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an item."""
-    schema: dict[str, Any] = json.loads(files(__package__).joinpath("item.schema.json").read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads(
+        files("otel_llm.evaluation.dataset").joinpath("item.schema.json").read_text(encoding="utf-8")
+    )
     return schema
 
 

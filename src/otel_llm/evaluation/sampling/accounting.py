@@ -25,6 +25,7 @@ SCOPE = "otel_llm.evaluation"
 #: Why a trace is sampled, beside the names of rules; why it is not; why an item is not stored.
 RATE = "rate"
 NO_RULE = "no_rule"
+NOT_EVALUATED = "not_evaluated"  # it began inside `not_evaluated()`
 QUEUE_FULL = "queue_full"  # of the two below: ended local roots wait for the worker
 TRACES = "traces"
 MEMORY = "memory"

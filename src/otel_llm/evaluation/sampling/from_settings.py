@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...config import EVAL_RULES, EVAL_RULES_FILE, Settings, warn
-from .rules import Rules
+from ...config import EVAL_RULES, EVAL_RULES_FILE, Settings, warn, warn_once
+from .rules import Refuse, Rules
 from .sampler import EvaluationSampler
 
 
 def sampler_from(settings: Settings) -> EvaluationSampler | None:
     """The sampler that ``settings`` ask for, by a rate or by rules, or ``None``.
 
-    Rules that can't be used get one warning; the rate still holds.
+    A rule that can't be used is left out with a warning that names it; the rest holds.
     """
     rules = _rules(EVAL_RULES_FILE, settings.evaluation_rules_file, Rules.load)
     if rules is None:
         rules = _rules(EVAL_RULES, settings.evaluation_rules, Rules.parse)
-    if rules is None and settings.evaluation_sample_rate is None:
+    if settings.evaluation_sample_rate is None and (rules is None or (rules.rate is None and not rules.rules)):
         return None
     return EvaluationSampler(
         settings.evaluation_sample_rate,
@@ -30,11 +30,15 @@ def sampler_from(settings: Settings) -> EvaluationSampler | None:
     )
 
 
-def _rules(variable: str, given: str | None, read: Callable[[str], Rules]) -> Rules | None:
+def _rules(variable: str, given: str | None, read: Callable[[str, Refuse], Rules]) -> Rules | None:
     if not given:
         return None
+
+    def leave_out(error: ValueError) -> None:
+        warn_once(variable, given, f"is used only in part; left out: {error}")
+
     try:
-        return read(given)
+        return read(given, leave_out)
     except ValueError as error:
         warn(variable, given, error, None)
         return None

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import baggage
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import get_current_span
 
@@ -24,11 +23,15 @@ from ...config import SamplingAlgorithm, above_zero, checked, seconds
 from ...content import capture
 from ..dataset import item
 from ..dataset.sinks import Sink, deliver, open_sink
+from ..exclusion import is_excluded
+from ..spans import SpanRecord
 from . import accounting as why
 from .accounting import Accounts, Ledger, publish
+from .decision import Decision
 from .head_sampler import Choice
-from .rules import Bucket, Rule, Rules
-from .trace_buffer import Limits, SpanRecord, Trace, Traces
+from .rate_limit import TokenBucket
+from .rules import Rule, Rules
+from .trace_buffer import Limits, Trace, Traces
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -101,13 +104,11 @@ class EvaluationSampler(SpanProcessor):
     ) -> None:
         known = rules if isinstance(rules, Rules) else Rules.of(list(rules))
         self._choice = Choice((known.rate or 0.0) if rate is None else rate, algorithm, evaluate_unsampled)
-        self._early = tuple(rule for rule in known.rules if rule.early)
-        self._late = tuple(rule for rule in known.rules if not rule.early)
-        self._carried = {name for rule in known.rules for name in rule.baggage}
+        self._decision = Decision(self._choice, known.rules)
         limit = (
             known.max_per_minute if max_per_minute is None else checked("max_per_minute", max_per_minute, above_zero)
         )
-        self._bucket = None if limit is None else Bucket(limit)
+        self._bucket = None if limit is None else TokenBucket(limit)
         self._grace = checked("grace", grace, seconds)
         self._limits = limits or Limits()
         for name, value in asdict(self._limits).items():
@@ -115,7 +116,6 @@ class EvaluationSampler(SpanProcessor):
         self._shutdown_timeout = checked("shutdown_timeout", shutdown_timeout, seconds)
         self._shutdown_by = math.inf
         self._sink = open_sink(sink)
-        self._service: tuple[object, str | None] = (None, None)
         self._resource: Resource | None = None
         self._closed = False
         self._forked_ns = 0
@@ -162,6 +162,9 @@ class EvaluationSampler(SpanProcessor):
             else:
                 trace = self._traces.get(context.trace_id)
                 rate = self._choice.rate_of(context) if trace is None else trace.rate
+                if (trace is not None or rate is not None) and is_excluded(parent_context):
+                    span.set_attribute(s.LLM_EVAL_SAMPLED, False)
+                    return
             if rate is not None:
                 span.set_attribute(s.LLM_EVAL_SAMPLED, True)
                 span.set_attribute(s.LLM_EVAL_RATE, rate)
@@ -171,12 +174,19 @@ class EvaluationSampler(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Keep the span if its trace may become an item."""
         try:
-            context, parent = span.context, span.parent
+            context, parent = span.get_span_context(), span.parent
+            if context is None:
+                return
             root = parent is None or parent.is_remote or not self._choice.considers(parent)
             trace = self._traces.get(context.trace_id)
-            if trace is not None:
-                self._keep(span, trace, root or context.span_id in trace.open)
-            elif root:
+            if trace is None and not root:
+                return
+            if (span.attributes or {}).get(s.LLM_EVAL_SAMPLED) is False:
+                if root:
+                    self._pass_over_excluded(context)
+            elif trace is not None:
+                self._keep(span, context, trace, root or context.span_id in trace.open)
+            else:
                 self._end_unkept(span, context)
         except Exception as error:
             guard.report("EvaluationSampler.on_end", error)
@@ -188,40 +198,33 @@ class EvaluationSampler(SpanProcessor):
         seen that it is a root."""
         self._choice.look_at(span)
         self._resource = span.resource
-        where = self._choice.position(context)
-        carried: dict[str, object] = {}
-        sampled_by = {why.RATE: self._choice.rate} if self._choice.takes(where) else {}
-        if self._early or self._late:
-            service = self._service_of(span)
-            if self._carried:
-                all_carried = baggage.get_all(parent_context)
-                carried = {name: all_carried[name] for name in self._carried if name in all_carried}
-            for rule in self._early:
-                if rule.concerns(where, service) and rule.carried(carried):
-                    sampled_by[rule.name] = rule.rate
-        if not (sampled_by or always or self._may_be_late(where, span) or self._traces.get(context.trace_id)):
+        if is_excluded(parent_context):
+            span.set_attribute(s.LLM_EVAL_SAMPLED, False)
             return None
-        rate = max(sampled_by.values(), default=None)
+        known = self._decision.at_start(context, span.resource, parent_context)
+        if not (known.sampled_by or always or known.undecided or self._traces.get(context.trace_id)):
+            return None
+        rate = known.rate
         if self._worker.start():
             atexit.register(self._at_exit)
         with self._lock:
             trace = self._traces.begin(context.trace_id, context.span_id, monotonic())
             if trace is None:
                 return rate
-            trace.position = where
+            trace.position = known.position
             trace.kept_share = self._choice.share(context, span.parent is None)
-            trace.baggage = {**trace.baggage, **carried}
-            trace.sampled_by = [*trace.sampled_by, *(name for name in sampled_by if name not in trace.sampled_by)]
+            trace.baggage = {**trace.baggage, **known.baggage}
+            trace.sampled_by = [*trace.sampled_by, *(name for name in known.sampled_by if name not in trace.sampled_by)]
             if rate is not None:
                 trace.rate = max(rate, trace.rate or 0.0)
             return trace.rate
 
-    def _keep(self, span: ReadableSpan, trace: Trace, root: bool) -> None:
-        record = SpanRecord.of(span, span.context.span_id)
+    def _keep(self, span: ReadableSpan, context: SpanContext, trace: Trace, root: bool) -> None:
+        record = SpanRecord.of(span, context.span_id)
         size = record.size()
         with self._lock:
             if root and record.span_id not in trace.open:
-                return self._end_unkept(span, span.context)
+                return self._end_unkept(span, context)
             self._traces.add(trace, record, size, root)
             if not root:
                 return None
@@ -247,35 +250,22 @@ class EvaluationSampler(SpanProcessor):
         chosen = self._choice.takes(where)
         with self._lock:
             self._ledger.offer(chosen, self._choice.share(context, span.parent is None))
-            if s.LLM_EVAL_SAMPLED in attributes and (chosen or self._early):  # another sampler may have marked it
+            if s.LLM_EVAL_SAMPLED in attributes and self._decision.marks(where):  # another sampler may have marked it
                 self._ledger.sample(why.RATE)
                 self._ledger.drop(given_up)
-            elif self._late:
-                undecided = self._may_be_late(where, span)
-                self._ledger.pass_over(given_up if undecided else why.NO_RULE)
             else:
-                self._ledger.pass_over(why.RATE)
+                self._ledger.pass_over(self._decision.why_passed_over(where, span.resource, given_up))
+
+    def _pass_over_excluded(self, context: SpanContext) -> None:
+        if not self._closed and self._choice.considers(context):
+            with self._lock:
+                self._ledger.pass_over(why.NOT_EVALUATED)
 
     def _why_given_up(self, span: ReadableSpan) -> str:
         started = span.start_time or 0
         if started < self._forked_ns:
             return why.FORK
         return why.AGE if (span.end_time or 0) - started > self._limits.age * 1e9 else why.TRACES
-
-    # --- what a trace's rate depends on ----------------------------------------------------------------
-
-    def _service_of(self, span: Span | ReadableSpan) -> str | None:
-        resource = span.resource
-        if self._service[0] is not resource:
-            self._service = (resource, item.service_of(resource.attributes))
-        return self._service[1]
-
-    def _may_be_late(self, where: int, span: Span | ReadableSpan) -> bool:
-        """Whether what happens in the trace may have it sampled."""
-        if not self._late:
-            return False
-        service = self._service_of(span)
-        return any(rule.concerns(where, service) for rule in self._late)
 
     # --- on the worker's thread ----------------------------------------------------------------------
 
@@ -289,19 +279,13 @@ class EvaluationSampler(SpanProcessor):
 
     def _outcome(self, ended: _Ended) -> str | None:
         """Decide by the rules, and store the item; why it is not stored, or ``None``."""
-        trace, root, resource = ended.trace, ended.root, ended.resource.attributes
+        trace, root = ended.trace, ended.root
         spans = trace.below(root)
         calls = item.model_calls(spans)
-        service = item.service_of(resource)
-        seen = item.seen(spans, root, calls)
         reasons = list(trace.sampled_by)
-        reasons += [
-            rule.name
-            for rule in self._late
-            if rule.concerns(trace.position, service) and rule.carried(trace.baggage) and rule.holds(seen)
-        ]
+        reasons += self._decision.at_end(trace.position, trace.baggage, ended.resource, root, spans, calls)
         if not reasons:
-            return why.NO_RULE if self._late else why.RATE
+            return self._decision.why_passed_over()
         with self._lock:
             if not ended.sampled and not ended.settled:
                 ended.sampled = True
@@ -310,7 +294,16 @@ class EvaluationSampler(SpanProcessor):
             return why.NOTHING_TO_EVALUATE
         if self._bucket is not None and not self._bucket.take(ended.at):
             return why.RATE_LIMIT
-        made = item.build(root, spans, calls, trace, resource, reasons)
+        made = item.build(
+            root,
+            spans,
+            calls,
+            trace_id=trace.trace_id,
+            resource=ended.resource.attributes,
+            sampled_by=reasons,
+            rate=trace.rate,
+            left_out=trace.left_out,
+        )
         return None if deliver(self._sink, made, self._worker.pause) else why.SINK_ERROR
 
     def _tidy(self) -> None:
@@ -340,11 +333,12 @@ class EvaluationSampler(SpanProcessor):
 
     def captures(self, span: Any) -> bool:
         """Whether content is wanted of ``span``, which has not ended."""
+        marked = (span.attributes or {}).get(s.LLM_EVAL_SAMPLED)
         trace = self._traces.get(span.get_span_context().trace_id)
         if trace is not None:
-            return trace.rate is not None
+            return trace.rate is not None and marked is not False
         # A stream may outlive its root, and so its trace here; it has the mark, if it is of this sampler's provider.
-        return span.resource is self._resource and s.LLM_EVAL_SAMPLED in span.attributes
+        return span.resource is self._resource and marked is True
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Store what has ended, without waiting for late spans; whether that was done in time."""

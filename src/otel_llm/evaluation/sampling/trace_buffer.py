@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from sys import getsizeof
-from typing import Any, NamedTuple
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, StatusCode
-
-#: What a span takes beside the values of its attributes.
-_SPAN_BYTES = 2000
-#: Characters of which it does not matter how many bytes each has.
-_SHORT = 256
-#: What else may be long, or hold what is.
-_CONTAINERS = frozenset({bytes, dict, tuple})
+from ..spans import SpanRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,61 +22,6 @@ class Limits:
     bytes: int = 64 * 2**20
     age: float = 3600.0
     queue: int = 4096
-
-
-class SpanRecord(NamedTuple):
-    """What is kept of a span that ended. Times are nanoseconds since the epoch."""
-
-    name: str
-    span_id: int
-    parent: SpanContext | None
-    start_ns: int
-    end_ns: int
-    failed: bool
-    scope: InstrumentationScope | None
-    attributes: dict[str, Any]
-
-    @classmethod
-    def of(cls, span: ReadableSpan, span_id: int) -> SpanRecord:
-        attributes: Any = span.attributes
-        return cls(
-            span.name,
-            span_id,
-            span.parent,
-            span.start_time or 0,
-            span.end_time or 0,
-            span.status.status_code is StatusCode.ERROR,  # its description may be as long as a prompt
-            span.instrumentation_scope,
-            attributes.copy(),  # several times faster than `dict(...)`, which asks for each key
-        )
-
-    @property
-    def parent_id(self) -> int | None:
-        return None if self.parent is None else self.parent.span_id
-
-    @property
-    def duration_ns(self) -> int:
-        return self.end_ns - self.start_ns
-
-    def size(self) -> int:
-        """About how many bytes it takes."""
-        size = _SPAN_BYTES
-        for value in self.attributes.values():
-            if value.__class__ is str:
-                length = len(value)
-                size += length if length < _SHORT else getsizeof(value)
-            elif value.__class__ in _CONTAINERS:
-                size += _size(value)
-        return size
-
-
-def _size(value: Any) -> int:
-    size = getsizeof(value)
-    if value.__class__ is tuple:
-        size += sum(map(_size, value))
-    elif value.__class__ is dict:
-        size += sum(map(_size, value)) + sum(map(_size, value.values()))
-    return size
 
 
 class Trace:

@@ -69,6 +69,13 @@ async def uses() -> None:
     named()  # wrong
     Thing().method("a")  # wrong
     otel_llm.observe(operation=3)(named)  # wrong
+    otel_llm.observe(operation="stpe")(named)  # wrong
+    otel_llm.observe(operation="step")(named)
+    otel_llm.instrument("openai", "langchain")
+    otel_llm.instrument("opnai")  # wrong
+    otel_llm.uninstrument("opnai")  # wrong
+    otel_llm.Settings(langchain_steps="all")  # wrong
+    otel_llm.Settings(langchain_steps=otel_llm.LangChainSteps.ALL, evaluation_sample_rate=0.1)
     with otel_llm.chat_span("m", "p", temperature=0.5) as call:
         assert_type(call, otel_llm.chat_span)
         call.chunk("a").response("b", id="c", finish_reason="stop", input_tokens=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import trace
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..instrumentation.entry_points import _OnImport
 
+#: The libraries that are instrumented: one entry point each.
+Library = Literal["langchain", "openai", "sagemaker"]
 _PREFIX = "otel_llm_"
 #: Whether the application's own spans, the baggage and the prompt log are set up.
 _set_up = False
@@ -39,7 +41,7 @@ def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
 
 
 def instrument(
-    *libraries: str,
+    *libraries: Library,
     settings: Settings | None = None,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
@@ -75,7 +77,7 @@ def instrument(
             instrumentor.instrument(skip_dep_check=True, settings=settings, **providers)
 
 
-def uninstrument(*libraries: str) -> None:
+def uninstrument(*libraries: Library) -> None:
     """Put back the original functions of ``libraries`` (default: of all).
 
     :raises ValueError: for a library that otel-llm does not know.

@@ -1,11 +1,11 @@
-"""``@otel_llm.observe``: every call of a function is a span."""
+"""``@otel_llm.observe`` makes each call of a function a span."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from ..core.request import AttributeValue
 from . import models, operations
@@ -16,8 +16,10 @@ from .wrapping import Make, wrap
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-#: How each operation is made of its name (of a model, of a data source) and of what else is given.
-_MAKERS: dict[str, Callable[..., Operation]] = {
+#: What ``observe`` takes as ``operation``.
+OperationName = Literal["step", "workflow", "agent", "tool", "retrieval", "embeddings", "chat", "completion"]
+#: Makes the span of each operation, given its name (or model, or data source) and further arguments.
+_MAKERS: dict[OperationName, Callable[..., Operation]] = {
     "step": operations.step_span,
     "workflow": operations.workflow_span,
     "agent": operations.agent_span,
@@ -27,7 +29,7 @@ _MAKERS: dict[str, Callable[..., Operation]] = {
     "chat": models.chat_span,
     "completion": models.completion_span,
 }
-#: Those that are named after something else than the function.
+#: Operations whose ``name`` does not default to the function's.
 _NAMED_OTHERWISE = frozenset({"retrieval", "embeddings", "chat", "completion"})
 
 
@@ -39,7 +41,7 @@ def observe(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
 def observe(
     *,
     name: str | None = None,
-    operation: str = "step",
+    operation: OperationName = "step",
     provider: str | None = None,
     capture: bool = False,
     capture_args: bool | None = None,
@@ -53,7 +55,7 @@ def observe(
     /,
     *,
     name: str | None = None,
-    operation: str = "step",
+    operation: OperationName = "step",
     provider: str | None = None,
     capture: bool = False,
     capture_args: bool | None = None,
@@ -62,21 +64,25 @@ def observe(
 ) -> Any:
     """Make every call of a function a span: ``@otel_llm.observe`` or ``@otel_llm.observe(name="rerank")``.
 
-    Functions, coroutine functions, generators and asynchronous generators, methods, static and class methods, and other
-    callables; each stays what it is. A generator's span is current while the generator's own code runs, never while
-    its consumer does, and ends when the generator does: at its end, by an error, closed, or dropped. It begins where
-    the generator is called.
+    It takes functions, coroutine functions, generators, asynchronous generators, methods, static and class methods and
+    other callables, and returns one of the same kind. A generator's span begins when the generator is called. It is
+    current while the generator's own code runs, never while its consumer's does, and ends with the generator: when it
+    is exhausted, raises, is closed, or is dropped.
 
     ``operation`` is ``step``, ``workflow``, ``agent``, ``tool``, ``retrieval``, ``embeddings``, ``chat`` or
-    ``completion``. ``name`` is the function's by default; of a retrieval it is the data source, of embeddings, chats
-    and completions the model, which need a ``provider``, too. What a chat yields are the chunks of its answer.
+    ``completion``. ``name`` defaults to the function's name. For a retrieval it is the data source; for embeddings,
+    chats and completions it is the model, and ``provider`` is needed too. What a chat yields are the chunks of its
+    answer.
 
-    ``capture_args`` and ``capture_result`` (``capture``: both) record what goes in and comes out, which is content:
-    only where content is captured.
+    ``capture_args`` records the arguments, ``capture_result`` the result, ``capture`` both. They are content, and so
+    recorded only where content is captured.
 
-    :raises TypeError: for what is no function, and for values of other types.
-    :raises ValueError: for an operation that is not known, or a model without a name and a provider.
+    :raises TypeError: if the decorated object is not callable, or an argument has the wrong type.
+    :raises ValueError: for an unknown operation, or a model operation without name and provider.
     """
+
+    if operation not in _MAKERS:
+        raise ValueError(f"operation {operation!r} is not known; use one of {', '.join(_MAKERS)}")
 
     def decorate(function: Any) -> Any:
         pattern = _pattern(function, operation, name, provider, attributes)
@@ -90,14 +96,12 @@ def observe(
 
 def _pattern(
     function: Any,
-    operation: str,
+    operation: OperationName,
     name: str | None,
     provider: str | None,
     attributes: Mapping[str, AttributeValue] | None,
 ) -> Operation:
-    kind = _MAKERS.get(operation)
-    if kind is None:
-        raise ValueError(f"operation {operation!r} is not known; use one of {', '.join(_MAKERS)}")
+    kind = _MAKERS[operation]
     inner = function.__func__ if isinstance(function, staticmethod | classmethod) else function
     if name is None and operation not in _NAMED_OTHERWISE:
         name = _name(inner)
@@ -127,7 +131,8 @@ def _returned(operation: Operation, value: Any) -> None:
 def _capturing(function: Any, pattern: Operation, takes: bool, keeps: bool) -> Make:
     inner = function.__func__ if isinstance(function, staticmethod | classmethod) else function
 
-    known: list[inspect.Signature] = []  # a closure of plain objects: it is sent to the workers of Ray, Dask, Spark
+    # Only plain objects in this closure: Ray, Dask and Spark pickle it and send it to workers.
+    known: list[inspect.Signature] = []
 
     def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if not known:

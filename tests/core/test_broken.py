@@ -15,8 +15,8 @@ from outcomes import outcome, read_stream, read_value
 import otel_llm
 from otel_llm import ContentCapture, Settings
 from otel_llm.background import deferred
-from otel_llm.content import messages
-from otel_llm.core import call, instruments, nesting, request
+from otel_llm.content import bounding
+from otel_llm.core import call, instruments, listeners, nesting, recording, request
 from otel_llm.protocols.openai import chat, content, embeddings, responses
 from otel_llm.providers import openai as provider
 
@@ -52,13 +52,13 @@ PLACES: list[tuple[Any, str]] = [
     (responses.ResponseAccumulator, "response"),
     (responses, "finish_reason"),
     (embeddings, "_dimensions"),
-    (call, "encode"),
+    (recording, "encode"),
     (call.Call, "_record_metrics"),
     (request.Response, "describe"),
-    (call.Call, "_emit"),
+    (recording.Recording, "emit"),
     (call.Call, "chunk"),
     (instruments, "_attributes"),
-    (messages, "dumps"),
+    (bounding, "dumps"),
 ]
 
 
@@ -148,11 +148,17 @@ async def test_a_span_processor(unaffected: Any, recorder: Any) -> None:
 
 async def test_who_hears_of_the_end_of_calls(unaffected: Any) -> None:
     """One who fails keeps it neither from the caller nor from the next."""
-    heard: list[Any] = []
+    heard: list[listeners.EndedCall] = []
+
+    def listen() -> None:
+        listeners.SHARED.add(broken)
+        listeners.SHARED.add(heard.append)
+
     try:
-        assert await unaffected(lambda: call.on_end.extend([broken, lambda *about: heard.append(about)]))
+        assert await unaffected(listen)
     finally:
-        call.on_end.clear()
+        listeners.SHARED.remove(broken)
+        listeners.SHARED.remove(heard.append)
     assert heard
 
 

@@ -24,6 +24,8 @@ from e2e.programs import CONFIGURATION, Collector, Program, free_address, get, u
 from otel_llm import semconv
 from otel_llm.config import MetricGeneration
 from otel_llm.core.instruments import Instruments
+from otel_llm.core.listeners import EndedCall
+from otel_llm.core.request import Request, Response
 
 #: Words of PromQL that look like names of metrics.
 PROMQL = {
@@ -109,12 +111,17 @@ def use_every_instrument(provider: MeterProvider) -> None:
     known = {semconv.REQUEST_MODEL: "m"}
     usage = {semconv.USAGE_INPUT_TOKENS: 3, semconv.USAGE_OUTPUT_TOKENS: 2}
     speed = {semconv.LLM_TIME_PER_OUTPUT_TOKEN: 0.1, semconv.LLM_OUTPUT_TOKENS_PER_SECOND: 10.0}
+
+    def ended(attributes: dict[str, Any]) -> EndedCall:
+        asked, answered = Request(attributes[semconv.OPERATION_NAME], "m", attributes), Response(model="m", usage=usage)
+        recording: Any = None
+        return EndedCall(asked, answered, recording, Context(), 1.0, 0.1, speed, None, {})
+
     for operation in (semconv.CHAT, semconv.EMBEDDINGS):
-        of_call = {**known, semconv.OPERATION_NAME: operation}
-        instruments.call(of_call, "m", usage, {}, 1.0, 0.1, speed, None, Context())
+        instruments.call(ended({**known, semconv.OPERATION_NAME: operation}))
     instruments.chunk(0.1, known, None, Context())
     for operation in (semconv.INVOKE_AGENT, semconv.INVOKE_WORKFLOW, semconv.EXECUTE_TOOL):
-        instruments.run({semconv.OPERATION_NAME: operation}, 1.0, (1, 1), None, Context())
+        instruments.run(ended({semconv.OPERATION_NAME: operation}), (1, 1))
 
 
 def test_the_names_are_found_in_expressions() -> None:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import get_current_span
 
 import otel_llm
-import otel_llm.core.call
+import otel_llm.core.recording
 from otel_llm import ContentCapture, Settings
 from otel_llm.prompts import PromptUse, Template
 
@@ -68,9 +68,9 @@ def test_a_span_ends_after_what_is_inside_of_it(recorder: Any) -> None:
 def test_the_times_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is interrupted between reading one clock and the other reads both again."""
     readings = iter([0, 5_000_000, 6_000_000, 6_000_100])
-    monkeypatch.setattr(otel_llm.core.call, "perf_counter_ns", lambda: next(readings))
-    monkeypatch.setattr(otel_llm.core.call, "time_ns", iter([1_000, 2_000]).__next__)
-    assert otel_llm.core.call.moment() == (2_000, 6_000_000)
+    monkeypatch.setattr(otel_llm.core.recording, "perf_counter_ns", lambda: next(readings))
+    monkeypatch.setattr(otel_llm.core.recording, "time_ns", iter([1_000, 2_000]).__next__)
+    assert otel_llm.core.recording.moment() == (2_000, 6_000_000)
 
 
 # --- every operation ------------------------------------------------------------------------------------------
@@ -318,6 +318,23 @@ def test_an_instrumented_sdks_stream_inside_is_the_same_call(lenient: Any, clien
     assert lenient.span
     gaps = lenient.points("gen_ai.client.operation.time_per_output_chunk")
     assert sum(point.count for point in gaps) == chunks - 1
+
+
+def test_what_an_instrumented_sdk_inside_is_asked_is_on_the_span(recorder: Any, client: Any) -> None:
+    recorder.instrument(ON_SPANS)
+    with otel_llm.chat_span("gpt-4o-mini", "openai"):
+        client.chat.completions.create(**ASK)
+    said = [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]
+    assert json.loads(recorder.attributes["gen_ai.input.messages"]) == said
+
+
+def test_what_the_outer_layer_says_of_its_input_stays(recorder: Any, client: Any) -> None:
+    recorder.instrument(ON_BOTH)
+    with otel_llm.chat_span("gpt-4o-mini", "openai", messages="my own words"):
+        client.chat.completions.create(**ASK)
+    assert "my own words" in recorder.attributes["gen_ai.input.messages"]
+    (event,) = (log for log in recorder.logs if log.event_name == "gen_ai.client.inference.operation.details")
+    assert "my own words" in json.dumps(event.attributes["gen_ai.input.messages"], default=list)
 
 
 def test_another_operation_inside_is_its_own_span(lenient: Any, client: Any) -> None:

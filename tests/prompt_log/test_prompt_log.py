@@ -23,7 +23,7 @@ import otel_llm
 from interpreter import NO_EXPORT, python
 from otel_llm import ContentCapture, Experiment, Prompt, Settings
 from otel_llm.content import capture
-from otel_llm.core import call as calls
+from otel_llm.core import listeners
 from otel_llm.prompt_log import PromptLog
 from standin.openai import OpenAIServer
 from standin.server import Reply
@@ -41,7 +41,7 @@ def records() -> list[dict[str, Any]]:
 def log(records: list[dict[str, Any]]) -> Any:
     with otel_llm.log_prompts(records.append) as log:
         yield log
-    assert calls.on_end == []
+    assert not listeners.SHARED
 
 
 def one(records: list[dict[str, Any]], log: PromptLog) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def test_targets_that_are_none(arguments: Any, error: type[Exception], says: str
     with pytest.raises(error) as raised:
         otel_llm.log_prompts(*arguments)
     assert says in str(raised.value)
-    assert calls.on_end == []
+    assert not listeners.SHARED
 
 
 # --- off the hot path ----------------------------------------------------------------------------

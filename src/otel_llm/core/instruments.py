@@ -18,6 +18,8 @@ from . import cardinality
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
+    from .listeners import EndedCall
+
 #: What goes on the metrics of a call, of what is known of it.
 _KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
 #: The same of a run in this process; the operation's name is in the metric's.
@@ -131,63 +133,42 @@ class Instruments:
             _histogram(meter, chunk, "s", "Time from one chunk of a stream to the next.", s.DURATION_BUCKETS)
         )
 
-    def call(
-        self,
-        known: Mapping[str, Any],
-        response_model: str | None,
-        usage: Mapping[str, int],
-        more: Mapping[str, Any],
-        seconds: float,
-        first_chunk: float | None,
-        speed: Mapping[str, float],
-        error_type: str | None,
-        context: Context,
-    ) -> None:
-        """Record a call of a provider that has ended.
-
-        :param known: its attributes; those of a metric are among them. ``more`` goes on the metrics too.
-        :param usage: tokens by usage attribute; what the provider does not report is not recorded.
-        :param seconds: how long it took; ``first_chunk``, how long until a chunk came.
-        :param speed: seconds per token and tokens per second of a stream, by attribute.
-        """
-        attributes = _attributes(known, response_model)
-        if first_chunk is not None:
+    def call(self, ended: EndedCall) -> None:
+        """Record a call of a provider that has ended. What the provider does not report is not recorded."""
+        known, context = ended.request.attributes, ended.context
+        usage, more = ended.response.usage, ended.response.metric_attributes
+        attributes = _attributes(known, ended.response.model)
+        if ended.time_to_first_chunk is not None:
             for histogram in self._first_chunk:
-                histogram.record(first_chunk, attributes, context)
+                histogram.record(ended.time_to_first_chunk, attributes, context)
             for name, histogram in self._speed.items():
-                if (value := speed.get(name)) is not None:
+                if (value := ended.speed.get(name)) is not None:
                     histogram.record(value, attributes, context)
         attributes = {**attributes, **more}
         inference = known[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
         if usage:
             self._record_usage(usage, inference, attributes, context)
-        if error_type is not None:
-            attributes = {**attributes, s.ERROR_TYPE: error_type}
+        if ended.error_type is not None:
+            attributes = {**attributes, s.ERROR_TYPE: ended.error_type}
         if self._latest and inference:
-            self._inference_duration.record(seconds, attributes, context)
+            self._inference_duration.record(ended.duration, attributes, context)
             if not self._released:
                 return
-        self._duration.record(seconds, attributes, context)
+        self._duration.record(ended.duration, attributes, context)
 
-    def run(
-        self,
-        known: Mapping[str, Any],
-        seconds: float,
-        calls: tuple[int, int],
-        error_type: str | None,
-        context: Context,
-    ) -> None:
+    def run(self, ended: EndedCall, calls: tuple[int, int]) -> None:
         """Record a run of an agent, with the inferences and tools it ``calls`` itself, of a workflow or of a tool."""
-        operation = known[s.OPERATION_NAME]
+        known, context = ended.request.attributes, ended.context
+        operation: Any = known[s.OPERATION_NAME]
         attributes = {key: known[key] for key in _RUN_KEYS.get(operation, ()) if key in known}
         attributes.update(cardinality.of(known))
         if operation == s.INVOKE_AGENT:
             for histogram, count in zip(self._agent_calls, calls, strict=True):
                 histogram.record(count, attributes, context)
-        if error_type is not None:
-            attributes = {**attributes, s.ERROR_TYPE: error_type}
+        if ended.error_type is not None:
+            attributes = {**attributes, s.ERROR_TYPE: ended.error_type}
         for histogram in self._in_process.get(operation, ()):
-            histogram.record(seconds, attributes, context)
+            histogram.record(ended.duration, attributes, context)
 
     def chunk(self, seconds: float, known: Mapping[str, Any], response_model: str | None, context: Context) -> None:
         """Record the time from one chunk of a stream to the next."""

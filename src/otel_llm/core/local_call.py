@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .. import semconv as s
 from ..background import deferred
 from ..propagation.state import with_agent
 from .call import Call
+from .listeners import EndedCall
+from .recording import Recording
 from .request import Request, Response
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-
-    from .telemetry import Telemetry
 
 
 class InProcessCall(Call):
@@ -22,16 +21,16 @@ class InProcessCall(Call):
 
     __slots__ = ("__weakref__", "_answers", "inference_calls", "tool_calls")
 
-    def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
+    def __init__(self, recording: Recording, request: Request, context: Context) -> None:
         self.inference_calls = 0
         self.tool_calls = 0
         self._answers: list[Response] = []
-        super().__init__(telemetry, request, parent)
+        super().__init__(recording, request, context)
         if request.operation == s.INVOKE_AGENT:
-            self.context = with_agent(self, self.context)
+            self.context = with_agent(self, context)
         elif request.operation == s.EXECUTE_TOOL:
             # What is called in there is its own, no longer the agent's around it.
-            self.context = with_agent(None, self.context)
+            self.context = with_agent(None, context)
 
     def add(self, answer: Response) -> None:
         """Count in what one of the agent's own inferences was answered."""
@@ -55,14 +54,6 @@ class InProcessCall(Call):
                     total.usage[name] = total.usage.get(name, 0) + count
         return total
 
-    def _record_metrics(
-        self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
-    ) -> None:
-        deferred.do(
-            self._telemetry.instruments.run,
-            self.request.attributes,
-            seconds,
-            (self.inference_calls, self.tool_calls),
-            error_type,
-            self.context,
-        )
+    def _record_metrics(self, ended: EndedCall) -> None:
+        calls = (self.inference_calls, self.tool_calls)
+        deferred.do(ended.recording.telemetry.instruments.run, ended, calls)

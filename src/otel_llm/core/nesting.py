@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -19,10 +18,10 @@ from .. import semconv as s
 from ..content.boundary import clean_text
 from . import errors
 from .call import Call
+from .listeners import EndedCall
+from .recording import Recording
 from .request import AttributeValue, Request, Response
-
-if TYPE_CHECKING:
-    from .telemetry import Telemetry
+from .telemetry import Telemetry
 
 _KEY = otel_context.create_key("otel_llm-enclosing-call")
 
@@ -45,7 +44,7 @@ def enclose(call: LayeredCall | None, context: Context, others: Mapping[str, obj
 def start(telemetry: Telemetry, request: Request, parent: Context | None = None) -> Call:
     """Start a call below which there is no layer, or a layer of the call that it is already part of."""
     if _KEY not in (otel_context.get_current() if parent is None else parent) or enclosing(parent) is None:
-        return Call(telemetry, request, parent)
+        return Call.begin(telemetry, request, parent)
     return start_outer(telemetry, request, parent)
 
 
@@ -53,8 +52,8 @@ def start_outer(telemetry: Telemetry, request: Request, parent: Context | None =
     """:func:`start` for who delegates to layers below, inside of :func:`enclose`."""
     outer = enclosing(parent)
     if outer is None or not _same_family(outer.request.operation, request.operation):
-        return LayeredCall(telemetry, request, parent)
-    return InnerCall(telemetry, outer, request)
+        return LayeredCall.begin(telemetry, request, parent)
+    return InnerCall(outer, request)
 
 
 def _same_family(outer: str, inner: str) -> bool:
@@ -68,11 +67,8 @@ class LayeredCall(Call):
 
     __slots__ = ("__weakref__", "_errors", "_layers", "_learned", "answer", "cached", "joined")
 
-    def __init__(self, telemetry: Telemetry, request: Request, parent: Context | None = None) -> None:
-        self._prepare()
-        super().__init__(telemetry, request, parent)
-
-    def _prepare(self) -> None:
+    def __init__(self, recording: Recording, request: Request, context: Context) -> None:
+        super().__init__(recording, request, context)
         #: Whether a layer below has begun: it then tells of chunks.
         self.joined = False
         #: Whether the answer is one that was given before: then nothing was called, and it counts nowhere.
@@ -116,11 +112,9 @@ class LayeredCall(Call):
         self._agent = None
         self._learned[attribute] = True
 
-    def _record_metrics(
-        self, response: Response, seconds: float, error_type: str | None, speed: Mapping[str, float]
-    ) -> None:
+    def _record_metrics(self, ended: EndedCall) -> None:
         if not self.cached:
-            super()._record_metrics(response, seconds, error_type, speed)
+            super()._record_metrics(ended)
 
     def _merged(self, response: Response | None) -> Response:
         response = response or Response()
@@ -143,27 +137,20 @@ class LayeredCall(Call):
 
 
 class InnerCall(LayeredCall):
-    """A layer of a call: without a span of its own."""
+    """A layer of a call. It has no span of its own, but shares the recording of the call around it."""
 
     __slots__ = ("_outer",)
 
-    def __init__(self, telemetry: Telemetry, outer: LayeredCall, request: Request) -> None:
-        self._prepare()
+    def __init__(self, outer: LayeredCall, request: Request) -> None:
+        super().__init__(outer._recording, request, otel_context.get_current())
         self._outer = outer
-        self._telemetry = telemetry
-        self._open = [None]
-        self.request = request
-        self.span = outer.span
-        self.recording = outer.recording
-        self.context = otel_context.get_current()
-        self._outer.learn(request)
+        outer.learn(request)
+        if outer._recording.telemetry.captures_content and request.content is not None:
+            outer._recording.complete_input(request.content)
 
     def learn(self, request: Request) -> None:
         super().learn(request)
         self._outer.learn(request)
-
-    def chunk(self, now_ns: int) -> None:
-        self._outer.chunk(now_ns)
 
     def stop_clock(self) -> None:
         """The enclosing call has its own."""

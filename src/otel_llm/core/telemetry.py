@@ -11,8 +11,8 @@ from ..config import ContentCapture, Settings
 from ..content import capture
 from ..version import __version__
 from . import active_calls
-from .call import on_end
 from .instruments import Instruments
+from .listeners import SHARED, Listeners
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -45,8 +45,11 @@ class Telemetry:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
+        listeners: Listeners = SHARED,
     ) -> None:
         self.settings = Settings.from_environment() if settings is None else settings
+        #: They are told of the end of each call.
+        self.listeners = listeners
         self.tracer = trace.get_tracer(scope, __version__, tracer_provider)
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         meter = metrics.get_meter(scope, __version__, meter_provider)
@@ -73,7 +76,7 @@ class Telemetry:
             self.traced = _is_set(_TRACER)
         if not self.measured:
             self.measured = _is_set(_METER)
-        return self.traced or self.measured or self.logged or bool(on_end)
+        return self.traced or self.measured or self.logged or bool(self.listeners)
 
     @property
     def logged(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from time import time_ns
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from ..background import finalizers
 from ..content.boundary import cleaned
 from ..core import errors
 from ..core.call import Call
+from ..core.recording import Recording
 from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
 from ..propagation import state, validation
@@ -39,29 +39,22 @@ class StepCall(Call):
 
     __slots__ = ()
 
-    def __init__(self, telemetry: Telemetry, request: Request, parent: Context) -> None:
-        self._telemetry = telemetry
+    @classmethod
+    def begin(cls, telemetry: Telemetry, request: Request, parent: Context | None = None) -> Self:
+        if parent is None:
+            parent = otel_context.get_current()
         attributes = request.attributes
         if (around := state.of(parent)) is not None:
             attributes = attributes.copy()
             around.describe(attributes)
-        self._started_at = time_ns()
-        self.span = telemetry.tracer.start_span(
-            request.operation, parent, request.kind, attributes, start_time=self._started_at
-        )
-        self.context = set_span_in_context(self.span, parent)
-        self.recording = self.span.is_recording()
-        if self.recording:
+        recording = Recording(telemetry, request.operation, request, attributes, parent)
+        if recording.on:
             # The request may be that of every call of a function.
-            self.request = Request(request.operation, None, attributes.copy(), 0, kind=request.kind)
-            self._open = [None]
-            self._content = {}
-            self._end_ns = 0
-        else:
-            self._open = []
-
-    def stop_clock(self) -> None:
-        self._end_ns = time_ns()
+            request = Request(request.operation, None, attributes.copy(), 0, kind=request.kind)
+        call = cls(recording, request, set_span_in_context(recording.span, parent))
+        if not recording.on:
+            call._open.clear()
+        return call
 
     def _end(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
@@ -70,13 +63,15 @@ class StepCall(Call):
             self._open.pop()
         except IndexError:
             return False
+        recording = self._recording
+        ends_at = recording.started_at + recording.duration_ns
         try:
             if error is not None:
                 attributes[s.ERROR_TYPE] = errors.error_type(error)
-                self.span.set_status(Status(StatusCode.ERROR, self._error_text(error)))
+                recording.span.set_status(Status(StatusCode.ERROR, recording.error_text(error)))
             if attributes:
-                self.span.set_attributes(attributes)
-            self.span.end(self._end_ns or time_ns())
+                recording.span.set_attributes(attributes)
+            recording.span.end(ends_at)
         except Exception as failure:
             guard.report("StepCall._end", failure)
         return error is not None
@@ -134,7 +129,7 @@ class Operation:
             return None
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return StepCall(telemetry, request, parent)
+        return StepCall.begin(telemetry, request, parent)
 
     def _within(self, call: Call) -> Context:
         return call.context

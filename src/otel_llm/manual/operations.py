@@ -41,7 +41,7 @@ class _InProcess(Operation):
     __slots__ = ()
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return InProcessCall(telemetry, request, parent)
+        return InProcessCall.begin(telemetry, request, parent)
 
 
 class workflow_span(_InProcess):  # noqa: N801
@@ -82,7 +82,7 @@ class agent_span(Operation):  # noqa: N801
         super().__init__(request(s.INVOKE_AGENT, name, known, attributes), input)
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return InProcessCall(telemetry, request, parent)
+        return InProcessCall.begin(telemetry, request, parent)
 
     def _answer(self, call: Call) -> Response | None:
         return call.totals() if isinstance(call, InProcessCall) else None
@@ -151,7 +151,7 @@ class retrieval_span(Operation):  # noqa: N801
         super().__init__(request(s.RETRIEVAL, source, known, attributes, SpanKind.CLIENT), query)
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return Call(telemetry, request, parent)
+        return Call.begin(telemetry, request, parent)
 
     def documents(self, documents: Sequence[Any]) -> Self:
         """Tell what was found (content): texts, mappings with ``id``, ``score`` and what else there is, or LangChain's

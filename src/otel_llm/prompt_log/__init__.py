@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -21,9 +21,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from .. import config, guard
 from .. import semconv as s
 from ..background import threads
-from ..core import call
-from ..core.call import Call
-from ..core.request import Response
+from ..core import listeners
+from ..core.listeners import EndedCall
 from .record import Record, finished, record_of
 from .targets import File, Stream, Write, writer
 
@@ -47,7 +46,7 @@ class PromptLog:
         self._told = 0
         self._begin()
         _open.add(self)
-        call.on_end.append(self._note)
+        listeners.SHARED.add(self._note)
         atexit.register(self.shutdown)
 
     def _begin(self) -> None:
@@ -67,8 +66,7 @@ class PromptLog:
 
     def shutdown(self) -> None:
         """Write what waits and stop. The program's end does it, too."""
-        if self._note in call.on_end:
-            call.on_end.remove(self._note)
+        listeners.SHARED.remove(self._note)
         atexit.unregister(self.shutdown)
         _open.discard(self)
         thread = self._thread
@@ -87,9 +85,7 @@ class PromptLog:
 
     # --- on the caller's thread ------------------------------------------------------------------
 
-    def _note(
-        self, ended: Call, response: Response, seconds: float, error_type: str | None, ending: Mapping[str, Any]
-    ) -> None:
+    def _note(self, ended: EndedCall) -> None:
         if ended.request.operation not in _LOGGED:
             return
         if self._thread is None:
@@ -97,7 +93,7 @@ class PromptLog:
         if self._waiting.qsize() >= self._max_waiting:
             self._drop()
             return
-        self._waiting.put(record_of(ended, response, seconds, error_type, ending))
+        self._waiting.put(record_of(ended))
 
     def _drop(self) -> None:
         with self._lock:

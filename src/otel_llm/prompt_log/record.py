@@ -10,7 +10,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from .. import semconv as s
 from ..content.messages import parsed
-from ..core.call import Call
+from ..core.listeners import EndedCall
 from ..core.request import Response
 
 Record = dict[str, Any]
@@ -46,9 +46,8 @@ _CONTENT = (
 )
 
 
-def record_of(
-    ended: Call, response: Response, seconds: float, error_type: str | None, ending: Mapping[str, Any]
-) -> Record:
+def record_of(ended: EndedCall) -> Record:
+    response, error_type, ending = ended.response, ended.error_type, ended.attributes
     record: Record = {"timestamp": ended.started_at}
     context = ended.span.get_span_context()
     if context.is_valid:
@@ -72,7 +71,7 @@ def record_of(
         record["metadata"] = metadata
     for attribute, tokens in response.usage.items():
         record[attribute.partition(".usage.")[2].replace(".", "_")] = tokens
-    record["latency"] = seconds
+    record["latency"] = ended.duration
     if (first := ended.time_to_first_chunk) is not None:
         record["time_to_first_chunk"] = first
     if response.finish_reasons:
@@ -84,7 +83,7 @@ def record_of(
         record["error_type"] = error_type
     if code is not None:
         record["error_code"] = code
-    _add_content(record, ended.recorded_content)
+    _add_content(record, ended.content)
     return record
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import openai as sdk
 import pytest
@@ -12,6 +13,7 @@ from shapes import ASKED, WHO
 from traces import named, tokens, tree
 
 import otel_llm
+from otel_llm import ContentCapture, Settings
 from otel_llm.core.errors import error_type
 from standin.wire import Reply
 
@@ -212,3 +214,18 @@ def test_the_http_layer_below_is_inside_of_the_inference(recorder, openai):
         model.invoke("hi")
         list(model.stream("hi"))
     assert tree(recorder) == ["chat gpt-4o-mini", "  POST", "chat gpt-4o-mini", "  POST"]
+
+
+@pytest.mark.parametrize("capture", [ContentCapture.EVENT_ONLY, ContentCapture.SPAN_ONLY])
+def test_a_template_inside_of_a_manual_span(recorder, model, capture):
+    """The template and its variables are content of the one call, whichever layer knows them."""
+    recorder.instrument(Settings(capture_content=capture, emit_event=True))
+    with otel_llm.chat_span("gpt-4o-mini", "openai"):
+        model.invoke(WHO.invoke(ASKED))
+    (event,) = (log for log in recorder.logs if log.event_name == "gen_ai.client.inference.operation.details")
+    inference = recorder.span
+    content = event.attributes if capture is ContentCapture.EVENT_ONLY else inference.attributes
+    assert "You are {who}." in content["otel_llm.prompt.template"]
+    assert content["gen_ai.prompt.variable.who"] == "a poet"
+    assert "What is the sea?" in json.dumps(content["gen_ai.input.messages"], default=str)
+    assert inference.attributes["otel_llm.prompt.variables.count"] == 2

@@ -198,7 +198,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             attributes[s.OPERATION_NAME] = request.operation
             attributes.update(naming.conversation(told))
         attributes.update(naming.described(None, run_id, tags, told))
-        call = InProcessCall(self._instrumentor.telemetry, request, context)
+        call = InProcessCall.begin(self._instrumentor.telemetry, request, context)
         if s.OPERATION_NAME in attributes:
             call.record_content(lambda: went_in(inputs, settings.capture_media))
         self._enter(run_id, Run(call, key), call.context, opened)
@@ -235,7 +235,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         attributes.update(naming.conversation(told))
         attributes.update(naming.described(name, run_id, tags, told))
         request = Request(s.EXECUTE_TOOL, subject, attributes, 0, kind=SpanKind.INTERNAL)
-        call = InProcessCall(self._instrumentor.telemetry, request, context)
+        call = InProcessCall.begin(self._instrumentor.telemetry, request, context)
         given = input_str if inputs is None else inputs
         call.record_content(lambda: {s.TOOL_CALL_ARGUMENTS: content.arguments(given)})
         self._enter(run_id, Run(call, naming.agent_key(told)), call.context, opened)
@@ -263,7 +263,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             if (top_k := _top_k(opened.subject)) is not None:
                 attributes[s.RETRIEVAL_TOP_K] = top_k
         attributes.update(naming.described(name, run_id, tags, told))
-        call = Call(self._instrumentor.telemetry, Request(s.RETRIEVAL, None, attributes, 0), context)
+        call = Call.begin(self._instrumentor.telemetry, Request(s.RETRIEVAL, None, attributes, 0), context)
         call.record_content(lambda: {s.RETRIEVAL_QUERY_TEXT: str(query)})
         key = parent.agent_key if parent is not None else None
         self._enter(run_id, Run(call, key), call.context, opened)

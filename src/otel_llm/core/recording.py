@@ -1,0 +1,175 @@
+"""What a call, or several layers of one call, write to: one span with its clock, content and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter_ns, time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+from .. import guard
+from .. import semconv as s
+from ..content import capture
+from ..content.bounding import encode
+from ..content.encoding import Json, structure
+from ..content.messages import Content
+from . import errors
+from .request import AttributeValue, Request
+from .telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+_MOMENT_NS = 20_000
+
+
+def moment() -> tuple[int, int]:
+    """Nanoseconds since the epoch, and ``perf_counter_ns`` at the same moment.
+
+    A thread that is interrupted between the two reads tries again: otherwise its span would seem to end before its
+    children.
+    """
+    for _ in range(3):
+        start = perf_counter_ns()
+        since_epoch = time_ns()
+        if perf_counter_ns() - start < _MOMENT_NS:
+            break
+    return since_epoch, start
+
+
+class Recording:
+    """The span of a call, with its clock and its content. Layers of one call share it.
+
+    Times are of one monotonic clock, so that the duration metric equals the span's duration.
+    """
+
+    __slots__ = (
+        "_recorded",
+        "content",
+        "end_ns",
+        "first_chunk_ns",
+        "last_chunk_ns",
+        "on",
+        "span",
+        "start_ns",
+        "started_at",
+        "telemetry",
+    )
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        name: str,
+        request: Request,
+        attributes: Mapping[str, AttributeValue],
+        parent: Context,
+    ) -> None:
+        """Start the span of ``request`` in ``parent``."""
+        self.telemetry = telemetry
+        self.first_chunk_ns = self.last_chunk_ns = self.end_ns = 0
+        #: Content by attribute, in plain types, for the event.
+        self.content: dict[str, Json] = {}
+        self._recorded: set[str] | None = None
+        self.started_at, self.start_ns = moment()
+        self.span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=self.started_at)
+        #: Whether the span is recording.
+        self.on = self.span.is_recording()
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def chunk(self, now_ns: int) -> None:
+        self.last_chunk_ns = now_ns
+        if not self.first_chunk_ns:
+            self.first_chunk_ns = now_ns
+
+    def stop_clock(self) -> None:
+        self.end_ns = perf_counter_ns()
+
+    @property
+    def duration_ns(self) -> int:
+        return (self.end_ns or perf_counter_ns()) - self.start_ns
+
+    @property
+    def time_to_first_chunk(self) -> float | None:
+        """In seconds; ``None`` before the first chunk."""
+        return (self.first_chunk_ns - self.start_ns) / 1e9 if self.first_chunk_ns else None
+
+    # --- content ---------------------------------------------------------------------------------
+
+    @property
+    def content_on_span(self) -> bool:
+        settings = self.telemetry.settings
+        return self.on and (settings.capture_content.on_span or capture.wants_content(self.span))
+
+    @property
+    def wants_content(self) -> bool:
+        telemetry = self.telemetry
+        return self.content_on_span or (telemetry.logged and telemetry.settings.capture_content.on_event)
+
+    @property
+    def recorded_content(self) -> Mapping[str, Any]:
+        """Content by attribute, for the event or from the span, where other attributes are among it; empty unless
+        content is captured of every call."""
+        if not self.telemetry.captures_all:
+            return {}
+        return self.content or getattr(self.span, "attributes", None) or {}
+
+    @guard.never_raise
+    def record_input(self, content: Callable[[], Content]) -> None:
+        """Record what is asked. To be called at the start: the caller may change its messages during the call."""
+        if self.wants_content:
+            self.record(content().by_attribute())
+
+    @guard.never_raise
+    def complete_input(self, content: Callable[[], Content]) -> None:
+        """Record what an inner layer is asked, as far as no layer above has recorded it."""
+        recorded = self._recorded or ()
+        if s.INPUT_MESSAGES not in recorded and self.wants_content:
+            self.record({name: value for name, value in content().by_attribute().items() if name not in recorded})
+
+    @guard.never_raise
+    def record_output(self, output: Callable[[], list[Json]]) -> None:
+        if self.wants_content and (messages := output()):
+            self.record({s.OUTPUT_MESSAGES: messages})
+
+    def record(self, parts: Mapping[str, Json]) -> None:
+        """Record content by attribute: a string as it is, anything else as JSON."""
+        settings = self.telemetry.settings
+        on_span = self.content_on_span
+        truncated = []
+        for name, value in parts.items():
+            encoded, cut = encode(value, settings.content_max_bytes)
+            if cut:
+                truncated.append(name)
+            if on_span:
+                self.span.set_attribute(name, encoded)
+            if settings.capture_content.on_event:
+                # What is on the span, in plain types: ``value`` holds the caller's own objects.
+                self.content[name] = encoded if isinstance(value, str) else structure(encoded)
+        if truncated and on_span:
+            self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, truncated)
+        if self._recorded is None:
+            self._recorded = set()
+        self._recorded.update(parts)
+
+    def error_text(self, error: BaseException) -> str | None:
+        """The text for the span's status, if content is captured: it may hold words of the prompt."""
+        return _message(error) if self.telemetry.captures_all or self.content_on_span else None
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def emit(self, event: str, severity: SeverityNumber, attributes: Mapping[str, Any], context: Context) -> None:
+        self.telemetry.logger.emit(
+            LogRecord(
+                timestamp=time_ns(),
+                context=context,
+                severity_number=severity,
+                event_name=event,
+                attributes=dict(attributes),
+            )
+        )
+
+
+# The text of an error of another library may fail: that must not keep the call open.
+_message = guard.never_raise(errors.message)

@@ -106,6 +106,7 @@ def emitted(tmp_path: Path, run: Callable[[Program], Program]) -> Callable[[], s
 
 def use_every_instrument(provider: MeterProvider) -> None:
     from opentelemetry.context import Context
+    from opentelemetry.trace import INVALID_SPAN
 
     instruments = Instruments(provider.get_meter("test"), MetricGeneration.BOTH)
     known = {semconv.REQUEST_MODEL: "m"}
@@ -114,8 +115,7 @@ def use_every_instrument(provider: MeterProvider) -> None:
 
     def ended(attributes: dict[str, Any]) -> EndedCall:
         asked, answered = Request(attributes[semconv.OPERATION_NAME], "m", attributes), Response(model="m", usage=usage)
-        recording: Any = None
-        return EndedCall(asked, answered, recording, Context(), 1.0, 0.1, speed, None, {})
+        return EndedCall(asked, answered, INVALID_SPAN, Context(), 0, 1.0, 0.1, speed, None, {}, {})
 
     for operation in (semconv.CHAT, semconv.EMBEDDINGS):
         instruments.call(ended({**known, semconv.OPERATION_NAME: operation}))

@@ -222,7 +222,17 @@ class Call:
         measured = telemetry.measured and s.OPERATION_NAME in request.attributes
         if measured or telemetry.listeners:
             ended = EndedCall(
-                request, response, recording, self.context, seconds, first_chunk, speed, error_type, attributes
+                request,
+                response,
+                recording.span,
+                self.context,
+                recording.started_at,
+                seconds,
+                first_chunk,
+                speed,
+                error_type,
+                attributes,
+                recording.recorded_content,
             )
             telemetry.listeners.notify(ended)
             # Not kept while the metrics wait: these hold the caller's messages.
@@ -250,7 +260,7 @@ class Call:
         return speed
 
     def _record_metrics(self, ended: EndedCall) -> None:
-        deferred.do(ended.recording.telemetry.instruments.call, ended)
+        deferred.do(self._recording.telemetry.instruments.call, ended)
 
 
 _NO_SPEED: Mapping[str, float] = {}

@@ -12,8 +12,6 @@ from .request import AttributeValue, Request, Response
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-    from .recording import Recording
-
 
 @dataclass(frozen=True, slots=True)
 class EndedCall:
@@ -24,9 +22,12 @@ class EndedCall:
 
     request: Request
     response: Response
-    recording: Recording
+    #: The span, which is still recording if it is sampled.
+    span: Any
     #: The context inside of the call.
     context: Context
+    #: Nanoseconds since the epoch.
+    started_at: int
     #: Seconds.
     duration: float
     #: Seconds; ``None`` if the answer did not come in chunks.
@@ -35,22 +36,9 @@ class EndedCall:
     speed: Mapping[str, float]
     error_type: str | None
     attributes: dict[str, AttributeValue]
-
-    @property
-    def started_at(self) -> int:
-        """Nanoseconds since the epoch."""
-        return self.recording.started_at
-
-    @property
-    def span(self) -> Any:
-        """The span, which is still recording if it is sampled."""
-        return self.recording.span
-
-    @property
-    def content(self) -> Mapping[str, Any]:
-        """The recorded content by attribute, possibly among other attributes; empty unless content is captured of
-        every call."""
-        return self.recording.recorded_content
+    #: The recorded content by attribute, possibly among other attributes; empty unless content is captured of every
+    #: call.
+    content: Mapping[str, Any]
 
 
 class Listener(Protocol):

@@ -56,4 +56,4 @@ class InProcessCall(Call):
 
     def _record_metrics(self, ended: EndedCall) -> None:
         calls = (self.inference_calls, self.tool_calls)
-        deferred.do(ended.recording.telemetry.instruments.run, ended, calls)
+        deferred.do(self._recording.telemetry.instruments.run, ended, calls)

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from .. import guard
 from .. import semconv as s
 from ..background import deferred, finalizers
-from ..content import capture
+from ..content import boundary, capture
 from ..content.encoding import Json
 from ..content.messages import Content
 from ..propagation import state
@@ -58,6 +58,7 @@ class Call:
         around = state.of(parent) if parent else None
         prompt = None if around is None else around.describe(request.attributes)
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
+        boundary.clean(request.attributes)
         recording = Recording(telemetry, name, request, request.attributes, parent)
         context = set_span_in_context(recording.span, parent)
         if parent and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
@@ -130,9 +131,11 @@ class Call:
             request.operation = request.attributes[s.OPERATION_NAME] = operation
             around = state.of(self.context)
             prompt = None if around is None else around.describe(request.attributes)
+            boundary.clean(request.attributes)
             if self.recording:
                 self.span.set_attributes(request.attributes)
-                self.span.update_name(f"{operation} {request.subject}" if request.subject else operation)
+                name = f"{operation} {request.subject}" if request.subject else operation
+                self.span.update_name(boundary.clean_text(name))
             if prompt is not None:
                 self._record_prompt(prompt)
         if self._recording.telemetry.captures_content and content is not None and self._open:
@@ -237,6 +240,8 @@ class Call:
             telemetry.listeners.notify(ended)
             # Not kept while the metrics wait: these hold the caller's messages.
             request.content = response.output = None
+        if recording.on or emits_event:
+            boundary.clean(attributes)
         if recording.on:
             recording.span.set_attributes(attributes)
             if error_type is not None:

@@ -11,8 +11,9 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from .. import guard
 from .. import semconv as s
 from ..content import capture
+from ..content.boundary import clean_text
 from ..content.bounding import encode
-from ..content.encoding import Json, structure
+from ..content.encoding import Json, structure, utf8
 from ..content.messages import Content
 from . import errors
 from .request import AttributeValue, Request
@@ -71,6 +72,7 @@ class Recording:
         #: Content by attribute, in plain types, for the event.
         self.content: dict[str, Json] = {}
         self._recorded: set[str] | None = None
+        name = clean_text(name)
         self.started_at, self.start_ns = moment()
         self.span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=self.started_at)
         #: Whether the span is recording.
@@ -138,7 +140,8 @@ class Recording:
         settings = self.telemetry.settings
         on_span = self.content_on_span
         truncated = []
-        for name, value in parts.items():
+        for told, value in parts.items():
+            name = utf8(told)
             encoded, cut = encode(value, settings.content_max_bytes)
             if cut:
                 truncated.append(name)

@@ -201,7 +201,7 @@ class SageMakerInstrumentor(Instrumentor):
             attributes[s.SERVER_ADDRESS] = server.address
             if server.port is not None:
                 attributes[s.SERVER_PORT] = server.port
-        return Call(telemetry, Request(ASYNC_OPERATION, narrowest(target), attributes, 0), context), _started
+        return Call.begin(telemetry, Request(ASYNC_OPERATION, narrowest(target), attributes, 0), context), _started
 
 
 def _unread(call: Call, error: Exception) -> None:

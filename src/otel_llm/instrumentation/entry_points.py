@@ -1,4 +1,4 @@
-"""The entry points: they cost a program next to nothing until it imports a library that is traced.
+"""The entry points that OpenTelemetry's launcher loads. Each costs next to nothing until its library is imported.
 
 Each stands for a provider's instrumentor, whose modules (mappings, streams, messages) are imported only then.
 """
@@ -15,14 +15,13 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from .. import guard
+from .provider import LANGCHAIN, OPENAI, SAGEMAKER, Provider
 
 
 class _OnImport(BaseInstrumentor):  # type: ignore[misc]
-    """Instruments with ``provider``'s ``instrumentor`` as soon as ``library`` is imported."""
+    """Instruments with ``provider`` as soon as its library is imported."""
 
-    library: str
-    provider: str
-    instrumentor: str
+    provider: Provider
 
     _arguments: dict[str, Any] | None = None
     _hooked = False
@@ -34,14 +33,14 @@ class _OnImport(BaseInstrumentor):  # type: ignore[misc]
         self._arguments = kwargs
         if not self._hooked:  # wrapt keeps a hook for good, so one is enough
             self._hooked = True
-            wrapt.register_post_import_hook(self._on_import, self.library)
-        elif (module := sys.modules.get(self.library)) is not None:
+            wrapt.register_post_import_hook(self._on_import, self.provider.library)
+        elif (module := sys.modules.get(self.provider.library)) is not None:
             self._on_import(module)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         self._arguments = None
-        if (module := sys.modules.get(f"otel_llm.providers.{self.provider}")) is not None:
-            instrumentor = getattr(module, self.instrumentor)()
+        if (module := sys.modules.get(self.provider.module)) is not None:
+            instrumentor = getattr(module, self.provider.instrumentor)()
             if instrumentor.is_instrumented_by_opentelemetry:
                 instrumentor.uninstrument()
 
@@ -49,23 +48,18 @@ class _OnImport(BaseInstrumentor):  # type: ignore[misc]
     def _on_import(self, module: ModuleType) -> None:
         if self._arguments is None:
             return
-        instrumentor = getattr(import_module(f"otel_llm.providers.{self.provider}"), self.instrumentor)()
+        instrumentor = getattr(import_module(self.provider.module), self.provider.instrumentor)()
         if not instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.instrument(skip_dep_check=True, **self._arguments)
 
 
 class OpenAI(_OnImport):
-    library = provider = "openai"
-    instrumentor = "OpenAIInstrumentor"
+    provider = OPENAI
 
 
 class LangChain(_OnImport):
-    library, provider = "langchain_core", "langchain"
-    instrumentor = "LangChainInstrumentor"
+    provider = LANGCHAIN
 
 
 class SageMaker(_OnImport):
-    """Every SDK for SageMaker calls by botocore, and imports it first."""
-
-    library, provider = "botocore", "sagemaker"
-    instrumentor = "SageMakerInstrumentor"
+    provider = SAGEMAKER

@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from ..core.telemetry import Telemetry
 from .patching import Patcher, Target
+from .provider import Provider
 
 _logger = logging.getLogger("otel_llm")
 
@@ -23,12 +24,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     ``tracer_provider``, ``meter_provider``, ``logger_provider`` (default: the global ones, also when set later).
     """
 
-    #: The library's import name, also its distribution's.
-    library: str
-    #: What the instrumentation scope says after ``otel_llm.``, if not the library.
-    name: str | None = None
-    #: Versions of the library that are supported, as a specifier.
-    supported: str
+    #: The library, its supported versions, and the instrumentation scope.
+    provider: Provider
 
     telemetry: Telemetry
     #: Whether calls are to be traced: wrappers that could not be taken out ask this.
@@ -40,23 +37,27 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         """What to wrap."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        return (f"{self.library} {self.supported}",)
+        return (f"{self.provider.distribution} {self.provider.supported}",)
 
     def accept(self, module: ModuleType) -> bool:
         """Whether ``module``, just imported, is of a version that is supported; if not, says so."""
         from packaging.specifiers import SpecifierSet
 
-        version = getattr(module, "__version__", None)
-        if version is None or SpecifierSet(self.supported).contains(version, prereleases=True):
+        provider, version = self.provider, getattr(module, "__version__", None)
+        if version is None or SpecifierSet(provider.supported).contains(version, prereleases=True):
             return True
         _logger.warning(
-            "%s %s is not instrumented: otel-llm supports %s%s", self.library, version, self.library, self.supported
+            "%s %s is not instrumented: otel-llm supports %s%s",
+            provider.library,
+            version,
+            provider.library,
+            provider.supported,
         )
         return False
 
     def _instrument(self, **kwargs: Any) -> None:
         self.telemetry = Telemetry(
-            f"otel_llm.{self.name or self.library}",
+            self.provider.scope,
             kwargs.get("settings"),
             kwargs.get("tracer_provider"),
             kwargs.get("meter_provider"),

@@ -47,10 +47,11 @@ def test_a_mock_of_the_other_clients_request(recorder: Any, client: openai.OpenA
 @pytest.mark.parametrize("fake", [MagicMock, Endless])
 def test_a_mock_that_is_there_when_we_come_and_go(recorder: Any, client: openai.OpenAI, fake: Any) -> None:
     otel_llm.uninstrument()
+    before = vars(openai.OpenAI).get("request")
     with patch.object(openai.OpenAI, "request", fake()):
         recorder.instrument()
         otel_llm.uninstrument()
-    assert "request" not in vars(openai.OpenAI)
+    assert vars(openai.OpenAI).get("request") is before
     recorder.instrument()
     client.chat.completions.create(**CHAT)
     assert recorder.span.name == "chat gpt-4o-mini"

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ... import guard
-from ...core import nesting
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
+from ...instrumentation.provider import LANGCHAIN
+from .._stainless import self_tracing
 from .boundary import Boundaries
 from .embeddings import Embeddings
 from .templates import Templates
@@ -36,9 +37,7 @@ _TEXT = f"{_CORE}.language_models.llms"
 class LangChainInstrumentor(Instrumentor):
     """Instruments ``langchain-core`` and what builds on it."""
 
-    library = "langchain_core"
-    name = "langchain"
-    supported = ">=1.4,<2"
+    provider = LANGCHAIN
 
     #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.
     handler: Handler | None = None
@@ -51,9 +50,6 @@ class LangChainInstrumentor(Instrumentor):
     @cached_property
     def embeddings(self) -> Embeddings:
         return Embeddings(self)
-
-    def instrumentation_dependencies(self) -> tuple[str, ...]:
-        return (f"langchain-core {self.supported}",)
 
     def targets(self) -> list[Target]:
         templates, boundaries = self.templates, Boundaries(self)
@@ -88,8 +84,7 @@ class LangChainInstrumentor(Instrumentor):
             Target(f"{_CORE}.prompts.string", "StringPromptTemplate.aformat_prompt", templates.aformat),
             Target(f"{_CORE}.prompt_values", "StringPromptValue.to_messages", templates.to_messages),
             Target(_CHAT, "_format_for_tracing", templates.traced),
-            # An SDK that makes a span by itself.
-            Target("anthropic._base_client", "start_api_call_span", _unless_enclosed),
+            *self_tracing.targets(),
         ]
 
     def accept(self, module: ModuleType) -> bool:
@@ -137,8 +132,3 @@ def _metadata() -> dict[str, Any]:
     """The metadata of the run that is current to LangChain."""
     config = sys.modules[f"{_CORE}.runnables.config"].var_child_runnable_config.get()
     return (config or {}).get("metadata") or {}
-
-
-def _unless_enclosed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-    """The anthropic SDK's own span, unless the call has one already."""
-    return wrapped(*args, **kwargs) if nesting.enclosing() is None else None

@@ -1,4 +1,4 @@
-"""The openai SDK, 1.66 to 3.x.
+"""The openai SDK.
 
 Every method of every resource, sync and async, parsed, raw or streamed, ends in ``OpenAI.request``. That one method
 (and its async twin) is wrapped; the endpoint it is about to call says what the call is. So a client made before, a
@@ -23,6 +23,7 @@ from ...core.execution import Complete, run, run_async
 from ...core.request import MAX_CHOICES
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
+from ...instrumentation.provider import OPENAI
 from ...propagation import state
 from ...propagation.attach import Frame
 from ...protocols.openai import chat, embeddings, responses
@@ -129,11 +130,10 @@ def _untraced() -> AbstractContextManager[None]:
 class OpenAIInstrumentor(Instrumentor):
     """Instruments the ``openai`` package."""
 
-    library = "openai"
-    supported = ">=1.66.0,<4"
+    provider = OPENAI
 
     def targets(self) -> list[Target]:
-        self._foreign = ForeignInstrumentation("openai", _WRAPPED_BY_OTHERS)
+        self._foreign = ForeignInstrumentation(self.provider.library, _WRAPPED_BY_OTHERS)
         return [
             Target("openai", "OpenAI.request", self._request),
             Target("openai", "AsyncOpenAI.request", self._request_async),

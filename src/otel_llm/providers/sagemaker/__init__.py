@@ -8,7 +8,6 @@ spans, told by request and answer: see :mod:`.invocation` and :mod:`.answers`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -24,6 +23,7 @@ from ...core.execution import Complete, run, run_async
 from ...core.request import AttributeValue, Request, Response
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
+from ...instrumentation.provider import SAGEMAKER
 from ...protocols.lines import Decoder
 from ...protocols.openai.endpoint import Server
 from ...protocols.openai.fields import string
@@ -54,11 +54,7 @@ _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream",
 class SageMakerInstrumentor(Instrumentor):
     """Instruments calls of SageMaker endpoints by botocore and aiobotocore."""
 
-    library = "sagemaker"
-    supported = ">=1.34"
-
-    def instrumentation_dependencies(self) -> Collection[str]:
-        return (f"botocore {self.supported}",)
+    provider = SAGEMAKER
 
     def accept(self, module: ModuleType) -> bool:
         botocore = sys.modules.get("botocore")

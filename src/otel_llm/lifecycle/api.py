@@ -10,7 +10,7 @@ from opentelemetry import trace
 
 from ..config import Settings
 from ..manual import scope
-from ..propagation import state
+from ..propagation.baggage import sharing
 from . import start_up
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def instrument(
     }
     if not _set_up or settings is not None or any(provider is not None for provider in providers.values()):
         in_force = Settings.from_environment() if settings is None else settings
-        state.share(in_force.baggage)
+        sharing.share(in_force.baggage)
         start_up.log_prompts(in_force.prompt_log)
         start_up.sample_for_evaluation(in_force, provider)
         start_up.scrub_foreign(in_force, provider)

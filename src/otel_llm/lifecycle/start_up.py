@@ -12,7 +12,7 @@ from opentelemetry import trace
 from .. import guard
 from ..config import Settings
 from ..core import telemetry
-from ..propagation import state
+from ..propagation.baggage import sharing
 
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 _evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -22,7 +22,7 @@ _evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
 def post_instrument() -> None:
     """Every instrumentor has been loaded, and the providers are set."""
     settings = Settings.from_environment()
-    state.share(settings.baggage)
+    sharing.share(settings.baggage)
     watch_global()
     log_prompts(settings.prompt_log)
     scrub_foreign(settings, trace.get_tracer_provider())

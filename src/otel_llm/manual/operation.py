@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -252,7 +252,7 @@ class Operation:
         self._set(call, attributes)
         words: Any = getattr(prompt, "content", None)
         if callable(words):
-            call.record_content(lambda: content.of_prompt(words(), self.INPUT))
+            call.record_content(lambda: content.of_prompt(cast("Mapping[str, Any]", words()), self.INPUT))
 
     def _tell(self, call: Call, name: str | None, value: Callable[[], Any]) -> None:
         if name is not None:

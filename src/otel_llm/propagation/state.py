@@ -1,7 +1,7 @@
-"""What the application says of whom and what its calls are for: session, user, conversation, tags, prompt.
+"""What the application says of its calls: session, user, conversation, tags, metadata, prompt, experiment.
 
-:class:`otel_llm.propagate_attributes` puts it in the OpenTelemetry context, under one key; every span that begins
-below it has it as attributes: ours by :func:`of`, those of other libraries by a span processor.
+:class:`otel_llm.propagate_attributes` stores it in the OpenTelemetry context. Every span that starts below has it as
+attributes: our spans read it by :func:`of`, a span processor adds it to the spans of other libraries.
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from .. import guard
 from .. import semconv as s
-from ..config import Settings
 from ..content.boundary import cleaned
-from .validation import Value, described, identifier, merged, union
+from .baggage import carries_ids, sharing, without_ids
+from .validation import Value, described, merged, union
 
 _KEY = otel_context.create_key("otel_llm-ambient")
 _REQUEST = otel_context.create_key("otel_llm-request")
-#: What may go to other processes, and the entry of the baggage it is in.
-BAGGAGE = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id")}
 _CONVERSING = s.INFERENCE_OPERATIONS | {s.INVOKE_AGENT, s.INVOKE_WORKFLOW, s.EXECUTE_TOOL}
 _AGENTS_OWN = s.INFERENCE_OPERATIONS | {s.EXECUTE_TOOL}
 
 
 class Describes(Protocol):
-    """What says something of an inference by attributes: a prompt, an experiment's variant."""
+    """What describes an inference by attributes: a prompt, an experiment's variant."""
 
     def attributes(self) -> Mapping[str, Any]: ...
 
 
 class Ambient:
-    """What holds below a :class:`context`. Never changed: each context makes its own."""
+    """What holds inside one ``propagate_attributes``. Immutable: each of them makes its own."""
 
     __slots__ = (
         "_everywhere",
@@ -66,7 +63,7 @@ class Ambient:
         self.metadata = metadata or {}
         self.prompt = prompt
         self.experiment = experiment
-        #: The agent whose own the calls below are; held weakly, as it has its context in turn.
+        #: The agent that counts the calls below. A weak reference, as the agent holds its context.
         self.agent: weakref.ref[Any] | None = None
         self._everywhere: dict[str, Any] = described(tags, self.metadata)
         if session_id is not None:
@@ -77,7 +74,7 @@ class Ambient:
             self._everywhere.update(cleaned(experiment.attributes()))
 
     def within(self, outer: Ambient | None) -> Ambient:
-        """This one inside of ``outer``: it adds tags and metadata, and replaces all else that it has."""
+        """This one inside ``outer``: tags and metadata are added, all else that this one has replaces it."""
         if outer is None:
             return self
         made = Ambient(
@@ -94,7 +91,7 @@ class Ambient:
 
     @guard.never_raise
     def describe(self, attributes: dict[str, Any]) -> Describes | None:
-        """Add to a span's ``attributes`` what they don't say yet; gives the prompt, if it is that which leads it."""
+        """Add what a span's ``attributes`` don't have yet. Returns the prompt if it was added."""
         operation = attributes.get(s.OPERATION_NAME)
         for name, value in self._everywhere.items():
             attributes.setdefault(name, value)
@@ -112,27 +109,11 @@ class Ambient:
 
 
 def _prompted(attributes: Mapping[str, Any]) -> bool:
-    """Whether the prompt is known from nearer by."""
+    """Whether the attributes name a prompt already."""
     return s.PROMPT_NAME in attributes or s.LLM_PROMPT_TEMPLATE_HASH in attributes
 
 
 # --- what holds where ----------------------------------------------------------------------------
-
-#: What this process gives other processes and takes from them; ``None``: the environment has not been asked.
-shared: frozenset[str] | None = None
-
-
-def share(names: frozenset[str] | None) -> None:
-    """Let ``names`` (of :data:`BAGGAGE`) go into the baggage and be read from it; ``None``: as the environment says."""
-    global shared
-    shared = names
-
-
-def sharing() -> frozenset[str]:
-    global shared
-    if shared is None:
-        shared = Settings.from_environment().baggage
-    return shared
 
 
 class _Request:
@@ -169,7 +150,7 @@ def of(context: Context) -> Ambient | None:
 def in_force(context: Context) -> Ambient | None:
     """What holds in ``context``, without what was said earlier in the same web request."""
     found = context.get(_KEY)
-    if found is None and shared and context:
+    if found is None and sharing.names and context:
         return _received(context)
     return found  # type: ignore[return-value]
 
@@ -181,43 +162,36 @@ def current() -> Ambient | None:
 
 @guard.never_raise
 def _received(context: Context) -> Ambient | None:
-    carried = baggage.get_all(context)
-    found: dict[str, Any] = {name: identifier(name, carried.get(BAGGAGE[name])) for name in sharing()}
-    return Ambient(**found) if any(found.values()) else None
+    ids = sharing.received(context)
+    return Ambient(ids.get("session_id"), ids.get("user_id"), ids.get("conversation_id")) if ids else None
 
 
 def private(context: Context) -> Context:
-    """``context`` for a call of a model provider's, which must not learn of sessions and users by a header: neither of
-    what this process shares, nor of what came by the baggage of one that does."""
-    carried = baggage.get_all(context)
-    ours = [entry for entry in BAGGAGE.values() if entry in carried] if carried else ()
-    if not ours:
+    """``context`` for a call of a model provider, without sessions and users in its baggage.
+
+    The provider must not learn of them by a header: neither of those that this process shares, nor of those that it
+    received.
+    """
+    if not carries_ids(context):
         return context
-    context = otel_context.set_value(_KEY, of(context), context)
-    for entry in ours:
-        context = baggage.remove_baggage(entry, context)
-    return context
+    return without_ids(otel_context.set_value(_KEY, of(context), context))
 
 
 def put(ambient: Ambient, context: Context) -> Context:
-    """``context`` with ``ambient``, and of it in the baggage what is shared."""
+    """``context`` with ``ambient``, and in its baggage what of it is shared."""
     if isinstance(request := context.get(_REQUEST), _Request):
         request.hear(ambient, outermost=context.get(_KEY) is None)
-    inside = otel_context.set_value(_KEY, ambient, context)
-    for name in sharing():
-        if (value := getattr(ambient, name)) is not None:
-            inside = baggage.set_baggage(BAGGAGE[name], value, inside)
-    return inside
+    return sharing.put(ambient, otel_context.set_value(_KEY, ambient, context))
 
 
 def agent_in(context: Context) -> Any:
-    """The agent whose own the calls in ``context`` are."""
+    """The agent that counts the calls in ``context``, if there is one."""
     around = of(context)
     return None if around is None or around.agent is None else around.agent()
 
 
 def with_agent(agent: Any, context: Context) -> Context:
-    """``context`` below ``agent``, which counts the calls; ``None``: below none."""
+    """``context`` in which ``agent`` counts the calls; ``None``: no agent does."""
     outer = of(context)
     if agent is None and (outer is None or outer.agent is None):
         return context

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import get_current_span
+
 from ...config import SamplingAlgorithm
 from .rate import LOW_64, Head, bound, kept_share, position
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
 
@@ -18,6 +22,15 @@ _CONSISTENT: dict[SamplingAlgorithm, bool | None] = {
     SamplingAlgorithm.TRACE_ID_RATIO: False,
     SamplingAlgorithm.CONSISTENT: True,
 }
+
+
+def is_of_another(span: Span, parent_context: Context | None) -> bool:
+    """Whether the parent of ``span`` belongs to another provider, whose spans don't come here.
+
+    A parent that is not a span of the SDK may stand for one of this provider.
+    """
+    parent = get_current_span(parent_context)
+    return isinstance(parent, ReadableSpan) and parent.resource is not span.resource
 
 
 class Choice:

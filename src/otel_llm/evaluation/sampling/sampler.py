@@ -1,4 +1,4 @@
-"""The span processor that samples traces for evaluation, and has them stored as items."""
+"""The span processor that samples traces for evaluation and stores them as items."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import get_current_span
 
 from ... import guard
 from ... import semconv as s
 from ...background.worker import Worker
 from ...config import SamplingAlgorithm, above_zero, checked, seconds
 from ...content import capture
-from ..dataset import item
-from ..dataset.sinks import Sink, deliver, open_sink
+from ..dataset.sinks import Sink, open_sink
 from ..exclusion import is_excluded
 from ..spans import SpanRecord
 from . import accounting as why
 from .accounting import Accounts, Ledger, publish
 from .decision import Decision
-from .head_sampler import Choice
+from .head_sampler import Choice, is_of_another
+from .outcome import Ended, Outcomes
 from .rate_limit import TokenBucket
 from .rules import Rule, Rules
 from .trace_buffer import Limits, Trace, Traces
@@ -44,47 +43,26 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("otel_llm")
 
 
-class _Ended:
-    """A local root that ended, and what becomes of it: settled once, by whoever is first."""
-
-    __slots__ = ("at", "resource", "root", "sampled", "settled", "trace")
-
-    def __init__(self, root: SpanRecord, trace: Trace, at: float, resource: Resource) -> None:
-        self.root = root
-        self.trace = trace
-        self.at = at
-        self.resource = resource
-        self.sampled = bool(trace.sampled_by)
-        self.settled = False
-
-
-def _is_of_another(span: Span, parent_context: Context | None) -> bool:
-    """Whether the parent of ``span`` is another provider's, whose spans don't come here. One that is no span of an SDK
-    may stand for one of this provider."""
-    parent = get_current_span(parent_context)
-    return isinstance(parent, ReadableSpan) and parent.resource is not span.resource
-
-
 class EvaluationSampler(SpanProcessor):
     """Samples traces for evaluation: ``provider.add_span_processor(EvaluationSampler(rate=0.05))``.
 
-    ``rate``, from 0 to 1, is the share of *all* traces, whatever the head sampler keeps; it chooses by the trace id, so
-    that every service chooses the same. Each span of these is marked when it begins, by ``otel_llm.eval.sampled`` and
+    ``rate``, from 0 to 1, is the share of *all* traces, whatever the head sampler keeps. The trace id decides, so every
+    service samples the same traces. Their spans are marked when they begin, by ``otel_llm.eval.sampled`` and
     ``otel_llm.eval.rate``. ``rules`` (a list of mappings or :class:`~otel_llm.evaluation.Rule`, or
-    :class:`~otel_llm.evaluation.Rules`) add traces for what happened in them. At most ``max_per_minute`` are taken.
+    :class:`~otel_llm.evaluation.Rules`) add traces for what happened in them. ``max_per_minute`` limits the items.
 
-    When a local root (a span without a parent that this provider samples) ends, then ``grace`` seconds later, its trace
+    A local root is a span without a parent that this provider samples. ``grace`` seconds after it ended, its trace
     becomes an item (``item.schema.json``) and goes to ``sink``: a path (SQLite, or JSON lines if it ends in
-    ``.jsonl``), a :class:`~otel_llm.evaluation.Sink`, or a function that takes an item, called on a thread of the
-    sampler's.
+    ``.jsonl``), a :class:`~otel_llm.evaluation.Sink`, or a function that takes an item and is called on the sampler's
+    own thread.
 
-    ``capture_content`` has the prompts and answers of the marked traces captured, on their spans, while they are not
-    for the others. ``algorithm`` is how traces are chosen; ``AUTO`` does as the head sampler does. Spans that are
-    recorded but not sampled by the head sampler count only with ``evaluate_unsampled``. ``shutdown_timeout`` is in
-    seconds. The metrics go to ``meter_provider`` (default: the global one).
+    ``capture_content`` captures the prompts and answers of the marked traces on their spans, while content is off for
+    the others. ``algorithm`` is how traces are sampled; ``AUTO`` follows the head sampler. Spans that the head sampler
+    records but does not sample count only with ``evaluate_unsampled``. ``shutdown_timeout`` is in seconds. Metrics go
+    to ``meter_provider`` (default: the global one).
 
     :raises ValueError: for a value that can't be used; the message says which and why.
-    :raises TypeError: for a sink that is none.
+    :raises TypeError: if ``sink`` is none of these.
     """
 
     def __init__(
@@ -108,7 +86,6 @@ class EvaluationSampler(SpanProcessor):
         limit = (
             known.max_per_minute if max_per_minute is None else checked("max_per_minute", max_per_minute, above_zero)
         )
-        self._bucket = None if limit is None else TokenBucket(limit)
         self._grace = checked("grace", grace, seconds)
         self._limits = limits or Limits()
         for name, value in asdict(self._limits).items():
@@ -116,6 +93,7 @@ class EvaluationSampler(SpanProcessor):
         self._shutdown_timeout = checked("shutdown_timeout", shutdown_timeout, seconds)
         self._shutdown_by = math.inf
         self._sink = open_sink(sink)
+        self._outcomes = Outcomes(self._decision, None if limit is None else TokenBucket(limit), self._sink)
         self._resource: Resource | None = None
         self._closed = False
         self._forked_ns = 0
@@ -131,7 +109,7 @@ class EvaluationSampler(SpanProcessor):
         self._lock = threading.RLock()
         self._traces = Traces(self._limits)
         self._ledger = Ledger()
-        self._worker: Worker[_Ended] = Worker(
+        self._worker: Worker[Ended] = Worker(
             self._lock,
             self._evaluate,
             self._tidy,
@@ -141,7 +119,7 @@ class EvaluationSampler(SpanProcessor):
         )
 
     def _after_fork(self) -> None:
-        """What the parent has under way is the parent's to store and to count."""
+        """Start empty: the parent process stores and counts what it has under way."""
         self._forked_ns = time_ns()
         self._sink.after_fork()
         self._begin_afresh()
@@ -157,7 +135,7 @@ class EvaluationSampler(SpanProcessor):
             parent = span.parent
             if parent is None or parent.is_remote or not self._choice.considers(parent):
                 rate = self._begin(span, context, parent_context)
-            elif _is_of_another(span, parent_context):
+            elif is_of_another(span, parent_context):
                 rate = self._begin(span, context, parent_context, always=True)
             else:
                 trace = self._traces.get(context.trace_id)
@@ -194,8 +172,10 @@ class EvaluationSampler(SpanProcessor):
     def _begin(
         self, span: Span, context: SpanContext, parent_context: Context | None, always: bool = False
     ) -> float | None:
-        """A local root begins: the rate its trace is sampled at, if it is. It is kept ``always`` if only now it can be
-        seen that it is a root."""
+        """A local root begins. Return the rate that its trace is sampled at, or ``None``.
+
+        ``always`` keeps the trace in any case: nothing at the end of the span will tell that it is a local root.
+        """
         self._choice.look_at(span)
         self._resource = span.resource
         if is_excluded(parent_context):
@@ -230,7 +210,7 @@ class EvaluationSampler(SpanProcessor):
                 return None
             trace.open.remove(record.span_id)
             now = monotonic()
-            ended = _Ended(record, trace, now, span.resource)
+            ended = Ended(record, trace, now, span.resource)
             self._ledger.offer(why.RATE in trace.sampled_by, trace.kept_share)
             if ended.sampled:
                 self._ledger.sample(trace.sampled_by[0])
@@ -241,7 +221,7 @@ class EvaluationSampler(SpanProcessor):
         return None
 
     def _end_unkept(self, span: ReadableSpan, context: SpanContext) -> None:
-        """A local root ended whose trace was not sampled, or given up."""
+        """Count a local root that ended and whose trace was not sampled, or was given up."""
         if self._closed or not self._choice.considers(context):
             return
         attributes = span.attributes or {}
@@ -269,49 +249,26 @@ class EvaluationSampler(SpanProcessor):
 
     # --- on the worker's thread ----------------------------------------------------------------------
 
-    def _evaluate(self, ended: _Ended) -> None:
+    def _evaluate(self, ended: Ended) -> None:
         try:
-            outcome = self._outcome(ended)
+            outcome = self._outcomes.of(ended, self._sample, self._worker.pause)
         except Exception as error:
             guard.report("EvaluationSampler", error)
             outcome = why.BUILD_ERROR
         self._settle(ended, outcome)
 
-    def _outcome(self, ended: _Ended) -> str | None:
-        """Decide by the rules, and store the item; why it is not stored, or ``None``."""
-        trace, root = ended.trace, ended.root
-        spans = trace.below(root)
-        calls = item.model_calls(spans)
-        reasons = list(trace.sampled_by)
-        reasons += self._decision.at_end(trace.position, trace.baggage, ended.resource, root, spans, calls)
-        if not reasons:
-            return self._decision.why_passed_over()
+    def _sample(self, ended: Ended, reason: str) -> None:
         with self._lock:
             if not ended.sampled and not ended.settled:
                 ended.sampled = True
-                self._ledger.sample(reasons[0])
-        if not item.worth_evaluating(spans):
-            return why.NOTHING_TO_EVALUATE
-        if self._bucket is not None and not self._bucket.take(ended.at):
-            return why.RATE_LIMIT
-        made = item.build(
-            root,
-            spans,
-            calls,
-            trace_id=trace.trace_id,
-            resource=ended.resource.attributes,
-            sampled_by=reasons,
-            rate=trace.rate,
-            left_out=trace.left_out,
-        )
-        return None if deliver(self._sink, made, self._worker.pause) else why.SINK_ERROR
+                self._ledger.sample(reason)
 
     def _tidy(self) -> None:
         with self._lock:
             self._traces.expire(monotonic(), (ended.trace for ended in self._worker.waiting()))
 
-    def _settle(self, ended: _Ended, reason: str | None) -> None:
-        """``reason``: why it is not stored; ``None``: it is."""
+    def _settle(self, ended: Ended, reason: str | None) -> None:
+        """Count ``ended`` as stored, or as not stored for ``reason``; only the first call counts."""
         with self._lock:
             if ended.settled:
                 return
@@ -324,7 +281,7 @@ class EvaluationSampler(SpanProcessor):
                 self._ledger.pass_over(reason)
             self._traces.release(ended.trace)
 
-    # --- for everybody -------------------------------------------------------------------------------
+    # --- public ------------------------------------------------------------------------------
 
     def accounts(self) -> Accounts:
         """What has become of the traces so far; what the metrics say."""
@@ -337,7 +294,7 @@ class EvaluationSampler(SpanProcessor):
         trace = self._traces.get(span.get_span_context().trace_id)
         if trace is not None:
             return trace.rate is not None and marked is not False
-        # A stream may outlive its root, and so its trace here; it has the mark, if it is of this sampler's provider.
+        # A stream may outlive its root, and so its trace here. The mark counts if it is from this sampler's provider.
         return span.resource is self._resource and marked is True
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -345,8 +302,10 @@ class EvaluationSampler(SpanProcessor):
         return self._worker.flush(timeout_millis / 1000)
 
     def _at_exit(self) -> None:
-        """Of what is registered at exit the latest comes first: the providers, set up before any span began, come
-        later, and the last metrics say what became of the items."""
+        """Store the items before the providers shut down, so that the last metrics count them.
+
+        Functions registered last run first, and the providers were set up before any span began.
+        """
         self._shutdown_by = monotonic() + self._shutdown_timeout
         self._worker.flush(self._shutdown_timeout)
 

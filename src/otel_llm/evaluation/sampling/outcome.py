@@ -1,0 +1,70 @@
+"""What becomes of a local root that ended: rules decide, and its item is stored, on the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..dataset import item
+from ..dataset.sinks import Sink, deliver
+from . import accounting as why
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+    from ..spans import SpanRecord
+    from .decision import Decision
+    from .rate_limit import TokenBucket
+    from .trace_buffer import Trace
+
+
+class Ended:
+    """A local root that ended at the time ``at`` of ``monotonic``. It is settled once, by whoever is first."""
+
+    __slots__ = ("at", "resource", "root", "sampled", "settled", "trace")
+
+    def __init__(self, root: SpanRecord, trace: Trace, at: float, resource: Resource) -> None:
+        self.root = root
+        self.trace = trace
+        self.at = at
+        self.resource = resource
+        self.sampled = bool(trace.sampled_by)
+        self.settled = False
+
+
+class Outcomes:
+    """Decides by the rules, keeps the rate limit, and stores items in the sink."""
+
+    def __init__(self, decision: Decision, limit: TokenBucket | None, sink: Sink) -> None:
+        self._decision = decision
+        self._limit = limit
+        self._sink = sink
+
+    def of(self, ended: Ended, sample: Callable[[Ended, str], object], pause: Callable[[float], object]) -> str | None:
+        """Store the item of ``ended``; return why it is not stored, or ``None``.
+
+        ``sample`` is called with the first reason to sample it; ``pause`` waits before the sink is tried again.
+        """
+        trace, root = ended.trace, ended.root
+        spans = trace.below(root)
+        calls = item.model_calls(spans)
+        reasons = list(trace.sampled_by)
+        reasons += self._decision.at_end(trace.position, trace.baggage, ended.resource, root, spans, calls)
+        if not reasons:
+            return self._decision.why_passed_over()
+        sample(ended, reasons[0])
+        if not item.worth_evaluating(spans):
+            return why.NOTHING_TO_EVALUATE
+        if self._limit is not None and not self._limit.take(ended.at):
+            return why.RATE_LIMIT
+        made = item.build(
+            root,
+            spans,
+            calls,
+            trace_id=trace.trace_id,
+            resource=ended.resource.attributes,
+            sampled_by=reasons,
+            rate=trace.rate,
+            left_out=trace.left_out,
+        )
+        return None if deliver(self._sink, made, pause) else why.SINK_ERROR

@@ -1,6 +1,7 @@
 # Everything here sets itself up: needed are make and a Python of at least 3.11, nothing else.
 #   make demo    a small application, traced without a change to it, shown as a tree
 #   make test    the tests            make lint    style, types, imports  make check   both
+#   make fuzz    the providers' answers and requests at random, FUZZ_EXAMPLES (1000) of each kind
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
 #   make clean   removes what these made, the backends aside
 #   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (an hour)
@@ -48,7 +49,7 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy wrapt==1.15.0
 
-.PHONY: help demo backends e2e test lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation clean
+.PHONY: help demo backends e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -61,6 +62,10 @@ backends: $(BIN)/python
 
 test: $(DEV_READY)
 	$(BIN)/python -m pytest -q --ignore=tests/e2e $(PYTEST_ARGS)
+
+# The normal run tries a few, always the same ones.
+fuzz: $(DEV_READY)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q --timeout 0 tests/fuzz $(PYTEST_ARGS)
 
 # Required: a program that is missing fails the tests, not skips them.
 e2e: $(DEV_READY) $(DEMO_READY) backends

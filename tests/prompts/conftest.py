@@ -11,7 +11,7 @@ import pytest
 
 from openai_clients import async_client, client, server, session_server
 from otel_llm import Prompt
-from otel_llm.prompts import known, linking
+from otel_llm.prompts import known
 from standin.sagemaker import SageMakerServer
 
 __all__ = ["async_client", "client", "server", "session_server"]
@@ -50,11 +50,11 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def _nothing_of_ours_fails_or_stays(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG, "otel_llm")
-    before = set(known)
+    before = set(known.by_text)
     yield
-    linking._recent.set(())
-    if set(known) - before:
+    known.forget_recent()
+    if set(known.by_text) - before:
         gc.collect()
     logged = [record.getMessage() for record in caplog.get_records("call") if record.name == "otel_llm"]
     assert [text for text in logged if "failed in" in text] == []
-    assert set(known) - before == set()
+    assert set(known.by_text) - before == set()

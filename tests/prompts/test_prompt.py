@@ -258,7 +258,7 @@ def _forgotten(ask: Prompt) -> None:
     kept = ask.format(question="the same")
     for _ in range(1000):
         ask.format(question="the same")
-    assert len(kept._same.uses) <= 6
+    assert len(kept._uses.references) <= 6
     held = [ask.format(question=number) for number in range(1000)]
     assert len(known) == before + 1001
     del held, kept

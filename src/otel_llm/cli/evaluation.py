@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import json
 import os
 import re
@@ -204,7 +205,7 @@ def _json(item: Item, indent: int | None = None) -> str:
 
 def _json_to_stdout() -> None:
     """JSON is UTF-8, whatever the terminal speaks."""
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 

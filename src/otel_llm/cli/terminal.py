@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import unicodedata
@@ -60,7 +61,7 @@ def open_console(*, no_color: bool) -> Console:
     """Standard output: colour only for a terminal that may have it, a steady width when piped."""
     from rich.console import Console
 
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     plain = no_color or bool(os.environ.get("NO_COLOR"))
     width = None if sys.stdout.isatty() else _columns()

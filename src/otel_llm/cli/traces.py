@@ -25,7 +25,7 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """This node and all below, parents first; without recursion, as a trace may be deep."""
-        waiting = [self]
+        waiting: list[Node] = [self]
         while waiting:
             node = waiting.pop()
             yield node

@@ -9,11 +9,11 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ..core.telemetry import Telemetry
+from ..prompts.steps import NEAREST_STEP
 
 if TYPE_CHECKING:
     from .operation import Operation
 
-_NEAREST = otel_context.create_key("otel_llm-nearest-operation")
 _OUTERMOST = otel_context.create_key("otel_llm-outermost-operation")
 
 _given: dict[str, Any] = {}
@@ -40,11 +40,11 @@ def telemetry(context: Context) -> Telemetry | None:
 def inside(operation: Operation, context: Context) -> Context:
     """``context`` inside of ``operation``."""
     outermost = context.get(_OUTERMOST, operation)
-    return Context({**context, _NEAREST: operation, _OUTERMOST: outermost})
+    return Context({**context, NEAREST_STEP: operation, _OUTERMOST: outermost})
 
 
 def nearest(context: Context | None = None, outermost: bool = False) -> Operation | None:
     """The operation under way that ``context`` (default: the current one) is inside of."""
     context = otel_context.get_current() if context is None else context
-    found: Any = context.get(_OUTERMOST if outermost else _NEAREST)
+    found: Any = context.get(_OUTERMOST if outermost else NEAREST_STEP)
     return found if found is not None and found.under_way else None

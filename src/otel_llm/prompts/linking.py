@@ -1,8 +1,8 @@
-"""From the words a prompt made to the inference they are given to.
+"""Finds the prompt behind the text that a model call is given.
 
-A model call finds the prompt behind its messages by their identity, and where a library copied them (JSON bodies, the
-messages of LangChain) by their words. Both are known as long as the text is held by somebody, and then forgotten; the
-latest of a thread or task are held by it, as a library may have copied them and let go of them.
+A call recognises a text by identity or, where a library copied it (JSON bodies, LangChain's messages), by its
+characters. A text is known while something refers to it. Each thread or task refers to its latest ones itself, because
+a library may drop the original after copying it.
 """
 
 from __future__ import annotations
@@ -21,51 +21,91 @@ from .use import PromptUse
 if TYPE_CHECKING:
     from ..core.request import AttributeValue, Request
 
-#: The fields of a request's body that hold what is asked, and those of a message or a part of one.
+#: The fields of a request's body with input, and the fields of a message or a part with text.
 _ASKED = ("messages", "instructions", "input", "prompt")
 _WORDS = ("content", "text")
 _MAX_DEPTH = 6
-#: So many uses that made the same text at the same time are known by it.
+#: The most uses of the same text that are told apart, and the number of prompts whose texts a thread or task keeps.
 _MAX_USES = 64
+_MAX_RECENT = 4
 
 
-class _Same:
-    """The uses that one and the same text came of; each text holds it."""
+class _Uses:
+    """The uses of prompts that gave one text. Each :class:`PromptText` with these characters refers to it."""
 
-    __slots__ = ("__weakref__", "uses")
+    __slots__ = ("__weakref__", "references")
 
     def __init__(self) -> None:
-        self.uses: tuple[weakref.ref[PromptUse], ...] = ()
+        self.references: tuple[weakref.ref[PromptUse], ...] = ()
+
+    def alive(self) -> list[PromptUse]:
+        return [use for reference in self.references if (use := reference()) is not None]
 
 
-#: The texts that are alive, by their words. A model call looks no further if there are none.
-known: weakref.WeakValueDictionary[str, _Same] = weakref.WeakValueDictionary()
-#: Of so many uses a thread or task holds the texts.
-_MAX_RECENT = 4
-_recent: ContextVar[tuple[list[PromptText], ...]] = ContextVar("otel_llm-recent-prompts", default=())
-_remembering = ForkLock()
+class KnownTexts:
+    """The texts of prompts that something still refers to, and the latest ones of each thread or task."""
+
+    __slots__ = ("_lock", "_recent", "by_text")
+
+    def __init__(self) -> None:
+        self.by_text: weakref.WeakValueDictionary[str, _Uses] = weakref.WeakValueDictionary()
+        self._lock = ForkLock()
+        self._recent: ContextVar[tuple[list[PromptText], ...]] = ContextVar("otel_llm-recent-prompts", default=())
+
+    def __len__(self) -> int:
+        return len(self.by_text)
+
+    def add(self, text: str, use: PromptUse) -> _Uses:
+        """Remember that ``use`` gave ``text``, while the caller keeps the returned object."""
+        with self._lock.lock:
+            uses = self.by_text.get(text)
+            if uses is None:
+                self.by_text[text] = uses = _Uses()
+            alive = [reference for reference in uses.references if reference() is not None]
+            uses.references = (*alive[1 - _MAX_USES :], weakref.ref(use))
+        return uses
+
+    def keep(self, texts: list[PromptText]) -> None:
+        """Keep ``texts`` for the next model calls of this thread or task."""
+        self._recent.set((*self._recent.get()[1 - _MAX_RECENT :], texts))
+
+    def forget_recent(self) -> None:
+        """Keep none of this thread's or task's texts any longer."""
+        self._recent.set(())
+
+    def recent(self) -> Iterator[PromptText]:
+        return (text for texts in self._recent.get() for text in texts)
+
+    def uses(self, text: str) -> list[PromptUse]:
+        """The uses that gave ``text`` and are still referred to."""
+        uses = self.by_text.get(text)
+        return [] if uses is None else uses.alive()
+
+
+#: One for the process, as prompts are made anywhere. A model call looks no further if it is empty.
+known = KnownTexts()
 
 
 class PromptText(str):
-    """A text that a prompt made. It is the ``str``, and remembers its ``use`` wherever it is carried.
+    """The text of a filled-in prompt: a ``str`` that also has the prompt's ``use``.
 
-    What is made of it (a part, a concatenation, a pickle) is plain ``str`` and doesn't.
+    Slices, concatenations and unpickled copies are plain ``str`` without it.
     """
 
-    __slots__ = ("_same", "use")
+    __slots__ = ("_uses", "use")
 
     use: PromptUse
-    _same: _Same
+    _uses: _Uses
 
     def __new__(cls, text: str, use: PromptUse) -> PromptText:
         made = super().__new__(cls, text)
         made.use = use
         if text:
-            made._same = _remember(text, use)
+            made._uses = known.add(text, use)
         return made
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """What an inference says of the prompt."""
+        """The attributes that an inference with this prompt gets."""
         return self.use.attributes()
 
     def __copy__(self) -> PromptText:
@@ -75,30 +115,16 @@ class PromptText(str):
         return self
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return str, (str(self),)  # elsewhere, nobody knows the use
-
-
-def hold(texts: list[PromptText]) -> None:
-    """Keep ``texts`` for the next model calls of this thread or task."""
-    _recent.set((*_recent.get()[1 - _MAX_RECENT :], texts))
-
-
-def _remember(text: str, use: PromptUse) -> _Same:
-    with _remembering.lock:
-        same = known.get(text)
-        if same is None:
-            known[text] = same = _Same()
-        alive = [reference for reference in same.uses if reference() is not None]
-        same.uses = (*alive[1 - _MAX_USES :], weakref.ref(use))
-    return same
+        return str, (str(self),)  # in another process there is no use
 
 
 @guard.never_raise
 def behind(asked: Any) -> PromptUse | None:
-    """The use that words in ``asked`` (messages of any shape, or texts) came of; of several, the latest.
+    """The use of a prompt that texts in ``asked`` (messages of any shape, or texts) came from; of several, the latest.
 
-    Words alone (a system prompt) may be those of many uses: then all that a use has made must be there, so that what is
-    told is never another one's. A use of this thread or task counts first, then one with words that no other has.
+    The same characters (of a system prompt, say) may come from many uses. A use that is found by them counts only if
+    all of its texts are in ``asked``, so that the prompt of another request is never reported. Uses of this thread or
+    task come first, then uses with a text that no other has.
     """
     texts = list(_texts(asked, _MAX_DEPTH))
     near: set[PromptUse] = set()
@@ -107,29 +133,28 @@ def behind(asked: Any) -> PromptUse | None:
     for text in texts:
         if isinstance(text, PromptText):
             near.add(text.use)
-        elif (same := known.get(text)) is not None:
-            uses = [use for reference in same.uses if (use := reference()) is not None]
+        elif uses := known.uses(text):
             sole.update(uses if len(uses) == 1 else ())
             found.update(uses)
     if found:
         there = {hash(text) for text in texts}
         found = {use for use in found if use.words <= there}
-        near |= found & {text.use for recent in _recent.get() for text in recent}
+        near |= found & {text.use for text in known.recent()}
     if near:
         return latest(*near)
     return max(found, key=lambda use: (use in sole, use.order), default=None)
 
 
 def latest(*uses: PromptUse | None) -> PromptUse | None:
-    """Of several uses the last one: the others belong to earlier turns."""
+    """The last of several uses. The others belong to earlier turns of a conversation."""
     return max((use for use in uses if use is not None), key=lambda use: use.order, default=None)
 
 
 @guard.never_raise
 def link(request: Request, body: Mapping[str, Any]) -> None:
-    """Add to an inference's ``request`` the prompt that the words in its ``body`` came of.
+    """Add the prompt behind the texts in ``body`` to an inference's ``request``.
 
-    One that says itself what prompt it is about, or is a layer of such a call, is left alone.
+    Nothing is added if the request names a prompt already, or is a layer of a call that does.
     """
     attributes = request.attributes
     if request.operation not in s.INFERENCE_OPERATIONS or s.PROMPT_NAME in attributes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import semconv as s
 from ..content.encoding import dumps
-from .linking import PromptText, hold
+from . import linking
+from .linking import PromptText
 from .notation import NOTATIONS, Compiled, PromptError, compile_template
 from .steps import note
 from .use import Assignment, PromptUse, Template, named
@@ -111,7 +112,7 @@ class Prompt:
         words = frozenset(hash(text) for text in texts if text)
         use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, words)
         made = [PromptText(text, use) for text in texts]
-        hold(made)
+        linking.known.keep(made)
         note(use)
         if isinstance(self.template, str):
             return made[0]

@@ -1,18 +1,30 @@
-"""Telling the application's own step at work of the prompt that is made in it."""
+"""Records on the application's own step which prompt, or which variant of an experiment, was used in it."""
 
 from __future__ import annotations
 
-import sys
+from typing import Protocol, cast
+
+from opentelemetry import context as otel_context
 
 from .. import guard
 from .use import Assignment, PromptUse
 
-_SCOPE = f"{__package__.rpartition('.')[0]}.manual.scope"
+#: The context's key for the application's nearest :class:`Step`.
+NEAREST_STEP = otel_context.create_key("otel_llm-nearest-operation")
+
+
+class Step(Protocol):
+    """A span that the application opened itself."""
+
+    @property
+    def under_way(self) -> bool: ...
+
+    def update(self, *, prompt: PromptUse | Assignment) -> None: ...
 
 
 @guard.never_raise
 def note(what: PromptUse | Assignment) -> None:
-    """Record ``what`` on the manual span that is the nearest here, if there is any."""
-    scope = sys.modules.get(_SCOPE)  # imported by the first manual span
-    if scope is not None and (nearest := scope.nearest()) is not None:
-        nearest.update(prompt=what)
+    """Record ``what`` on the nearest step of the current context, if there is one that has not ended."""
+    step = cast(Step | None, otel_context.get_value(NEAREST_STEP))
+    if step is not None and step.under_way:
+        step.update(prompt=what)

@@ -1,4 +1,4 @@
-"""What a container streams, from bytes that may be split anywhere: server-sent events, JSON lines, or mere text."""
+"""Decodes streams of server-sent events, JSON lines or plain text from bytes that may be split anywhere."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Decoder:
         return given
 
     def end(self) -> list[Any]:
-        """What the last line holds, where no line break follows it."""
+        """Decode the last line if no line break ended it."""
         if self._events is not None:
             return self._events.feed(b"\n\n")
         if self._feed is None:

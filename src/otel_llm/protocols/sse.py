@@ -1,4 +1,4 @@
-"""Server-sent events from bytes that may be split anywhere, for responses whose bytes the caller reads by itself."""
+"""Decodes server-sent events from bytes that may be split anywhere, as a caller of a raw response reads them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SSEDecoder:
                 self._line.append(piece)
 
     def _event(self, ended: bool = True) -> list[Any]:
-        """The payload of the event that has ended, or may have, if it has one."""
+        """The payload of the event that has ended, or seems to have."""
         joined = b"\n".join(self._data)
         try:
             payloads = [json.loads(joined)] if joined else []

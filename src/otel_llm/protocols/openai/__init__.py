@@ -1,1 +1,1 @@
-"""OpenAI's HTTP API: requests, answers and chunks as ours, for whoever serves it."""
+"""OpenAI's HTTP API: reads requests, answers and chunks, whoever serves them."""

@@ -1,4 +1,4 @@
-"""Chat Completions and legacy completions: request, answer and chunks to ours."""
+"""Reads requests, answers and chunks of Chat Completions and of legacy completions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .fields import (
 
 
 def _format(value: Any) -> str | None:
-    """The modality that a response format asks for: ``json`` for both JSON modes."""
+    """The output type that a response format asks for. Both JSON modes are ``json``."""
     kind = get(value, "type")
     return {"json_object": "json", "json_schema": "json", "text": "text"}.get(kind) if isinstance(kind, str) else None
 
@@ -51,7 +51,7 @@ _OPENAI_COMPLETION_READERS: Readers = {**INFERENCE, **SERVICE_TIER}
 
 
 def request(exchange: Exchange) -> Request:
-    """A chat completion's request."""
+    """Read the request of a chat completion."""
     body, attributes = exchange.body, exchange.attributes(s.CHAT)
     if exchange.server.is_openai:
         attributes[s.OPENAI_API_TYPE] = "chat_completions"
@@ -67,7 +67,7 @@ def request(exchange: Exchange) -> Request:
 
 
 def completion_request(exchange: Exchange) -> Request:
-    """A legacy completion's request."""
+    """Read the request of a legacy completion."""
     body, attributes = exchange.body, exchange.attributes(s.TEXT_COMPLETION)
     read(body, _OPENAI_COMPLETION_READERS if exchange.server.is_openai else INFERENCE, attributes)
 
@@ -83,7 +83,7 @@ def completion_request(exchange: Exchange) -> Request:
 
 
 def response(exchange: Exchange, answer: Any) -> Response:
-    """A chat completion."""
+    """Read a chat completion."""
     fields = mapping(answer)
     if not exchange.described:
         return metered(fields, exchange.server.is_openai)
@@ -95,7 +95,7 @@ def response(exchange: Exchange, answer: Any) -> Response:
 
 
 def completion_response(exchange: Exchange, answer: Any) -> Response:
-    """A legacy completion."""
+    """Read a legacy completion."""
     fields = mapping(answer)
     choices = items(fields.get("choices"))
     reasons = [string(get(choice, "finish_reason")) for choice in choices]

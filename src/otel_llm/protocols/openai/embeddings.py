@@ -1,4 +1,4 @@
-"""Embeddings to ours. The vectors themselves are never looked at, only how long they are."""
+"""Reads requests and answers for embeddings. Of the vectors only the length is read."""
 
 from __future__ import annotations
 

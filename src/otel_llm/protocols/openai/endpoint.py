@@ -1,4 +1,4 @@
-"""What the calls of every endpoint have in common: who is called, with what, and how the endpoint reads both ways."""
+"""What calls of all endpoints have in common: the server, the request, and how both ways are read."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Exchange:
     described: bool = True
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
-        """The attributes every request has. Without an operation of the conventions' there is nothing of GenAI."""
+        """The attributes of every request. Those of GenAI need an operation that the conventions name."""
         server = self.server
         attributes: dict[str, AttributeValue] = {}
         model = self.model
@@ -80,7 +80,7 @@ class Endpoint:
     usage_on_request: bool = False
 
     def read(self, exchange: Exchange, answer: Any) -> Response:
-        """What ``answer`` says. Gateways answer errors with status 200, too; the SDK passes them on as any answer."""
+        """Read ``answer``, also if it is an error that a gateway sent with status 200."""
         made = self.response(exchange, answer)
         if made.error is None and (code := answered_error(answer)) is not None:
             fields = mapping(answer)

@@ -16,7 +16,7 @@ Body = Mapping[str, Any]
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """The fields of a dict or a model, to be looked up one after the other; none of anything else."""
+    """The fields of a dict or a model; no fields for anything else."""
     if isinstance(value, dict):
         return value
     # A model's fields are in its __dict__; its own lookup of one it lacks is slow, as it raises.
@@ -62,7 +62,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _several(value: Any) -> int | None:
-    """How many choices, if several."""
+    """The number of choices, if there are several."""
     return (count(value) or None) if value != 1 else None
 
 
@@ -96,7 +96,7 @@ SERVICE_TIER: Readers = {"service_tier": (s.OPENAI_REQUEST_SERVICE_TIER, _tier, 
 
 
 def read(body: Body, readers: Readers, attributes: dict[str, AttributeValue]) -> None:
-    """Add to ``attributes`` what the fields of ``body`` say; a request has few of those there are."""
+    """Add the attributes that ``readers`` read from ``body``."""
     for name, value in body.items():
         reader = readers.get(name)
         if reader is not None:
@@ -183,7 +183,7 @@ _SERVED = (
 
 
 def metered(fields: Mapping[str, Any], is_openai: bool) -> Response:
-    """Of the fields of an answer what its metrics need."""
+    """Read of an answer's fields only what metrics need."""
     tier = fields.get("service_tier") if is_openai else None
     return Response(
         model=string(fields.get("model")),
@@ -193,7 +193,7 @@ def metered(fields: Mapping[str, Any], is_openai: bool) -> Response:
 
 
 def dimensions(served: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
-    """What of :func:`served_by` goes on metrics: a tier other than the default one, which is priced otherwise.
+    """The part of :func:`served_by` that metrics carry: a tier other than the default, as it has another price.
 
     The refinement recommends both attributes there. The fingerprint changes with every deployment of OpenAI's, so as a
     dimension it splits series for no one's use; it is on the span.

@@ -43,7 +43,7 @@ class ItemConverter(MessageConverter):
         return {"role": role, "parts": self.item_parts(item)}
 
     def output_messages(self, output: list[Any], reason: str | None) -> list[Json]:
-        """All output items as the one message they are to the caller."""
+        """Convert all output items to one message."""
         parts = [part for item in output for part in self.item_parts(item)]
         return [{"role": "assistant", "parts": parts, "finish_reason": reason or "unknown"}] if parts else []
 
@@ -96,7 +96,7 @@ CONVERTERS = {capture_media: ItemConverter(capture_media) for capture_media in (
 
 
 def awaits_result(output: list[Any]) -> bool:
-    """Whether the application is to answer a call among the items ``output``, that OpenAI did not answer itself."""
+    """Whether ``output`` has a tool call that the application has to answer."""
     answered = {string(get(item, "call_id")) for item in output if str(get(item, "type")).endswith("_output")}
     return any(
         string(get(item, "type")) in CLIENT_CALLS and string(get(item, "call_id")) not in answered for item in output
@@ -104,7 +104,7 @@ def awaits_result(output: list[Any]) -> bool:
 
 
 def partial_item(begun: Any, kind: str, words: str) -> Json:
-    """The item ``begun`` whose streamed pieces, events of ``kind``, had come when the stream broke off."""
+    """Build the item ``begun`` from the text that events of ``kind`` had brought when the stream broke off."""
     if "reasoning" in kind:
         return {"type": "reasoning", "summary": [{"text": words}]}
     for name, field in _STREAMED_FIELDS:

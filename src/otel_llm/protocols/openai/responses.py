@@ -1,4 +1,4 @@
-"""The Responses API: create, parse, stream, retrieve, cancel and compact, to ours."""
+"""Reads the Responses API: create, parse, stream, retrieve, cancel and compact."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def cancel_request(exchange: Exchange) -> Request:
 
 
 def response(exchange: Exchange, answer: Any) -> Response:
-    """A response that was made by this call."""
+    """Read a response that this call made."""
     made = fetched(exchange, answer)
     made.attributes.pop(s.RESPONSE_STATUS, None)
     made.usage = usage(get(answer, "usage"))
@@ -112,7 +112,7 @@ def response(exchange: Exchange, answer: Any) -> Response:
 
 
 def fetched(exchange: Exchange, answer: Any) -> Response:
-    """A response made by an earlier call, whose tokens that one counts."""
+    """Read a response that an earlier call made, and whose tokens it counted."""
     fields = mapping(answer)
     output = as_list(fields.get("output"))
     reason = finish_reason(fields, output)
@@ -155,7 +155,7 @@ def fetched_response(exchange: Exchange, answer: Any) -> Response:
 
 
 def finish_reason(fields: Body, output: list[Any]) -> str | None:
-    """The Responses API has a status instead of a reason; ``None`` while it is not final."""
+    """The finish reason by the response's status; ``None`` while the status is not final."""
     status = fields.get("status")
     if status == "incomplete":
         reason = string(get(fields.get("incomplete_details"), "reason"))

@@ -27,7 +27,7 @@ def is_body(body: Any) -> bool:
 
 
 def watch_body(body: Any, observer: Observer, answer: Answer) -> None:
-    """See what is read of ``body``: in aiobotocore 2 a proxy of the response, since 3 an object that holds it."""
+    """Watch what is read of ``body``. It is a proxy of the response in aiobotocore 2, and holds it since 3."""
     response = getattr(body, "_raw_stream", None) or body.__wrapped__
     if hasattr(response, "aiter_raw"):
         response.aiter_raw = _watched(response, observer, answer)
@@ -80,7 +80,7 @@ def _closing(response: Any, name: str, observer: Observer) -> Callable[[], Any]:
 
 
 class _Reader(_Proxy):
-    """aiohttp's ``StreamReader``, seen reading."""
+    """A proxy of aiohttp's ``StreamReader`` that reports what is read."""
 
     def __init__(self, reader: Any, observer: Observer, answer: Answer) -> None:
         super().__init__(reader)

@@ -27,7 +27,7 @@ class Answer(Accumulator, Protocol):
 
 
 def watch_body(body: Any, raw: Any, observer: Observer, answer: Answer) -> None:
-    """See what is read from ``raw``, the response that botocore's ``body`` reads from."""
+    """Watch what is read from ``raw``, the HTTP response below botocore's ``body``."""
     if isinstance(raw, io.BytesIO):  # a stub's: all of it is here
         observer.chunk(raw.getvalue()[raw.tell() :])
         answer.whole = True
@@ -42,12 +42,12 @@ def watch_body(body: Any, raw: Any, observer: Observer, answer: Answer) -> None:
 
 @lru_cache(maxsize=16)
 def _hookable(kind: Any) -> tuple[str, ...]:
-    """The methods of ``kind`` that all reading ends in, and its closing."""
+    """The methods of ``kind`` that every way of reading calls, and the one that closes it."""
     return tuple(name for name in ("read", "read1", "read_chunked", "close") if hasattr(kind, name))
 
 
 class _Hooks:
-    """The functions that stand in for those of an HTTP response, until its end."""
+    """Replacements for methods of an HTTP response, until it has been read or closed."""
 
     __slots__ = ("_answer", "_body", "_connection", "_file", "_kind", "_names", "_observer", "_raw")
 

@@ -34,14 +34,14 @@ class ClientClasses:
         self._wrapped: weakref.WeakSet[type] = weakref.WeakSet()
 
     def targets(self) -> list[Target]:
-        """What makes client classes."""
+        """The functions that make client classes."""
         return [
             Target("botocore.client", "ClientCreator._create_client_class", self._created),
             Target("aiobotocore.client", "AioClientCreator._create_client_class", self._created_async),
         ]
 
     def wrap_existing(self) -> None:
-        """Wrap the classes of the clients there are."""
+        """Wrap the classes of existing clients."""
         client = sys.modules.get("botocore.client")
         if (base := getattr(client, "BaseClient", None)) is not None:
             for kind in _subclasses(base):

@@ -1,4 +1,4 @@
-"""Errors of the HTTP library below, as the caller gets them: botocore's, which it makes of them a step later."""
+"""Converts errors of the HTTP library to those that botocore raises for them, which the caller gets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BROKEN_OFF = frozenset(
 
 
 def as_botocore(error: BaseException) -> BaseException:
-    """``error`` of a body that is read."""
+    """Return what botocore raises for ``error`` while a body is read."""
     exceptions: Any = sys.modules.get("botocore.exceptions")
     names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith(_LIBRARIES)}
     if exceptions is None or not (names or type(error) is TimeoutError):

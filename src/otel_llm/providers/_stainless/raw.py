@@ -1,4 +1,4 @@
-"""Watching answers: SDK streams, and raw responses that the caller reads by itself.
+"""Watches answers: SDK streams, and raw responses that the caller reads itself.
 
 Everything is hooked on the very objects the SDK made, so the caller gets the types it expects, and whatever way it
 reads them (``parse``, ``read``, ``iter_lines``, a helper's ``close``) passes here.
@@ -85,7 +85,7 @@ def _timed(call: Call) -> bool:
 
 @guard.never_raise
 def note_exchange(call: Call, response: Any) -> None:
-    """Put the provider's id of the request on the span, and how often the SDK had to try."""
+    """Record the provider's request id and the SDK's retries on the span."""
     if not call.recording:
         return
     if (request_id := response.headers.get("x-request-id")) is not None:
@@ -95,7 +95,7 @@ def note_exchange(call: Call, response: Any) -> None:
 
 
 def _watch_close(response: Any, observer: Observer, hooks: dict[str, Callable[..., Any]]) -> None:
-    """Hook the methods of ``response`` by ``hooks`` and by its closing, which takes all of them out again."""
+    """Replace methods of ``response`` by ``hooks``. Closing the response removes them."""
     close, aclose = response.close, response.aclose
 
     def closing() -> None:
@@ -140,7 +140,7 @@ def _json(body: bytes) -> Any:
 
 
 class _BodyAccumulator:
-    """Keeps a JSON body as it is read; anything else (audio, text) passes by."""
+    """Keeps a JSON body while it is read, and nothing of other bodies (audio, text)."""
 
     def __init__(self, reader: Reader, response: Any) -> None:
         self._reader = reader

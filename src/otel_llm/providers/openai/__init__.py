@@ -84,7 +84,7 @@ def _endpoint(method: str, path: str) -> Endpoint | None:
 
 
 def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, result: Any) -> None:
-    """End ``call`` with what the SDK returned, or see to it that its stream does."""
+    """End ``call`` with what the SDK returned. If that is a stream, the stream's end will."""
     fields = getattr(result, "__dict__", {})  # asking a model for an attribute it lacks is slow
     try:
         if not (exchange.described or call.wanted):
@@ -121,7 +121,7 @@ def _reader(exchange: Exchange, endpoint: Endpoint) -> Reader:
 
 
 def _untraced() -> AbstractContextManager[None]:
-    """For a request that is no call of ours, such as that for a file: the provider learns of no user by it either."""
+    """Keep our baggage out of a request that is not traced, such as one for a file."""
     here = get_current()
     private = state.private(here) if here else here
     return nullcontext() if private is here else Frame(private)
@@ -166,7 +166,7 @@ class OpenAIInstrumentor(Instrumentor):
     def _begin(
         self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Call, Complete, tuple[Any, ...]] | None:
-        """Start the call that ``client.request(cast_to, options, ...)`` is, if it is one of ours to trace."""
+        """Start the call for ``client.request(cast_to, options, ...)``; ``None`` if it is not traced."""
         telemetry = self.telemetry
         if not (telemetry.enabled() and self.active):
             return None
@@ -213,6 +213,6 @@ class OpenAIInstrumentor(Instrumentor):
 
 
 def _is_raw(options: Any) -> bool:
-    """Whether the caller reads the response by itself: then it would see a chunk we asked for."""
+    """Whether the caller reads the raw response, where it would see a chunk that we asked for."""
     headers = options.headers
     return isinstance(headers, dict) and any(name.lower() == "x-stainless-raw-response" for name in headers)

@@ -1,4 +1,4 @@
-"""Who a client talks to: the provider's name in the conventions, host and port."""
+"""The server of a client: the provider's name in the conventions, host and port."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_KNOWN = 256
 
 
 def server_of(client: Any) -> Server:
-    """The server of ``client``, worked out once for each base URL it has."""
+    """Return the server of ``client``. It is computed once for each base URL."""
     # The property of openai 3 imports a module each time; only the module-level client has another one behind it.
     url = None if type(client).__name__ in _MODULE_CLIENTS else client.__dict__.get("_base_url")
     if url is None:

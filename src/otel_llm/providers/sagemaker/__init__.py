@@ -157,7 +157,7 @@ class SageMakerInstrumentor(Instrumentor):
             _unread(call, error)
 
     def _watch(self, call: Call, made: Invocation, result: dict[str, Any]) -> None:
-        """See the body being read, if it may be a language model's."""
+        """Watch the caller read the body, if it may be a language model's."""
         if not made.settled and not is_json(result.get("ContentType")):
             self._misses.add(made, certain=True)
             call.discard()
@@ -201,7 +201,7 @@ class SageMakerInstrumentor(Instrumentor):
 
 
 def _unread(call: Call, error: Exception) -> None:
-    """End ``call`` without an answer, as reading it failed."""
+    """End ``call`` without an answer, because reading the answer failed."""
     guard.report("sagemaker: reading the answer", error)
     call.finish()
 
@@ -232,7 +232,7 @@ def _quiet(call: Call) -> Context:
 
 
 def told_beside(result: dict[str, Any]) -> dict[str, AttributeValue]:
-    """What AWS tells beside the answer."""
+    """Attributes of the response's metadata, such as the request id."""
     about = result.get("ResponseMetadata") or {}
     attributes: dict[str, AttributeValue] = {}
     if request_id := string(about.get("RequestId")):
@@ -245,7 +245,7 @@ def told_beside(result: dict[str, Any]) -> dict[str, AttributeValue]:
 
 
 def length_of(result: dict[str, Any]) -> int | None:
-    """The length of the body, as its header has it."""
+    """The length of the body by its ``content-length`` header."""
     headers = (result.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
     length = headers.get("content-length")
     return int(length) if isinstance(length, str) and length.isdecimal() else None

@@ -1,4 +1,4 @@
-"""What model containers answer: which of the known shapes it is, and that shape as ours.
+"""Recognises what model containers answer, and reads it.
 
 TGI, LMI, vLLM, TEI and the containers of JumpStart each have a few, and one route of one container serves several. So
 the answer itself is asked, not the endpoint.
@@ -22,7 +22,7 @@ _REASONS = {"eos_token": "stop", "stop_sequence": "stop", None: "unknown"}
 
 
 def read(invocation: Invocation, answer: Any) -> tuple[str, Response] | None:
-    """The operation that ``answer`` is an answer to, and what it says; ``None`` if no language model gave it."""
+    """Return the operation and the response that ``answer`` stands for; ``None`` if it is not a language model's."""
     if isinstance(answer, dict):
         if isinstance(answer.get("choices"), list):
             return _openai(invocation, answer)
@@ -103,7 +103,7 @@ def _generation(value: Any) -> Generation | None:
 
 
 def generated(generations: Sequence[Generation]) -> Response:
-    """The answer that ``generations`` are."""
+    """Return the response that consists of ``generations``."""
     reasons = [one.reason for one in generations]
     usage: dict[str, int] = {}
     _add_total(usage, s.USAGE_INPUT_TOKENS, [one.prompt_tokens for one in generations])

@@ -23,7 +23,7 @@ _VECTORS = re.compile(rb'\s*(?:\[[\s\[]*[-\d]|[\[{].*?"(?:embeddings?|vectors)"\
 
 
 class Answer:
-    """Keeps the bytes of a body; at the end, reads them, and tells ``misses`` whether a language model gave them."""
+    """Keeps the bytes of a body and parses them at the end. Tells ``misses`` whether a language model gave it."""
 
     def __init__(self, call: Call, invocation: Invocation, length: int | None, misses: Misses) -> None:
         self._call = call
@@ -82,14 +82,14 @@ class Answer:
         return pieces.response()
 
     def _too_long(self, head: bytes) -> Response:
-        """Only vectors are so long, of those that the request does not tell."""
+        """Where the request leaves the operation open, only embeddings are so long."""
         if self._invocation.settled or _VECTORS.match(head) is None:
             return self._unknown(False)
         settle(self._call, self._invocation, s.EMBEDDINGS)
         return Response()
 
     def _unknown(self, certain: bool) -> Response:
-        """An answer in no known shape: a language model's, if the request says so, or there may be more of it."""
+        """End with an answer in no known shape. Without a request that settles it, it is no language model's."""
         if self.whole and not self._invocation.settled:
             self._misses.add(self._invocation, certain)
             self._call.discard()
@@ -99,7 +99,7 @@ class Answer:
 
 
 def settle(call: Call, invocation: Invocation, operation: str | None = None) -> None:
-    """Tell ``call`` what it is, where the request alone did not; what a failed one was is as good as guessed."""
+    """Set the operation of ``call`` where the request left it open. A failed call gets the likeliest."""
     if not invocation.settled:
         operation = operation or invocation.operation
         # What was embedded is no message of a conversation.

@@ -80,7 +80,7 @@ class Invocation(Exchange):
 
 
 def narrowest(target: dict[str, str]) -> str | None:
-    """What stands for the model where the body names none."""
+    """Return the model's name where the body has none: the narrowest name of what is called."""
     for attribute in (s.LLM_SAGEMAKER_INFERENCE_COMPONENT, s.LLM_SAGEMAKER_TARGET_MODEL, s.LLM_SAGEMAKER_ENDPOINT):
         if attribute in target:
             return target[attribute]
@@ -95,7 +95,7 @@ def server_of(url: str) -> Server:
 
 
 def server_at(address: str | None, port: int | None) -> Server:
-    """A server of models of the caller's own: nothing of it is OpenAI's, though it may speak its protocol."""
+    """A server of the caller's own models. It may speak OpenAI's protocol, but is not OpenAI."""
     return Server(PROVIDER, address, port, is_openai=False)
 
 
@@ -183,7 +183,7 @@ def read_request(
 
 
 def _settle(made: Invocation, request: Request, operation: str) -> None:
-    """A layer above, LangChain say, knows what it calls."""
+    """Take the operation from an enclosing layer, such as LangChain."""
     made.settled = True
     if operation == s.EMBEDDINGS:
         made.operation = request.operation = request.attributes[s.OPERATION_NAME] = operation
@@ -200,7 +200,7 @@ def _in_openais_names(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recognise(made: Invocation, body: dict[str, Any]) -> Callable[[Exchange], Request] | None:
-    """How to read the request: by the field that holds what is asked."""
+    """Return the reader of the request, chosen by the field that holds the input; ``None`` if there is none."""
     known: dict[str, Any] = made.body  # type: ignore[assignment]
     if _are_messages(body.get("messages")):
         made.operation = s.CHAT

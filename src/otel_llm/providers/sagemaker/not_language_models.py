@@ -1,4 +1,4 @@
-"""Which endpoints seem to hold no language model, by what they answered to requests that may be for one."""
+"""Remembers endpoints whose answers show that they hold no language model."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Misses:
         self._counts: dict[tuple[object, ...], int] = {}
 
     def enough(self, made: Invocation) -> bool:
-        """Whether requests like ``made`` are to be left alone."""
+        """Whether requests to the same model as ``made`` are not traced any more."""
         return self._counts.get(_place(made), 0) >= _ENOUGH
 
     def add(self, made: Invocation, certain: bool) -> None:
-        """``made`` seems to have called no language model, which may be ``certain``."""
+        """Note that ``made`` called no language model; ``certain`` if its answer proves it."""
         counts, place = self._counts, _place(made)
         if len(counts) >= _MOST_KNOWN:
             counts.clear()
         counts[place] = _ENOUGH if certain else counts.get(place, 0) + 1
 
     def clear(self, made: Invocation) -> None:
-        """``made`` did call one."""
+        """Note that ``made`` called a language model."""
         if self._counts:
             self._counts.pop(_place(made), None)
 
 
 def _place(made: Invocation) -> tuple[object, ...]:
-    """What tells one model from another, as far as the caller can choose."""
+    """The key of the called model: the server, and the names in the request."""
     return made.server.address, *(made.target or {}).items()

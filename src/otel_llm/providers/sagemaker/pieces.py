@@ -1,4 +1,4 @@
-"""Adding up what a container streams: chunks of OpenAI's shape, tokens of TGI's or LMI's, or mere text."""
+"""Accumulates what a container streams: chunks as OpenAI's, tokens as TGI's or LMI's, or plain text."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Pieces:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was a piece of an answer."""
+        """Whether no event was part of an answer."""
         return self._chat is None and self._generation is None and self._error is None
 
     def response(self) -> Response:

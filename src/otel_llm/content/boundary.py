@@ -5,13 +5,14 @@ Clean means valid UTF-8, without credentials. Exporters lose a whole batch by on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from .encoding import Json, dumps, utf8
-from .scrubbing import without_secrets
+from .scrubbing import SHORTEST, without_secrets
 
 _V = TypeVar("_V")
+_TEXTS = (str, list, tuple)
 
 
 def clean_text(text: str) -> str:
@@ -29,8 +30,17 @@ def clean_value(value: _V) -> _V:
 
 
 def clean(attributes: dict[str, Any]) -> None:
-    """Clean the names and values of ``attributes`` in place."""
-    if changed := dict(_changes(attributes)):
+    """Clean the names and values of ``attributes`` in place. On the path of every call: most have nothing to clean."""
+    changed: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if type(value) is str:
+            if len(value) < SHORTEST and value.isascii():
+                continue
+        elif not isinstance(value, _TEXTS):
+            continue
+        if (known := clean_value(value)) != value:
+            changed[name] = known
+    if changed:
         attributes.update(changed)
     if not all(map(str.isascii, attributes)):
         for name in [name for name in attributes if utf8(name) != name]:
@@ -47,9 +57,3 @@ def cleaned(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def clean_json(value: Json) -> str:
     """``value`` as one line of JSON without credentials."""
     return without_secrets(dumps(value))
-
-
-def _changes(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in attributes.items():
-        if isinstance(value, str | list | tuple) and (known := clean_value(value)) != value:
-            yield name, known

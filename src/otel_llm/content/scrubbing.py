@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-_SHORTEST = 12
+#: No credential is shorter.
+SHORTEST = 12
 _LONGEST_CACHED = 256
 
 
@@ -179,7 +180,7 @@ _GATES: tuple[tuple[str, tuple[Pattern, ...]], ...] = tuple(
 
 def without_secrets(text: str) -> str:
     """``text``, which may be JSON, with every credential in it replaced by ``[secret]``."""
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST:
         return text
     return _scrub_short(text) if len(text) <= _LONGEST_CACHED else _scrub(text)
 

@@ -1,4 +1,4 @@
-"""Evaluation: which traces are evaluated, the items that are made of them, and where these go.
+"""Samples traces for evaluation, makes items of them, and stores and reads these.
 
 The sampler needs the SDK (``pip install "otel-llm[evaluation]"``); reading datasets does not.
 """

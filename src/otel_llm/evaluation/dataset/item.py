@@ -1,4 +1,4 @@
-"""The item that is evaluated, made of the spans of a trace below one local root.
+"""Makes the item that is evaluated from the spans of a trace below one local root.
 
 ``item.schema.json`` says what is in it. What is not known is left out, never invented.
 """
@@ -90,7 +90,7 @@ def _operation(span: SpanRecord) -> object:
 
 
 def model_calls(spans: Sequence[SpanRecord]) -> list[SpanRecord]:
-    """The calls of models; a call in a call is the same one, seen by another layer."""
+    """The model calls. A call inside a call is the same one, seen by another layer, and counts once."""
     return _Tree(spans).outermost(span for span in spans if _operation(span) in _MODEL_OPERATIONS)
 
 

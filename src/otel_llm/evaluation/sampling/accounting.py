@@ -87,7 +87,7 @@ class Accounts:
 
 
 class Ledger:
-    """Where it is counted. Not locked: its owner holds one lock around whatever belongs together."""
+    """Counts. It has no lock: its owner holds one around all that belongs together."""
 
     def __init__(self) -> None:
         self._sampled: Counter[str] = Counter()
@@ -136,8 +136,10 @@ _owners: weakref.WeakKeyDictionary[object, weakref.WeakSet[Accountable]] = weakr
 
 
 def publish(owner: Accountable, meter_provider: MeterProvider | None) -> None:
-    """Publish the accounts of ``owner`` as long as it lives, with those of others, as observable instruments: a record
-    on the application's thread would cost more than all the rest."""
+    """Publish the accounts of ``owner``, added to those of other owners, for as long as it lives.
+
+    The instruments are observable: recording on the application's thread would cost more than all the rest.
+    """
     meter = metrics.get_meter(SCOPE, __version__, meter_provider)
     owners = _owners.setdefault(metrics if meter_provider is None else meter_provider, weakref.WeakSet())
     owners.add(owner)

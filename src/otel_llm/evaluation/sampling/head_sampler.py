@@ -49,12 +49,12 @@ class Choice:
         self._evaluate_unsampled = evaluate_unsampled
         self._sampler: Any = None
         self._head = Head()
-        #: How positions are reckoned; ``None``: consistently where the trace state has a threshold.
+        #: How positions are computed; ``None``: consistently where the trace state has a threshold.
         self._consistent = _CONSISTENT[self._algorithm]
         self._warned = False
 
     def look_at(self, span: Span) -> None:
-        """Find out by whom ``span``, of a trace that begins here, was sampled; say once if the rate can't hold."""
+        """Read the head sampler from ``span``, the first of a trace; warn once if it keeps too few for the rate."""
         sampler = getattr(span, "_sampler", None)  # nothing public tells
         if self._sampler is not sampler:
             self._sampler, self._head = sampler, Head.of(sampler)
@@ -70,7 +70,7 @@ class Choice:
             )
 
     def position(self, context: SpanContext) -> int:
-        """Where the trace is; see :mod:`.rate`."""
+        """The position of the trace; see :mod:`.rate`."""
         state = context.trace_state
         consistent = self._consistent
         if consistent is None:
@@ -78,7 +78,7 @@ class Choice:
         return position(context.trace_id, state, consistent)
 
     def takes(self, where: int) -> bool:
-        """Whether the trace at that position is one of the rate's."""
+        """Whether the rate samples a trace at position ``where``."""
         return where < self._bound
 
     def rate_of(self, context: SpanContext) -> float | None:
@@ -88,11 +88,11 @@ class Choice:
         return self.rate if where < self._bound else None
 
     def considers(self, context: SpanContext) -> bool:
-        """Whether the span counts: those that are only recorded do not, unless they are wanted."""
+        """Whether the span counts. Spans that are recorded but not sampled count only if that was asked for."""
         return self._evaluate_unsampled or context.trace_flags & 1 == 1
 
     def share(self, context: SpanContext, is_first: bool) -> float:
-        """The share of traces that the head sampler keeps. That of a trace from elsewhere is known if it says so."""
+        """The share of traces that the head sampler keeps; for a trace from elsewhere, its trace state may say it."""
         if self._evaluate_unsampled and self._head.records_all:
             return 1.0
         said = kept_share(context.trace_state) if context.trace_state else None

@@ -1,13 +1,13 @@
 """Which traces a rate samples: a pure function of trace id and trace state, so that every service picks the same.
 
-Each trace has a position in [0, 2**64); a rate samples the positions below its bound. A lower rate's traces are so
-among a higher rate's, and, where the position is reckoned as the head sampler reckons it, among those it keeps:
+Each trace has a position in [0, 2**64); a rate samples the positions below its bound. A lower rate's traces are
+thus among a higher rate's. Positions computed as the head sampler computes them are among those it keeps:
 
-- the SDK's ``TraceIdRatioBased`` compares the low 64 bits of the trace id, the smaller the sooner;
+- the SDK's ``TraceIdRatioBased`` compares the low 64 bits of the trace id, smaller values first;
 - consistent probability sampling (OTEP 235: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/)
-  compares the low 56 bits, or ``rv`` of the trace state, the larger the sooner.
+  compares the low 56 bits, or ``rv`` of the trace state, larger values first.
 
-Taking the one below the other makes two independent choices: of 10 % kept, 5 %, which is 0.5 % of all.
+Mixing the two makes independent choices: 5 % of the 10 % kept are 0.5 % of all.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _HEX_DIGITS = _BITS // 4
 _TO_64 = 1 << (64 - _BITS)
 #: Where the SDK has its consistent samplers until they are stable.
 _CONSISTENT_MODULE = "opentelemetry.sdk.trace._sampling_experimental"
-#: Of the newer SDKs: it hands every span to the processors, whatever the sampler below it says.
+#: Newer SDKs have it: it hands every span to the processors, whatever the sampler inside it decides.
 _RECORDS_ALL: tuple[type, ...] = tuple(
     kind for kind in (getattr(sampling, "AlwaysRecordSampler", None),) if kind is not None
 )
 
 
 def bound(rate: float) -> int:
-    """The positions below it are sampled.
+    """The bound of ``rate``: positions below it are sampled.
 
     :raises ValueError: for a rate that is not from 0 to 1.
     """
@@ -44,7 +44,7 @@ def bound(rate: float) -> int:
 
 
 def position(trace_id: int, trace_state: TraceState | None, consistent: bool) -> int:
-    """Where in [0, 2**64) the trace is."""
+    """The position of the trace, in [0, 2**64)."""
     if not consistent:
         return trace_id & LOW_64
     randomness = _entry(trace_state, "rv:", _HEX_DIGITS)
@@ -73,8 +73,11 @@ def _entry(trace_state: TraceState | None, name: str, least: int = 1) -> int | N
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A head sampler: whether it is a consistent one, which share of the traces that begin here it keeps (if it
-    tells), and whether the others are recorded all the same."""
+    """What is known of a head sampler.
+
+    ``consistent``: it is a consistent probability sampler; ``share``: the share of the traces beginning here that it
+    keeps, if known; ``records_all``: the other traces are recorded too.
+    """
 
     consistent: bool = False
     share: float | None = None

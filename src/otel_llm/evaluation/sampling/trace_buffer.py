@@ -1,4 +1,4 @@
-"""The traces under way, in memory that is bounded by traces, spans, bytes and age."""
+"""The traces in progress, in memory, bounded by traces, spans, bytes and age."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Trace:
 
 
 class Traces:
-    """Not locked: its owner does; only :meth:`get` needs no lock."""
+    """The traces in progress. It has no lock: its owner holds one, except for :meth:`get`, which needs none."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

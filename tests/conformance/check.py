@@ -145,7 +145,7 @@ def _span(span: ReadableSpan, allow: Collection[str]) -> Iterator[str]:
     for name in given:
         if name.startswith(NEVER_ON.get(str(operation), ("\0",))):
             yield f"{name} does not belong on {operation}"
-    yield from _missing(definition["attributes"], given, allow, failed=span.status.status_code is StatusCode.ERROR)
+    yield from _missing(definition["attributes"], given, allow, failed=_broken_off(span.status.status_code, given))
 
 
 def _status(span: ReadableSpan, given: Mapping[str, Any]) -> Iterator[str]:
@@ -156,6 +156,11 @@ def _status(span: ReadableSpan, given: Mapping[str, Any]) -> Iterator[str]:
         yield "status is ERROR and error.type is missing"
     if status is not StatusCode.ERROR and "error.type" in given:
         yield "error.type is set and the status is not ERROR"
+
+
+def _broken_off(status: StatusCode, given: Mapping[str, Any]) -> bool:
+    """Whether no whole answer has come: the call failed, or the caller cancelled it."""
+    return status is StatusCode.ERROR or given.get("otel_llm.stream.outcome") in ("cancelled", "closed", "abandoned")
 
 
 def _missing(

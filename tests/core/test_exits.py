@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from exits import ASK, INTERRUPT, Interrupt, ended
 
+from otel_llm.core import cancellation
 from standin.server import Reply
 
 # --- calls ---------------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ async def test_cancelled_before_the_headers(recorder: Any, server: Any, async_cl
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    ended(recorder, "asyncio.exceptions.CancelledError")
+    ended(recorder, outcome="cancelled")
 
 
 async def test_timed_out(recorder: Any, server: Any, async_client: Any) -> None:
@@ -71,7 +72,35 @@ async def test_timed_out(recorder: Any, server: Any, async_client: Any) -> None:
 
     with pytest.raises(TimeoutError):
         await call_until_it_is_late()
-    ended(recorder, "asyncio.exceptions.CancelledError")
+    ended(recorder, "TimeoutError")
+
+
+async def test_timed_out_in_the_same_task(
+    recorder: Any, server: Any, async_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancellation, "_not_before", [0.0])  # another test has searched just now
+    server.reply_with(Reply(body={}, delay=server.hold()))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await async_client.chat.completions.create(**ASK)
+    ended(recorder, "TimeoutError")
+
+
+async def test_cancelled_within_a_timeout(recorder: Any, server: Any, async_client: Any) -> None:
+    """A timeout that has not expired makes a cancellation no error."""
+    gate = server.hold()
+    server.reply_with(Reply(body={}, delay=gate))
+
+    async def call() -> None:
+        async with asyncio.timeout(600):
+            await async_client.chat.completions.create(**ASK)
+
+    task = asyncio.ensure_future(call())
+    await asyncio.to_thread(gate.reached.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ended(recorder, outcome="cancelled")
 
 
 async def test_never_awaited(recorder: Any, async_client: Any) -> None:
@@ -88,15 +117,15 @@ async def test_coroutine_closed(recorder: Any, server: Any, async_client: Any, w
         coroutine.close()
     elif where == "another context":
         contextvars.Context().run(coroutine.close)
-        ended(recorder, "GeneratorExit")
+        ended(recorder, outcome="closed")
         return left_current()
     else:
         thread = threading.Thread(target=coroutine.close)
         thread.start()
         thread.join()
-        ended(recorder, "GeneratorExit")
+        ended(recorder, outcome="closed")
         return left_current()
-    return ended(recorder, "GeneratorExit")
+    return ended(recorder, outcome="closed")
 
 
 def left_current() -> None:

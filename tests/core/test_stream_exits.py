@@ -94,7 +94,7 @@ async def test_cancelled_between_chunks(recorder: Any, async_client: Any, gate: 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert first.choices
-    ended(recorder, "asyncio.exceptions.CancelledError")
+    ended(recorder, outcome="cancelled")
 
 
 async def test_closed_by_another_task(recorder: Any, async_client: Any, gate: Any) -> None:

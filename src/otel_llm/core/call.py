@@ -21,6 +21,7 @@ from ..content.encoding import Json
 from ..content.messages import Content
 from ..propagation import state
 from . import errors
+from .cancellation import outcome_of
 from .listeners import EndedCall
 from .recording import Recording
 from .request import AttributeValue, Request, Response
@@ -169,7 +170,13 @@ class Call:
 
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
-        """End the call with ``error``; ``response`` is what had come of the answer before."""
+        """End the call with ``error``; ``response`` is what had come of the answer before.
+
+        A cancellation, unless by a timeout, and a ``GeneratorExit`` are outcomes, not errors.
+        """
+        if not isinstance(error, Exception) and (outcome := outcome_of(error)) is not None:
+            self.finish(response, outcome)
+            return
         ended = self._end(response or Response(), {**(_provider_attributes(error) or {})}, error)
         telemetry = self._recording.telemetry
         if ended and telemetry.logged:
@@ -214,8 +221,7 @@ class Call:
             recording.record_output(response.output)
         emits_event = telemetry.wants_event and telemetry.logged
         if recording.on or emits_event:
-            broken_off = error_type is not None or s.LLM_STREAM_OUTCOME in attributes
-            response.describe(request, broken_off, attributes)
+            response.describe(request, error_type is not None, attributes)
             if first_chunk is not None:
                 attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = first_chunk
                 attributes.update(speed)

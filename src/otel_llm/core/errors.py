@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 import traceback
@@ -20,7 +21,12 @@ _CODE = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 
 
 def error_type(error: BaseException) -> str:
-    """The code AWS gave the error, else its class."""
+    """The code AWS gave the error, else its class.
+
+    Only a cancellation by a timeout is an error (:mod:`.cancellation`): its type is ``TimeoutError``.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        return TimeoutError.__name__
     answer = aws_answer(error)
     code = answer["Error"].get("Code") if answer is not None else None
     return answered_type(code) if isinstance(code, str) and code else _class_name(error)

@@ -160,6 +160,7 @@ class InnerCall(LayeredCall):
 
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
+        # How it ended, the call around it learns itself.
         self._pass_on(response, guard.never_raise(errors.provider_attributes)(error) or {})
 
     @guard.never_raise

@@ -52,7 +52,7 @@ class Response:
     output: Callable[[], list[Json]] | None = None
     error: str | None = None
 
-    def describe(self, request: Request, broken_off: bool, attributes: dict[str, AttributeValue]) -> None:
+    def describe(self, request: Request, failed: bool, attributes: dict[str, AttributeValue]) -> None:
         """Add to the ``attributes`` of a span what this answer to ``request`` says."""
         attributes.update(self.attributes)
         attributes.update(self.usage)
@@ -61,8 +61,15 @@ class Response:
         if self.model is not None:
             attributes[s.RESPONSE_MODEL] = self.model
         reasons = self.finish_reasons
-        if reasons is None and broken_off and request.operation in s.INFERENCE_OPERATIONS:
+        if reasons is None and failed and request.operation in s.INFERENCE_OPERATIONS:
             reasons = [None] * min(request.choices, MAX_CHOICES)
-        if reasons:
-            # The conventions' word for a reason that was expected and did not come.
-            attributes[s.RESPONSE_FINISH_REASONS] = [reason or "error" for reason in reasons]
+        if reasons and (told := finish_reasons(reasons, failed)):
+            attributes[s.RESPONSE_FINISH_REASONS] = told
+
+
+def finish_reasons(reasons: Sequence[str | None], failed: bool) -> list[str]:
+    """``reasons`` as they are recorded. A missing one is ``error``, the conventions' word, if the call has ``failed``;
+    otherwise it is left out."""
+    if failed:
+        return [reason or "error" for reason in reasons]
+    return [reason for reason in reasons if reason]

@@ -11,7 +11,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from .. import semconv as s
 from ..content.messages import parsed
 from ..core.listeners import EndedCall
-from ..core.request import Response
+from ..core.request import Response, finish_reasons
 
 Record = dict[str, Any]
 
@@ -74,8 +74,8 @@ def record_of(ended: EndedCall) -> Record:
     record["latency"] = ended.duration
     if (first := ended.time_to_first_chunk) is not None:
         record["time_to_first_chunk"] = first
-    if response.finish_reasons:
-        record["finish_reasons"] = [reason or "error" for reason in response.finish_reasons]
+    if response.finish_reasons and (reasons := finish_reasons(response.finish_reasons, error_type is not None)):
+        record["finish_reasons"] = reasons
     # The code of an error that came as an answer is its type, where it is a code at all.
     code = ending.get(s.LLM_ERROR_CODE) or (error_type if response.error is not None else None)
     record["status"] = _status(response, error_type, code)

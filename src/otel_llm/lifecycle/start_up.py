@@ -12,6 +12,7 @@ from opentelemetry import trace
 from .. import guard
 from ..config import Settings
 from ..core import telemetry
+from ..propagation import api
 from ..propagation.baggage import sharing
 
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -33,10 +34,8 @@ def post_instrument() -> None:
 def watch(provider: Any) -> None:
     """Add our span processors to ``provider``, once, if it takes any."""
     if provider not in _watched and hasattr(provider, "add_span_processor"):
-        from ..propagation.api import ContextSpanProcessor
-
         _watched.add(provider)
-        provider.add_span_processor(ContextSpanProcessor())
+        provider.add_span_processor(api.ContextSpanProcessor())
 
 
 _scrubbed: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -82,3 +81,6 @@ def watch_global() -> None:
     if not _global_watched and telemetry._is_set(telemetry._TRACER):
         _global_watched = True
         watch(trace.get_tracer_provider())
+
+
+api.on_propagate.append(watch_global)

@@ -36,7 +36,7 @@ def update_current_span(
     below, there is :class:`otel_llm.propagate_attributes`. Values of other types
     are converted, or left out with a warning.
     """
-    found = scope.nearest(outermost=truth(root)) or operation.NOWHERE
+    found: operation.Operation = scope.nearest(outermost=truth(root)) or operation.NOWHERE
     found.update(
         tags=tags,
         metadata=metadata,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -10,9 +10,6 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ..core.telemetry import Telemetry
 from ..prompts.steps import NEAREST_STEP
-
-if TYPE_CHECKING:
-    from .operation import Operation
 
 _OUTERMOST = otel_context.create_key("otel_llm-outermost-operation")
 
@@ -37,14 +34,14 @@ def telemetry(context: Context) -> Telemetry | None:
     return found
 
 
-def inside(operation: Operation, context: Context) -> Context:
+def inside(operation: object, context: Context) -> Context:
     """``context`` inside of ``operation``."""
     outermost = context.get(_OUTERMOST, operation)
     return Context({**context, NEAREST_STEP: operation, _OUTERMOST: outermost})
 
 
-def nearest(context: Context | None = None, outermost: bool = False) -> Operation | None:
-    """The operation under way that ``context`` (default: the current one) is inside of."""
+def nearest(context: Context | None = None, outermost: bool = False) -> Any:
+    """The :class:`.Operation` under way that ``context`` (default: the current one) is inside of, or ``None``."""
     context = otel_context.get_current() if context is None else context
     found: Any = context.get(_OUTERMOST if outermost else NEAREST_STEP)
     return found if found is not None and found.under_way else None

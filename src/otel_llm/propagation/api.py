@@ -13,7 +13,6 @@ from opentelemetry.context import Context
 
 from .. import guard
 from ..content.boundary import cleaned
-from ..lifecycle.start_up import watch_global
 from . import state
 from .attach import Frame
 from .state import Describes
@@ -21,6 +20,10 @@ from .validation import Value, describing, identifier, metadata_of, tag_list
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+#: Called whenever attributes begin to be propagated. Start-up adds what sees to it that the global tracer provider has
+#: a :class:`ContextSpanProcessor`, also if it is set late.
+on_propagate: list[Callable[[], None]] = []
 
 
 class propagate_attributes:  # noqa: N801
@@ -63,7 +66,8 @@ class propagate_attributes:  # noqa: N801
         self._frame: Frame | None = None
 
     def _inside(self) -> Context:
-        watch_global()
+        for prepare in on_propagate:
+            prepare()
         current = otel_context.get_current()
         return state.put(self._given.within(state.in_force(current)), current)
 

@@ -21,6 +21,13 @@ def test_returned(recorder: Any, client: Any) -> None:
     ended(recorder, reasons=("stop",))
 
 
+def test_a_number_that_no_attribute_holds(recorder: Any, client: Any) -> None:
+    """It is left out; the span stays."""
+    client.chat.completions.create(**ASK, temperature=10**400, seed=2**70)
+    ended(recorder, reasons=("stop",))
+    assert not {"gen_ai.request.temperature", "gen_ai.request.seed"} & set(recorder.attributes)
+
+
 def test_raised(recorder: Any, client: Any) -> None:
     import openai
 

@@ -17,6 +17,14 @@ AttributeValue = str | bool | int | float | Sequence[str]
 MAX_CHOICES = 2048
 
 
+def real(value: float) -> float | None:
+    """``value`` as a float; ``None`` for a whole number that no float holds."""
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
 @dataclass(slots=True)
 class Request:
     """What the caller asked for.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ... import semconv as s
 from ...content.encoding import utf8
-from ...core.request import AttributeValue, Response
+from ...core.request import AttributeValue, Response, real
 
 Body = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def count(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) else None
+    return real(value) if type(value) in (int, float) else None
 
 
 def _integer(value: Any) -> int | None:

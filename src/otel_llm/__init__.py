@@ -12,6 +12,8 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import log_correlation
+    from .lifecycle.flush import flush
+    from .lifecycle.setup import setup
     from .manual.current import current_ids, update_current_span
     from .manual.decorator import observe
     from .manual.models import chat_span, completion_span, embeddings_span
@@ -43,12 +45,14 @@ __all__ = [
     "completion_span",
     "current_ids",
     "embeddings_span",
+    "flush",
     "instrument",
     "log_correlation",
     "log_prompts",
     "observe",
     "propagate_attributes",
     "retrieval_span",
+    "setup",
     "step_span",
     "tool_span",
     "uninstrument",
@@ -70,10 +74,12 @@ _LATER = {
     "completion_span": ".manual.models",
     "current_ids": ".manual.current",
     "embeddings_span": ".manual.models",
+    "flush": ".lifecycle.flush",
     "log_correlation": ".log_correlation",
     "observe": ".manual.decorator",
     "log_prompts": ".prompt_log",
     "retrieval_span": ".manual.operations",
+    "setup": ".lifecycle.setup",
     "step_span": ".manual.operations",
     "tool_span": ".manual.operations",
     "update_current_span": ".manual.current",

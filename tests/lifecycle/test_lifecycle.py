@@ -231,3 +231,16 @@ def test_the_openai_module_itself_as_a_client(recorder: Any, server: Any, monkey
     monkeypatch.setattr(sys.modules["openai"], "_client", None, raising=False)
     openai.chat.completions.create(**CHAT)
     assert recorder.span
+
+
+def test_settings_that_are_given_later_hold_from_the_next_call_on(recorder: Any, client: Any) -> None:
+    ask = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+    client.chat.completions.create(**ask)
+    otel_llm.instrument(
+        settings=Settings(capture_content=ContentCapture.SPAN_ONLY), tracer_provider=recorder.tracer_provider
+    )
+    client.chat.completions.create(**ask)
+    otel_llm.instrument()  # nothing is given: all stays as it is
+    client.chat.completions.create(**ask)
+    with_content = ["gen_ai.input.messages" in span.attributes for span in recorder.spans]
+    assert with_content == [False, True, True]

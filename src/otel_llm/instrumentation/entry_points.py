@@ -37,12 +37,24 @@ class _OnImport(BaseInstrumentor):  # type: ignore[misc]
         elif (module := sys.modules.get(self.provider.library)) is not None:
             self._on_import(module)
 
+    def configure(self, **kwargs: Any) -> None:
+        """Use these settings and providers from the next call on, or as soon as the library is imported."""
+        self._arguments = kwargs
+        if (instrumentor := self._instrumentor()) is not None:
+            instrumentor.configure(**kwargs)
+
     def _uninstrument(self, **kwargs: Any) -> None:
         self._arguments = None
-        if (module := sys.modules.get(self.provider.module)) is not None:
-            instrumentor = getattr(module, self.provider.instrumentor)()
-            if instrumentor.is_instrumented_by_opentelemetry:
-                instrumentor.uninstrument()
+        if (instrumentor := self._instrumentor()) is not None:
+            instrumentor.uninstrument()
+
+    def _instrumentor(self) -> Any:
+        """The provider's instrumentor, if the library has been instrumented."""
+        module = sys.modules.get(self.provider.module)
+        if module is None:
+            return None
+        instrumentor = getattr(module, self.provider.instrumentor)()
+        return instrumentor if instrumentor.is_instrumented_by_opentelemetry else None
 
     @guard.never_raise
     def _on_import(self, module: ModuleType) -> None:

@@ -55,7 +55,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         )
         return False
 
-    def _instrument(self, **kwargs: Any) -> None:
+    def configure(self, **kwargs: Any) -> None:
+        """Use these settings and providers from the next call on; calls under way keep theirs."""
         self.telemetry = Telemetry(
             self.provider.scope,
             kwargs.get("settings"),
@@ -63,6 +64,9 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             kwargs.get("meter_provider"),
             kwargs.get("logger_provider"),
         )
+
+    def _instrument(self, **kwargs: Any) -> None:
+        self.configure(**kwargs)
         if self._patcher is None:
             self._patcher = Patcher(self.accept)
         self.active = True

@@ -23,8 +23,19 @@ if TYPE_CHECKING:
 #: The libraries that are instrumented: one entry point each.
 Library = Literal["langchain", "openai", "sagemaker"]
 _PREFIX = "otel_llm_"
-#: Whether the application's own spans, the baggage and the prompt log are set up.
-_set_up = False
+
+
+class _Installation:
+    """What :func:`instrument` has set up."""
+
+    def __init__(self) -> None:
+        #: Whether the application's own spans, the baggage and the prompt log are set up.
+        self.configured = False
+        #: The providers that were given last, by the name of the parameter.
+        self.providers: dict[str, Any] = {}
+
+
+INSTALLATION = _Installation()
 
 
 def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
@@ -49,13 +60,14 @@ def instrument(
 ) -> None:
     """Instrument ``libraries`` (such as ``"openai"``; default: all that are supported), imported already or later.
 
-    Nothing is imported by it; a library that is not installed is no error. What is instrumented already stays as it
-    is; the application's own spans follow the settings and providers that were given last. Settings default to the
-    environment's, providers to the global ones.
+    Nothing is imported by it; a library that is not installed is no error. Settings default to the environment's,
+    providers to the global ones.
+
+    May be called again. Settings or providers that are given then hold from the next call on, for ``libraries`` that
+    are instrumented already too, and for the application's own spans. Without any, what is instrumented stays as it is.
 
     :raises ValueError: for a library that otel-llm does not know.
     """
-    global _set_up
     instrumentors = _instrumentors(libraries or None)
     provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
     start_up.watch(provider)
@@ -64,17 +76,20 @@ def instrument(
         "meter_provider": meter_provider,
         "logger_provider": logger_provider,
     }
-    if not _set_up or settings is not None or any(provider is not None for provider in providers.values()):
+    given = settings is not None or any(provider is not None for provider in providers.values())
+    if given or not INSTALLATION.configured:
         in_force = Settings.from_environment() if settings is None else settings
         sharing.share(in_force.baggage)
         start_up.log_prompts(in_force.prompt_log)
         start_up.sample_for_evaluation(in_force, provider)
         start_up.scrub_foreign(in_force, provider)
         scope.configure(settings=settings, **providers)
-        _set_up = True
+        INSTALLATION.configured, INSTALLATION.providers = True, providers
     for instrumentor in instrumentors:
         if not instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.instrument(skip_dep_check=True, settings=settings, **providers)
+        elif given:
+            instrumentor.configure(settings=settings, **providers)
 
 
 def uninstrument(*libraries: Library) -> None:
@@ -82,11 +97,10 @@ def uninstrument(*libraries: Library) -> None:
 
     :raises ValueError: for a library that otel-llm does not know.
     """
-    global _set_up
     for instrumentor in _instrumentors(libraries or None):
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
     if not libraries:
-        _set_up = False
+        INSTALLATION.configured, INSTALLATION.providers = False, {}
         scope.configure()
         start_up.log_prompts(None)

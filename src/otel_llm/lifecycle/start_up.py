@@ -72,13 +72,18 @@ def sample_for_evaluation(settings: Settings, provider: Any) -> None:
             provider.add_span_processor(sampler)
 
 
+def has_global_tracer_provider() -> bool:
+    """Whether the application or the launcher has set a tracer provider."""
+    return telemetry._is_set(telemetry._TRACER)
+
+
 _global_watched = False
 
 
 def watch_global() -> None:
     """:func:`watch` the global provider, once there is one."""
     global _global_watched
-    if not _global_watched and telemetry._is_set(telemetry._TRACER):
+    if not _global_watched and has_global_tracer_provider():
         _global_watched = True
         watch(trace.get_tracer_provider())
 

@@ -166,6 +166,12 @@ def log_prompts(
     return PromptLog(writer(target), max_waiting)
 
 
+def flush(seconds: float = _FLUSH_SECONDS) -> bool:
+    """Wait until every open prompt log has written its lines, at most ``seconds`` in all; whether they have."""
+    deadline = time.monotonic() + seconds
+    return all(log.flush(max(deadline - time.monotonic(), 0.0)) for log in list(_open))
+
+
 _configured: tuple[str, PromptLog] | None = None
 _STREAMS = {"-": "stdout", "stderr": "stderr"}
 

@@ -1,0 +1,66 @@
+"""Sending what waits: before a worker is frozen, a notebook cell ends, or a process is killed."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import _logs, metrics, trace
+
+from .. import guard
+from ..background import deferred, finalizers, threads
+from .api import INSTALLATION
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Send what waits: metrics, evaluation items, prompt log, and the spans, metrics and logs of the SDK.
+
+    It flushes the global providers and those that were given to :func:`instrument`. Not to be called on an event
+    loop's thread, which it would block: use ``await asyncio.to_thread(otel_llm.flush)`` there.
+
+    :param timeout: the most seconds to wait, in all.
+    :returns: whether everything was sent in that time.
+    :raises ValueError: if ``timeout`` is negative.
+    """
+    if timeout < 0:
+        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+    results: list[bool] = []
+    done = threading.Event()
+    # On a thread: an exporter whose backend doesn't answer waits as long as it likes.
+    threads.start("flush", _flush, time.monotonic() + timeout, results, done)
+    return done.wait(timeout) and all(results)
+
+
+def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
+    finalizers.catch_up()
+    deferred.catch_up()
+    results.extend(bool(_guarded(step, max(deadline - time.monotonic(), 0.0))) for step in _steps())
+    done.set()
+
+
+@guard.never_raise
+def _guarded(step: Callable[[float], bool], seconds: float) -> bool:
+    return step(seconds)
+
+
+def _steps() -> list[Callable[[float], bool]]:
+    """The flushes of all that may hold something, each of which takes seconds."""
+    providers: list[Any] = [
+        trace.get_tracer_provider(),
+        metrics.get_meter_provider(),
+        _logs.get_logger_provider(),
+        *(provider for provider in INSTALLATION.providers.values() if provider is not None),
+    ]
+    unique = {id(provider): provider for provider in providers if hasattr(provider, "force_flush")}
+    steps: list[Callable[[float], bool]] = [_forced(provider) for provider in unique.values()]
+    if (prompt_log := sys.modules.get("otel_llm.prompt_log")) is not None:
+        steps.append(prompt_log.flush)
+    return steps
+
+
+def _forced(provider: Any) -> Callable[[float], bool]:
+    # Providers of other makes may return nothing.
+    return lambda seconds: provider.force_flush(int(seconds * 1000)) is not False

@@ -1,0 +1,27 @@
+"""Setting up OpenTelemetry from the environment, without the launcher."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from . import api
+from .start_up import has_global_tracer_provider
+
+
+def setup() -> None:
+    """Set up the SDK, its exporters and instrumentations from the environment, as ``opentelemetry-instrument`` does.
+
+    For notebooks and workers, whose start command can't be changed. Call it once, before the first client is used. It
+    reads the variables that the launcher reads (``OTEL_*``, ``OTEL_LLM_*``). A tracer provider that the application or
+    the launcher has set stays; then only what is not instrumented yet is. A second call does nothing more.
+
+    :raises RuntimeError: where no SDK is installed that could be set up: ``pip install "otel-llm[otlp]"``.
+    """
+    if has_global_tracer_provider():
+        api.instrument()
+        return
+    if not entry_points(group="opentelemetry_configurator"):
+        raise RuntimeError('no OpenTelemetry SDK with a distribution is installed: pip install "otel-llm[otlp]"')
+    from opentelemetry.instrumentation.auto_instrumentation import initialize
+
+    initialize(swallow_exceptions=False)

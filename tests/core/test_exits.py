@@ -85,7 +85,7 @@ async def test_timed_out(recorder: Any, server: Any, async_client: Any) -> None:
 async def test_timed_out_in_the_same_task(
     recorder: Any, server: Any, async_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cancellation, "_not_before", [0.0])  # another test has searched just now
+    monkeypatch.setattr(cancellation, "_heap", cancellation._HeapSearch())  # another test has searched just now
     server.reply_with(Reply(body={}, delay=server.hold()))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):

@@ -485,7 +485,8 @@ async def test_cancelled_while_it_waits(recorder: Any) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert recorder.attributes["error.type"] == "asyncio.exceptions.CancelledError"
+    assert recorder.attributes["otel_llm.stream.outcome"] == "cancelled"
+    assert "error.type" not in recorder.attributes
 
 
 async def test_dropped_async(recorder: Any) -> None:

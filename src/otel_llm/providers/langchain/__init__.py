@@ -8,6 +8,7 @@ all it takes for a trace. The other targets make a run's context current where L
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class LangChainInstrumentor(Instrumentor):
         return [
             Target(f"{_CORE}.callbacks.manager", "CallbackManager.configure", self._configure),
             Target(f"{_CORE}.callbacks.manager", "AsyncCallbackManager.configure", self._configure),
+            Target(f"{_CORE}.callbacks.manager", "AsyncCallbackManager.on_llm_start", self._start_text_runs),
             # User code: tools, functions, and the steps of chains and graphs.
             Target(f"{_CORE}.runnables.config", "_set_config_context", boundaries.config_context),
             Target("langgraph._internal._runnable", "_set_config_context", boundaries.config_context),
@@ -126,6 +128,34 @@ class LangChainInstrumentor(Instrumentor):
 
             self.handler = Handler(self, self.templates)
         manager.add_handler(self.handler, True)
+
+    async def _start_text_runs(self, wrapped: Callable[..., Any], manager: Any, args: Any, kwargs: Any) -> Any:
+        """An asynchronous text LLM's ``on_llm_start``.
+
+        Where one handler runs inline, langchain-core calls only the inline ones. So that ours costs the application's
+        handlers no event, they are called without it, and it is called after them.
+        """
+        ours = self.handler
+        others = [handler for handler in manager.handlers if handler is not ours]
+        if not others or len(others) == len(manager.handlers):
+            return await wrapped(*args, **kwargs)
+        apart = copy.copy(manager)  # one manager may be in several calls at once
+        apart.handlers = others
+        runs = await wrapped.__func__(apart, *args, **kwargs)
+        for run in runs:
+            run.handlers = manager.handlers
+        self._start_ours(manager, runs, *args, **kwargs)
+        return runs
+
+    @guard.never_raise
+    def _start_ours(
+        self, manager: Any, runs: Any, serialized: Any, prompts: Any, run_id: Any = None, **kwargs: Any
+    ) -> None:
+        if self.handler is None:
+            return
+        about = {"parent_run_id": manager.parent_run_id, "tags": manager.tags, "metadata": manager.metadata}
+        for run, prompt in zip(runs, prompts, strict=False):
+            self.handler.on_llm_start(serialized, [prompt], run_id=run.run_id, **about, **kwargs)
 
 
 def _metadata() -> dict[str, Any]:

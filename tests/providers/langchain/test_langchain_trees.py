@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import openai as sdk
 import pytest
@@ -17,6 +20,9 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from shapes import ASKED, FAKE_LACKS, WHO, fake
 from traces import tree
+
+from otel_llm.providers.langchain import LangChainInstrumentor
+from otel_llm.providers.langchain.handler import Handler
 
 
 @pytest.fixture(autouse=True)
@@ -183,3 +189,26 @@ def test_fifty_threads(recorder, tracer, model):
         list(pool.map(request, range(100)))
     assert tree(recorder) == ["request", "  invoke_workflow", "    chat gpt-4o-mini"] * 100
     one_trace_each(recorder, 100)
+
+
+def test_the_first_calls_of_many_threads(recorder, monkeypatch):
+    """They share one handler, however long it takes to make: a second one would make a second span."""
+    ready, turns = threading.Barrier(10), count(1)
+    instrumentor = LangChainInstrumentor()
+    made = Handler.__init__
+
+    def slowly(self, *args):
+        time.sleep(0.01 * next(turns))
+        made(self, *args)
+
+    def ask():
+        ready.wait()
+        for _ in range(10):
+            RunnableLambda(lambda question: fake().invoke(question)).invoke("hi")
+
+    monkeypatch.setattr(Handler, "__init__", slowly)
+    monkeypatch.setattr(instrumentor, "handler", None)
+    with ThreadPoolExecutor(10) as threads:
+        for asked in [threads.submit(ask) for _ in range(10)]:
+            asked.result()
+    assert len(recorder.spans) == 200

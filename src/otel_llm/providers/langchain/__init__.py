@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ... import guard
+from ...background.forks import ForkLock
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...instrumentation.provider import LANGCHAIN
@@ -42,6 +43,7 @@ class LangChainInstrumentor(Instrumentor):
 
     #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.
     handler: Handler | None = None
+    _making = ForkLock()
 
     # An instrumentor is a singleton whose ``__init__`` runs each time it is asked for.
     @cached_property
@@ -123,13 +125,17 @@ class LangChainInstrumentor(Instrumentor):
 
     @guard.never_raise
     def _add_handler(self, manager: Any) -> None:
-        if self.handler is None:
-            from .handler import Handler
+        manager.add_handler(self.handler or self._make_handler(), True)
 
-            self.handler = Handler(self, self.templates)
-        manager.add_handler(self.handler, True)
+    def _make_handler(self) -> Handler:
+        from .handler import Handler  # outside of the lock, as an import waits for locks of its own
 
-    async def _start_text_runs(self, wrapped: Callable[..., Any], manager: Any, args: Any, kwargs: Any) -> Any:
+        with self._making.lock:  # the first calls may come from several threads at once
+            if self.handler is None:
+                self.handler = Handler(self, self.templates)
+            return self.handler
+
+    async def _start_text_runs(self, wrapped: Any, manager: Any, args: Any, kwargs: Any) -> Any:
         """An asynchronous text LLM's ``on_llm_start``.
 
         Where one handler runs inline, langchain-core calls only the inline ones. So that ours costs the application's

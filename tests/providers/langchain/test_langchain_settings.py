@@ -188,3 +188,20 @@ def test_instrumenting_imports_nothing():
         "print([name for name in sys.modules if name.startswith(('langchain', 'langgraph', 'langsmith', 'anthropic'))])"
     )
     assert python("-c", code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("how", ["retry", "bound", "configured"])
+def test_a_wrapper_has_no_name_of_its_own(recorder, how):
+    model = fake()
+    model = (
+        model.bind(stop=["x"]) if how == "bound" else model.with_config(tags=["a"]) if how == "configured" else model
+    )
+    model.with_retry().invoke("hi")
+    assert tree(recorder) == ["invoke_workflow", "  chat"]
+    (workflow,) = named(recorder, "invoke_workflow")
+    assert "gen_ai.workflow.name" not in workflow
+
+
+def test_a_wrapper_has_the_name_it_is_given(recorder):
+    fake().with_retry().invoke("hi", {"run_name": "answer"})
+    assert tree(recorder) == ["invoke_workflow answer", "  chat"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ... import guard
@@ -22,6 +24,11 @@ _THEIR_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
 _HIDDEN = "langsmith:hidden"
 #: A chain without a name goes by its class; so does a graph.
 _CLASSES = ("Runnable", "Channel", "Pregel", "LangGraph", "StateGraph", "CompiledStateGraph", "Branch", "_")
+_COMPONENTS = (
+    ("langchain_core.language_models.base", "BaseLanguageModel"),
+    ("langchain_core.tools.base", "BaseTool"),
+    ("langchain_core.retrievers", "BaseRetriever"),
+)
 _CLASS_ENDS = ("PromptTemplate", "OutputParser", "Parser")
 
 
@@ -42,7 +49,25 @@ def starts_agent(key: str | None, outer: str | None, name: str | None, tags: lis
 
 def own_name(name: str | None) -> str | None:
     """``name``, unless it is one that LangChain gives by class."""
-    return None if not name or name.startswith(_CLASSES) or name.endswith(_CLASS_ENDS) else name
+    if not name or name.startswith(_CLASSES) or name.endswith(_CLASS_ENDS) or _is_component(name):
+        return None
+    return name
+
+
+@lru_cache(256)
+def _is_component(name: str) -> bool:
+    """Whether ``name`` is a class of models, tools or retrievers.
+
+    Their own runs are no chains: a chain with such a name is a wrapper, as of ``with_retry()``, which goes by the
+    class of what it wraps.
+    """
+    pending = [kind for module, base in _COMPONENTS if (kind := getattr(sys.modules.get(module), base, None))]
+    while pending:
+        kind = pending.pop()
+        if kind.__name__ == name:
+            return True
+        pending += type.__subclasses__(kind)
+    return False
 
 
 def is_step(steps: LangChainSteps, name: str | None, kind: str | None, tags: list[str], key: str | None) -> bool:

@@ -173,18 +173,26 @@ HUB = {"lc_hub_owner": "acme", "lc_hub_repo": "poet", "lc_hub_commit_hash": "abc
         ("chain", {"prompt_name": "poet"}, ("poet", None)),
         ("model", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
         ("nowhere", {}, (None, None)),
+        ("named", {"prompt_version": 3}, ("by name", "3")),
+        ("named", {"lc_hub_commit_hash": "abc123"}, ("by name", "abc123")),
+        ("named", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
+        ("named chain", {"prompt_version": "2"}, ("by name", "2")),
+        ("named chain", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
+        ("template", {**HUB, "prompt_version": 3}, ("acme/poet", "abc123")),
     ],
 )
 def test_name_and_version(recorder, where, metadata, expected):
     prompt, model = WHO.model_copy(), fake()
-    if where == "template":
+    if where.startswith("named"):
+        prompt.name = "by name"
+    if where in ("template", "named"):
         prompt.metadata = metadata
     elif where == "prompt":
         prompt = prompt.with_config(metadata=metadata)
     elif where == "model":
         model = model.with_config(metadata=metadata)
     chain = prompt | model
-    (chain.with_config(metadata=metadata) if where == "chain" else chain).invoke(ASKED)
+    (chain.with_config(metadata=metadata) if where.endswith("chain") else chain).invoke(ASKED)
     (known,) = named(recorder, "chat")
     assert (known.get("gen_ai.prompt.name"), known.get("gen_ai.prompt.version")) == expected
 

@@ -112,8 +112,9 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         if prompts.known:
             use = prompts.latest(use, prompts.behind(words))
         if use is not None:
-            name, version = (use.name, use.version) if use.name else identity(told)
-            use.name, use.version = name, version
+            if not use.name:
+                use.name, version = identity(told)
+                use.version = use.version or version
             attributes.update(use.attributes())
         call = nesting.start_outer(self._instrumentor.telemetry, request, context)
         if use is not None:

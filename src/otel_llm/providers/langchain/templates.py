@@ -134,22 +134,25 @@ class Templates:
     def _identity(self, template: Any) -> tuple[str | None, str | None]:
         name, version = identity(getattr(template, "metadata", None) or {})
         if name is None:
-            name, version = identity(self._metadata())
-        return (name or getattr(template, "name", None), version)
+            name, of_run = identity(self._metadata())
+            version = version or of_run
+        return name or getattr(template, "name", None), version
 
 
 def identity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Name and version of a prompt by run or template metadata: given as such, or by a hub it was pulled from."""
-    name = metadata.get("prompt_name")
+    """Name and version of a prompt by run or template metadata: given as such, or by a hub it was pulled from.
+
+    Either may be ``None``: a version alone belongs to a template that has its name elsewhere.
+    """
+    name, version = metadata.get("prompt_name"), metadata.get("prompt_version")
+    given = None if version is None else str(version)
     if isinstance(name, str) and name:
-        version = metadata.get("prompt_version")
-        return name, None if version is None else str(version)
-    repo, owner = metadata.get("lc_hub_repo"), metadata.get("lc_hub_owner")
+        return name, given
+    repo, owner, commit = (metadata.get(f"lc_hub_{key}") for key in ("repo", "owner", "commit_hash"))
+    commit = commit if isinstance(commit, str) else None
     if isinstance(repo, str) and repo:
-        full = f"{owner}/{repo}" if isinstance(owner, str) and owner not in ("", "-") else repo
-        commit = metadata.get("lc_hub_commit_hash")
-        return full, commit if isinstance(commit, str) else None
-    return None, None
+        return f"{owner}/{repo}" if isinstance(owner, str) and owner not in ("", "-") else repo, commit or given
+    return None, given or commit
 
 
 def text_of(template: Any) -> str:

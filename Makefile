@@ -75,6 +75,7 @@ lint: $(DEV_READY)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m basedpyright
 	$(BIN)/lint-imports
 
 check: lint test

@@ -525,3 +525,16 @@ sys.exit(any(os.waitpid(child, 0)[1] for child in children))
     run(ASK + program.format(path=str(path)))
     sessions = [line.get("session_id") for line in lines(path)]
     assert {name: sessions.count(name) for name in set(sessions)} == {None: 1, "parent": 1, "0": 10, "1": 10, "2": 10}
+
+
+def test_a_new_file_is_private_to_its_owner(tmp_path: Path) -> None:
+    made, kept = tmp_path / "made.jsonl", tmp_path / "kept.jsonl"
+    kept.touch(0o644)
+    kept.chmod(0o644)
+    before = os.umask(0o022)
+    try:
+        for path in (made, kept):
+            otel_llm.log_prompts(path).shutdown()
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (made, kept)] == [0o600, 0o644]

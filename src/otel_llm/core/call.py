@@ -119,7 +119,8 @@ class Call:
 
     def _record_prompt(self, prompt: Any) -> None:
         """Record the words of ``prompt``, if it knows them."""
-        if callable(words := getattr(prompt, "content", None)):
+        words: Callable[[], Mapping[str, Json]] | None = getattr(prompt, "content", None)
+        if callable(words):
             self.record_content(words)
 
     # --- where only the answer tells what the call is -----------------------------------------------

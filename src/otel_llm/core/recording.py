@@ -31,12 +31,13 @@ def moment() -> tuple[int, int]:
     A thread that is interrupted between the two reads tries again: otherwise its span would seem to end before its
     children.
     """
-    for _ in range(3):
+    tries = 3
+    while True:
         start = perf_counter_ns()
         since_epoch = time_ns()
-        if perf_counter_ns() - start < _MOMENT_NS:
-            break
-    return since_epoch, start
+        tries -= 1
+        if not tries or perf_counter_ns() - start < _MOMENT_NS:
+            return since_epoch, start
 
 
 class Recording:

@@ -27,6 +27,7 @@ class Accumulator(Protocol):
 
     def response(self) -> Response:
         """What has come so far."""
+        ...
 
 
 class Observer:

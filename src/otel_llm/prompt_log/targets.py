@@ -59,7 +59,9 @@ class File:
 
     def _reopen(self) -> None:
         self.close()
-        self._file = self._path.open("ab", buffering=0)
+        # A new file is private to its owner: lines may hold prompts and people's ids.
+        descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        self._file = open(descriptor, "ab", buffering=0)  # noqa: SIM115
 
     def close(self) -> None:
         if self._file is not None:

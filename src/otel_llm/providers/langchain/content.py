@@ -34,7 +34,8 @@ def message(value: Any, capture_media: bool) -> Json:
     kind = str(getattr(value, "type", "unknown"))
     role = getattr(value, "role", None) if kind == "chat" else None
     if kind == "tool":
-        parts = [tool_call_response(getattr(value, "tool_call_id", None), _plain_content(value.content))]
+        answered = _plain_content(getattr(value, "content", None))
+        parts = [tool_call_response(getattr(value, "tool_call_id", None), answered)]
     else:
         parts = _parts(getattr(value, "content", None), capture_media)
         # Some providers' adapters keep the reasoning beside the content.

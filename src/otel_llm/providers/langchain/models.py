@@ -55,6 +55,15 @@ _ADDRESSES = (
     "xai_api_base",
     "endpoint",
 )
+#: Counts of tokens, by OpenAI's names and Anthropic's.
+_COUNTS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -142,6 +151,7 @@ def response(result: Any, capture_media: bool) -> Response:
     generations = [one for batch in batches[:1] for one in batch]
     told = getattr(result, "llm_output", None) or {}
     made = Response(finish_reasons=[_reason(one) for one in generations] or None)
+    reported: dict[str, int] = {}
     for generation in generations:
         message = getattr(generation, "message", None)
         about = {
@@ -152,8 +162,9 @@ def response(result: Any, capture_media: bool) -> Response:
         made.model = made.model or _string(about.get("model_name") or about.get("model"))
         for name, count in usage(getattr(message, "usage_metadata", None)).items():
             made.usage.setdefault(name, count)  # each choice of one answer has the usage of all
+        reported = reported or _reported(about)
     if not made.usage and not _was_cached(generations):
-        made.usage = _reported(told.get("token_usage") or told.get("usage"))
+        made.usage = reported or _reported(told)
     made.id = made.id or _string(told.get("id"))
     made.model = made.model or _string(told.get("model_name") or told.get("model"))
     made.output = lambda: [said for one in generations if (said := _output(one, capture_media))["parts"]]
@@ -209,18 +220,26 @@ def _was_cached(generations: list[Any]) -> bool:
     )
 
 
-def _reported(told: Any) -> dict[str, int]:
-    """The usage a text LLM's integration passes on, as OpenAI or as Anthropic has it."""
+def _reported(about: Mapping[str, Any]) -> dict[str, int]:
+    """The usage an integration passes on as the provider has it, OpenAI or Anthropic, by its metadata ``about``."""
+    told = next((found for key in ("token_usage", "usage") if (found := about.get(key))), None)
+    counts = {name: count for name in _COUNTS if type(count := _get(told, name)) is int and count >= 0}
+    given = _get(told, "prompt_tokens_details") or _get(told, "input_tokens_details")
+    came = _get(told, "completion_tokens_details") or _get(told, "output_tokens_details")
+    read, written = counts.get("cache_read_input_tokens", 0), counts.get("cache_creation_input_tokens", 0)
     found = {}
-    for attribute, names in (
-        (s.USAGE_INPUT_TOKENS, ("prompt_tokens", "input_tokens")),
-        (s.USAGE_OUTPUT_TOKENS, ("completion_tokens", "output_tokens")),
-    ):
-        for name in names:
-            if type(count := _get(told, name)) is int and count >= 0:
-                found[attribute] = count
-                break
-    return found
+    if "prompt_tokens" in counts:
+        found[s.USAGE_INPUT_TOKENS] = counts["prompt_tokens"]
+    elif "input_tokens" in counts:  # Anthropic's leave out what is read from the cache and written to it
+        found[s.USAGE_INPUT_TOKENS] = counts["input_tokens"] + read + written
+    if (output := counts.get("completion_tokens", counts.get("output_tokens"))) is not None:
+        found[s.USAGE_OUTPUT_TOKENS] = output
+    details = {
+        s.USAGE_CACHE_READ_INPUT_TOKENS: read or _get(given, "cached_tokens"),
+        s.USAGE_CACHE_WRITE_INPUT_TOKENS: written,
+        s.USAGE_REASONING_OUTPUT_TOKENS: _get(came, "reasoning_tokens"),
+    }
+    return found | {name: count for name, count in details.items() if type(count) is int and count > 0}
 
 
 def _get(value: Any, name: str) -> Any:

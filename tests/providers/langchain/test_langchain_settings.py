@@ -205,3 +205,20 @@ def test_a_wrapper_has_no_name_of_its_own(recorder, how):
 def test_a_wrapper_has_the_name_it_is_given(recorder):
     fake().with_retry().invoke("hi", {"run_name": "answer"})
     assert tree(recorder) == ["invoke_workflow answer", "  chat"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "session", "conversation"),
+    [
+        ({"session_id": "s-1", "conversation_id": "c-1"}, "s-1", "c-1"),
+        ({"session_id": 7, "thread_id": "t-1"}, "7", "t-1"),
+        ({"conversation_id": "c-1", "thread_id": "t-1"}, None, "c-1"),
+        ({"session_id": "", "conversation_id": ["c"]}, None, None),
+    ],
+)
+def test_session_and_conversation(recorder, metadata, session, conversation):
+    (WHO | fake()).invoke(ASKED, {"metadata": metadata})
+    for span in recorder.spans:
+        known = span.attributes
+        assert (known.get("session.id"), known.get("gen_ai.conversation.id")) == (session, conversation)
+        assert "otel_llm.langchain.metadata" not in known

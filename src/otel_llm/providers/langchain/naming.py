@@ -17,9 +17,11 @@ from ...core.request import AttributeValue
 _MAX_ITEMS = 32
 _MAX_TEXT = 256
 _MAX_METADATA = 2048
-#: Metadata that LangChain and LangGraph put there themselves.
+#: Metadata that LangChain and LangGraph put there themselves, or that has an attribute of its own.
 _THEIRS = ("ls_", "lc_", "langgraph_", "langsmith", "__")
-_THEIR_KEYS = frozenset({"thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "run_id", "revision_id"})
+_THEIR_KEYS = frozenset(
+    {"session_id", "conversation_id", "thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "run_id", "revision_id"}
+)
 _THEIR_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
 _HIDDEN = "langsmith:hidden"
 #: A chain without a name goes by its class; so does a graph.
@@ -91,6 +93,8 @@ def described(
         attributes[s.LLM_LANGCHAIN_TAGS] = own_tags[:_MAX_ITEMS]
     if isinstance(node := metadata.get("langgraph_node"), str):
         attributes[s.LLM_LANGCHAIN_NODE] = _short(node)
+    if (session := _id(metadata.get("session_id"))) is not None:
+        attributes[s.SESSION_ID] = session
     given = {
         key: value for key, value in metadata.items() if key not in _THEIR_KEYS and not str(key).startswith(_THEIRS)
     }
@@ -100,8 +104,15 @@ def described(
 
 
 def conversation(metadata: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    thread = metadata.get("thread_id")
-    return {s.CONVERSATION_ID: _short(str(thread))} if isinstance(thread, str | int) else {}
+    """The conversation's id, by its own name or as LangGraph's thread."""
+    for key in ("conversation_id", "thread_id"):
+        if (found := _id(metadata.get(key))) is not None:
+            return {s.CONVERSATION_ID: found}
+    return {}
+
+
+def _id(value: object) -> str | None:
+    return _short(value) if isinstance(value, str | int) and value != "" else None
 
 
 @guard.never_raise

@@ -37,7 +37,8 @@ class AnyEndpoint(OpenAIServer):
 
     def route(self, request: Any) -> Reply:
         data = [{"object": "embedding", "index": 0, "embedding": [0.0] * 16}]
-        return Reply(body={"id": "x", "model": "m", "status": "completed", "data": data, "usage": USAGE})
+        answer = {"id": "x", "model": "m", "status": "completed", "choices": [], "output": []}
+        return Reply(body={**answer, "data": data, "usage": USAGE})
 
 
 @pytest.fixture

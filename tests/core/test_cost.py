@@ -163,7 +163,7 @@ def sizes() -> dict[str, int]:
         for name, value in names.items():
             if value is deferred._asleep:
                 continue  # a token, which the thread has while it is awake
-            if isinstance(value, Collection) and not isinstance(value, str) and not name.startswith("__"):
+            if isinstance(value, Collection) and not isinstance(value, str | range) and not name.startswith("__"):
                 found[f"{owner}.{name}"] = len(value)
     return found
 

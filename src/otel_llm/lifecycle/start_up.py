@@ -17,6 +17,15 @@ from ..propagation.baggage import sharing
 
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 _evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
+_scrubbed: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _is_new(provider: Any, known: weakref.WeakSet[Any]) -> bool:
+    """Whether ``provider`` takes span processors and is not ``known`` yet; from now on it is."""
+    if provider in known or not hasattr(provider, "add_span_processor"):
+        return False
+    known.add(provider)
+    return True
 
 
 @guard.never_raise
@@ -33,21 +42,16 @@ def post_instrument() -> None:
 @guard.never_raise
 def watch(provider: Any) -> None:
     """Add our span processors to ``provider``, once, if it takes any."""
-    if provider not in _watched and hasattr(provider, "add_span_processor"):
-        _watched.add(provider)
+    if _is_new(provider, _watched):
         provider.add_span_processor(api.ContextSpanProcessor())
-
-
-_scrubbed: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @guard.never_raise
 def scrub_foreign(settings: Settings, provider: Any) -> None:
     """Remove error texts from other libraries' spans of ``provider``, if the settings ask for it."""
-    if settings.scrub_foreign and provider not in _scrubbed and hasattr(provider, "add_span_processor"):
+    if settings.scrub_foreign and _is_new(provider, _scrubbed):
         from ..propagation.foreign_errors import ForeignErrorProcessor
 
-        _scrubbed.add(provider)
         provider.add_span_processor(ForeignErrorProcessor(keep_text=settings.capture_content.on_span))
 
 
@@ -62,10 +66,7 @@ def log_prompts(target: str | None) -> None:
 @guard.never_raise
 def sample_for_evaluation(settings: Settings, provider: Any) -> None:
     """Add the evaluation sampler to ``provider``, once, if the settings ask for it; else import nothing."""
-    if not settings.samples_for_evaluation or provider in _evaluated:
-        return
-    if hasattr(provider, "add_span_processor"):
-        _evaluated.add(provider)
+    if settings.samples_for_evaluation and _is_new(provider, _evaluated):
         from ..evaluation.sampling.from_settings import sampler_from
 
         if (sampler := sampler_from(settings)) is not None:

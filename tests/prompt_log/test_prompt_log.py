@@ -41,7 +41,7 @@ def records() -> list[dict[str, Any]]:
 def log(records: list[dict[str, Any]]) -> Any:
     with otel_llm.log_prompts(records.append) as log:
         yield log
-    assert not listeners.SHARED
+    assert not listeners.SHARED.all
 
 
 def one(records: list[dict[str, Any]], log: PromptLog) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def test_targets_that_are_none(arguments: Any, error: type[Exception], says: str
     with pytest.raises(error) as raised:
         otel_llm.log_prompts(*arguments)
     assert says in str(raised.value)
-    assert not listeners.SHARED
+    assert not listeners.SHARED.all
 
 
 # --- off the hot path ----------------------------------------------------------------------------

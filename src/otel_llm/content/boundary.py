@@ -9,15 +9,40 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from .encoding import Json, dumps, utf8
-from .scrubbing import SHORTEST, without_secrets
+from .scrubbing import without_secrets
 
 _V = TypeVar("_V")
 _TEXTS = (str, list, tuple)
 
 
+class _CleanTexts:
+    """Short texts that are known to be clean, at most ``MOST``. Names of models and servers come with every call."""
+
+    MOST = 4096
+    LONGEST = 64
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+
+    def add(self, text: str) -> None:
+        if len(text) <= self.LONGEST and type(text) is str:
+            if len(self.known) >= self.MOST:
+                self.known.clear()
+            self.known.add(text)
+
+
+_clean = _CleanTexts()
+
+
 def clean_text(text: str) -> str:
     """``text`` as valid UTF-8 without credentials."""
-    return without_secrets(text if text.isascii() else utf8(text))
+    # Only of a plain string it is certain that a look-up calls no code of the application's.
+    if type(text) is str and text in _clean.known:
+        return text
+    cleaned = without_secrets(text if text.isascii() else utf8(text))
+    if cleaned == text:
+        _clean.add(text)
+    return cleaned
 
 
 def clean_value(value: _V) -> _V:
@@ -32,17 +57,19 @@ def clean_value(value: _V) -> _V:
 def clean(attributes: dict[str, Any]) -> None:
     """Clean the names and values of ``attributes`` in place. On the path of every call: most have nothing to clean."""
     changed: dict[str, Any] = {}
+    known_clean = _clean.known
     for name, value in attributes.items():
-        if type(value) is str:
-            if len(value) < SHORTEST and value.isascii():
+        kind = type(value)
+        if kind is str:
+            if value in known_clean:
                 continue
-        elif not isinstance(value, _TEXTS):
+        elif kind is int or kind is float or not isinstance(value, _TEXTS):
             continue
         if (known := clean_value(value)) != value:
             changed[name] = known
     if changed:
         attributes.update(changed)
-    if not all(map(str.isascii, attributes)):
+    if not "".join(attributes).isascii():
         for name in [name for name in attributes if utf8(name) != name]:
             attributes[utf8(name)] = attributes.pop(name)
 

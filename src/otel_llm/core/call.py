@@ -93,7 +93,7 @@ class Call:
     def described(self) -> bool:
         """Whether anyone sees more of the answer than its metrics."""
         telemetry = self._recording.telemetry
-        return self._recording.on or bool(telemetry.listeners) or (telemetry.wants_event and telemetry.logged)
+        return self._recording.on or bool(telemetry.listeners.all) or (telemetry.wants_event and telemetry.logged)
 
     @property
     def wanted(self) -> bool:
@@ -230,7 +230,7 @@ class Call:
                 attributes[s.ERROR_TYPE] = error_type
         ended: EndedCall | None = None
         measured = telemetry.measured and s.OPERATION_NAME in request.attributes
-        if measured or telemetry.listeners:
+        if measured or telemetry.listeners.all:
             ended = EndedCall(
                 request,
                 response,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # A frozen one takes several times as long to make, and one is made for each call.
 class EndedCall:
     """A call that has ended, before its span has.
 
@@ -50,24 +50,21 @@ class Listener(Protocol):
 class Listeners:
     """The listeners of one or more :class:`.Telemetry` objects. Adding and removing is safe during calls."""
 
-    __slots__ = ("_all",)
+    __slots__ = ("all",)
 
     def __init__(self) -> None:
-        self._all: tuple[Listener, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self._all)
+        self.all: tuple[Listener, ...] = ()
 
     def add(self, listener: Listener) -> None:
-        self._all = (*self._all, listener)
+        self.all = (*self.all, listener)
 
     def remove(self, listener: Listener) -> None:
         """Remove ``listener``, if it is there."""
-        self._all = tuple(one for one in self._all if one != listener)
+        self.all = tuple(one for one in self.all if one != listener)
 
     def notify(self, ended: EndedCall) -> None:
         """Call each listener. An error of one is reported, and the next is called."""
-        for listener in self._all:
+        for listener in self.all:
             try:
                 listener(ended)
             except Exception as failure:

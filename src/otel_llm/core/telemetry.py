@@ -76,7 +76,7 @@ class Telemetry:
             self.traced = _is_set(_TRACER)
         if not self.measured:
             self.measured = _is_set(_METER)
-        return self.traced or self.measured or self.logged or bool(self.listeners)
+        return self.traced or self.measured or self.logged or bool(self.listeners.all)
 
     @property
     def logged(self) -> bool:

@@ -61,7 +61,7 @@ class ForeignInstrumentation:
                 return True
         if client.__dict__.get(_CLIENT_METHOD) is not self._clients_own:
             return True
-        return any(module in sys.modules for module, _, _ in self._absent)
+        return bool(self._absent) and any(module in sys.modules for module, _, _ in self._absent)
 
     def _look(self, client: Any) -> None:
         absent = []

@@ -9,8 +9,8 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -177,16 +177,21 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _replace(reading: Reading, target: Path) -> int:
-    """Write the items to `target`, which has all of them or is left as it was; how many."""
-    part = target.with_name(f"{target.name}.part")
+    """Write the items to a new file and move it to `target`, which is left as it was if anything fails.
+
+    `mkstemp` makes the file private to its owner (0600), and never opens a file or a link that is there already.
+
+    Returns:
+        The number of items.
+    """
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".otel-llm-export-", suffix=".part")
+    part = Path(name)
     try:
-        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)  # as private as the dataset
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as lines:
             count = _write(reading, lines)
         part.replace(target)
     finally:
-        with suppress(OSError):
-            part.unlink()
+        part.unlink(missing_ok=True)
     return count
 
 

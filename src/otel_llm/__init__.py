@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from . import log_correlation
     from .lifecycle.flush import flush
     from .lifecycle.setup import setup
+    from .manual.chat import chat_span, completion_span
     from .manual.current import current_ids, update_current_span
     from .manual.decorator import observe
-    from .manual.models import chat_span, completion_span, embeddings_span
+    from .manual.embeddings import embeddings_span
     from .manual.operations import agent_span, retrieval_span, step_span, tool_span, workflow_span
     from .prompt_log import PromptLog, log_prompts
     from .prompts.experiment import Experiment
@@ -70,10 +71,10 @@ _LATER = {
     "PromptNotFoundError": ".prompts.registry",
     "PromptRegistry": ".prompts.registry",
     "agent_span": ".manual.operations",
-    "chat_span": ".manual.models",
-    "completion_span": ".manual.models",
+    "chat_span": ".manual.chat",
+    "completion_span": ".manual.chat",
     "current_ids": ".manual.current",
-    "embeddings_span": ".manual.models",
+    "embeddings_span": ".manual.embeddings",
     "flush": ".lifecycle.flush",
     "log_correlation": ".log_correlation",
     "observe": ".manual.decorator",

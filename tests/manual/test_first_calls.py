@@ -24,9 +24,9 @@ def test_the_first_calls_of_many_threads_share_one_telemetry(monkeypatch: pytest
 
     def call() -> None:
         ready.wait()
-        scope.telemetry(otel_context.get_current())
+        shared.listening(otel_context.get_current())
 
-    monkeypatch.setattr(scope, "_telemetry", None)
+    shared = scope.ManualTelemetry()
     monkeypatch.setattr(scope, "Telemetry", slowly)
     with ThreadPoolExecutor(10) as threads:
         for called in [threads.submit(call) for _ in range(10)]:

@@ -573,6 +573,6 @@ def test_a_span_is_used_once(recorder: Any) -> None:
     step = otel_llm.step_span("one")
     with step:
         pass
-    with pytest.raises(RuntimeError, match="make one for each use"), step:
+    with pytest.raises(RuntimeError, match="make a new one for each use"), step:
         pass
     assert recorder.span

@@ -191,7 +191,7 @@ def test_an_endless_stream_is_not_kept(recorder: Any) -> None:
     with whole_chat(stream=True) as call:
         for _ in range(10_000):
             call.chunk("word ")
-        kept = sum(map(len, call._pieces))
+        kept = sum(map(len, call._texts))
         answer(call)
     assert kept < 2000
     assert len(recorder.attributes["gen_ai.output.messages"].encode()) <= 1000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from opentelemetry import trace
 
 from ..config import Settings
-from ..manual import scope
+from ..manual.scope import manual_telemetry
 from ..propagation.baggage import sharing
 from . import start_up
 
@@ -83,7 +83,7 @@ def instrument(
         start_up.log_prompts(in_force.prompt_log)
         start_up.sample_for_evaluation(in_force, provider)
         start_up.scrub_foreign(in_force, provider)
-        scope.configure(settings=settings, **providers)
+        manual_telemetry.configure(settings=settings, **providers)
         INSTALLATION.configured, INSTALLATION.providers = True, providers
     for instrumentor in instrumentors:
         if not instrumentor.is_instrumented_by_opentelemetry:
@@ -102,5 +102,5 @@ def uninstrument(*libraries: Library) -> None:
             instrumentor.uninstrument()
     if not libraries:
         INSTALLATION.configured, INSTALLATION.providers = False, {}
-        scope.configure()
+        manual_telemetry.configure()
         start_up.log_prompts(None)

@@ -1,1 +1,1 @@
-"""Spans that the application makes itself: of its own steps, and of what no instrumentation sees."""
+"""Manual spans: those that the application opens itself, for its steps and for models that are not instrumented."""

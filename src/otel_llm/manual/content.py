@@ -1,4 +1,4 @@
-"""The application's values as content attributes: plain JSON, by the schemas of the conventions."""
+"""Converts the application's values to content attributes: JSON in the shapes of the conventions' schemas."""
 
 from __future__ import annotations
 
@@ -10,72 +10,76 @@ from .. import semconv as s
 from ..content.encoding import Json, dumps
 from ..content.messages import Content, parsed, text
 from . import items
-from .requests import several
+from .requests import as_list
 
-#: Of something that is not told; ``None`` is.
-NOTHING: Any = object()
+#: The default of an argument that may be ``None``.
+UNSET: Any = object()
 
 
-def of(name: str, value: Any) -> dict[str, Json]:
+def attribute(name: str, value: Any) -> dict[str, Json]:
     """``value`` as the content attribute ``name``."""
-    if name in (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES):
-        return {name: messages(value) if name == s.INPUT_MESSAGES else output(value, "stop")}
+    if name == s.INPUT_MESSAGES:
+        return {name: messages(value)}
+    if name == s.OUTPUT_MESSAGES:
+        return {name: output_messages(value, "stop")}
     if name == s.RETRIEVAL_DOCUMENTS:
         return {name: documents(value)}
-    if name in (s.TOOL_CALL_ARGUMENTS, s.TOOL_CALL_RESULT):
-        return {name: _object(value, "result" if name == s.TOOL_CALL_RESULT else "input")}
+    if name == s.TOOL_CALL_ARGUMENTS:
+        return {name: _object(value, "input")}
+    if name == s.TOOL_CALL_RESULT:
+        return {name: _object(value, "result")}
     return {name: plain(value)}
 
 
-def of_items(name: str, yielded: list[Any]) -> dict[str, Json]:
-    """What a generator has ``yielded`` as the content attribute ``name``; empty if that is no text at all."""
-    told = items.output_of(yielded)
-    return {} if told is items.NOTHING else of(name, told)
+def attribute_of_items(name: str, yielded: list[Any]) -> dict[str, Json]:
+    """What a generator has ``yielded`` as the content attribute ``name``; empty if it has no text."""
+    output = items.output_of(yielded)
+    return {} if output is items.NO_TEXT else attribute(name, output)
 
 
 def plain(value: Any) -> Json:
-    """A text as it is; a mapping or a list as JSON; of anything else its JSON text."""
+    """``value`` as text, mapping or list. A number, a boolean and ``None`` become JSON text."""
     value = _structured(value)
     return value if isinstance(value, str | dict | list) else dumps(value)
 
 
 def _structured(value: Any) -> Json:
-    """``value`` in plain types, where it is an object with fields, or a collection."""
+    """``value`` in the types of JSON. An object with fields becomes a mapping, a collection a list."""
     if isinstance(value, str | bool | int | float | dict | list | None):
         return value
     return json.loads(dumps(list(value) if isinstance(value, tuple | set | frozenset) else value))
 
 
 def _object(value: Any, name: str) -> Json:
-    """What the conventions want an object: anything else under ``name``."""
+    """``value`` as a mapping, as the conventions require. Anything else becomes the entry ``name`` of one."""
     value = _structured(parsed(value))
     return value if isinstance(value, dict) else {name: value}
 
 
 def messages(value: Any, role: str = "user") -> list[Json]:
-    """Messages of the conventions' shape, or OpenAI's; of anything else a message of ``role``."""
-    several = isinstance(value, list | tuple) and all(isinstance(one, Mapping) and "role" in one for one in value)
-    return [_message(one, role) for one in (value if several else [value])]
+    """Messages in the conventions' or OpenAI's shape, converted. Any other value becomes one message of ``role``."""
+    is_list = isinstance(value, list | tuple) and all(isinstance(one, Mapping) and "role" in one for one in value)
+    return [_message(one, role) for one in (value if is_list else [value])]
 
 
-def output(value: Any, reason: str | None) -> list[Json]:
-    """Messages that were answered, each with the reason it ends for."""
+def output_messages(value: Any, finish_reason: str | None) -> list[Json]:
+    """Messages of the assistant. The schema requires a finish reason: a message without one gets ``finish_reason``."""
     made = messages(value, "assistant")
-    return [{**one, "finish_reason": one.get("finish_reason") or reason or "error"} for one in made]
+    return [{**one, "finish_reason": one.get("finish_reason") or finish_reason or "error"} for one in made]
 
 
 def _message(value: Any, role: str) -> Json:
     if isinstance(value, Mapping) and "role" in value:
         if "parts" in value:
             return dict(value)
-        from ..protocols.openai.content import MessageConverter  # its shape of a message is everybody's
+        from ..protocols.openai.content import MessageConverter  # other providers use OpenAI's shape too
 
         return MessageConverter().message(value)
     return {"role": role, "parts": [text(value if isinstance(value, str) else plain(value))]}
 
 
 def _instructions(value: Any) -> list[Json]:
-    """Parts of the conventions' shape, or of a provider's; of anything else, messages included, the words."""
+    """Parts in the conventions' or a provider's shape, converted. Messages and any other value give their text."""
     from ..protocols.openai.content import MessageConverter
 
     converter = MessageConverter()
@@ -89,7 +93,7 @@ def _instructions(value: Any) -> list[Json]:
 
 
 def documents(values: Any) -> list[Json]:
-    """Documents: texts, mappings (``id`` and ``score`` have a meaning), and LangChain's."""
+    """Documents in the conventions' shape. values are texts, mappings or LangChain's documents."""
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         values = [values]
     return [_document(one) for one in values]
@@ -97,8 +101,9 @@ def documents(values: Any) -> list[Json]:
 
 def _document(value: Any) -> Json:
     if hasattr(value, "page_content"):
-        about = getattr(value, "metadata", None) or {}
-        value = {"id": getattr(value, "id", None) or about.get("id"), "content": value.page_content, "metadata": about}
+        metadata = getattr(value, "metadata", None) or {}
+        identifier = getattr(value, "id", None) or metadata.get("id")
+        value = {"id": identifier, "content": value.page_content, "metadata": metadata}
     value = plain(value)
     if not isinstance(value, dict):
         return {"content": value}
@@ -109,27 +114,30 @@ def _document(value: Any) -> Json:
         try:
             document["score"] = float(document["score"])
         except (TypeError, ValueError):
-            del document["score"]  # the conventions want a number
+            del document["score"]  # the conventions require a number
     return document
 
 
-def of_prompt(words: Mapping[str, Json], variables: str | None) -> dict[str, Json]:
-    """The text and the variables of a prompt; on a step these are what goes in."""
-    if variables != s.LLM_STEP_INPUT:
-        return dict(words)
+def prompt_attributes(content: Mapping[str, Json], input_name: str | None) -> dict[str, Json]:
+    """The template and variables of a prompt as content attributes of a span whose input attribute is ``input_name``.
+
+    On a step, whose input is not messages, the variables together are the input.
+    """
+    if input_name != s.LLM_STEP_INPUT:
+        return dict(content)
     prefix = s.PROMPT_VARIABLE_PREFIX
-    values = {name.removeprefix(prefix): value for name, value in words.items() if name.startswith(prefix)}
-    rest = {name: value for name, value in words.items() if not name.startswith(prefix)}
-    return {**rest, variables: values} if values else rest
+    variables = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}
+    rest = {name: value for name, value in content.items() if not name.startswith(prefix)}
+    return {**rest, input_name: variables} if variables else rest
 
 
-def asked(messages_: Any, system: Any, tools: Any) -> Content:
-    """What a model is asked."""
+def request_content(messages_: Any, system: Any, tools: Any) -> Content:
+    """The content of a request to a model: messages, system instructions and definitions of tools."""
     made = Content(messages=messages(messages_) if messages_ is not None else None)
     if system is not None:
         made.instructions = _instructions(system)
     if tools is not None:
         from ..protocols.openai.content import tools as definitions
 
-        made.tools = definitions(several(tools))
+        made.tools = definitions(as_list(tools))
     return made

@@ -1,4 +1,4 @@
-"""What can be said, and asked, from anywhere below a span."""
+"""Functions for code anywhere below a manual span: add to that span, and read the current ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..propagation import state
 from ..propagation.state import Describes
 from ..propagation.validation import Value
 from . import content, operation, scope
-from .requests import truth
+from .requests import boolean
 
 
 def update_current_span(
@@ -23,20 +23,23 @@ def update_current_span(
     tags: Iterable[str] | None = None,
     metadata: Mapping[str, Value] | None = None,
     prompt: Describes | None = None,
-    input: Any = content.NOTHING,  # noqa: A002
-    output: Any = content.NOTHING,
+    input: Any = content.UNSET,  # noqa: A002
+    output: Any = content.UNSET,
     attributes: Mapping[str, AttributeValue] | None = None,
     response: Mapping[str, Any] | None = None,
     root: bool = False,
 ) -> None:
-    """Tell more of the nearest manual span that is under way here; with ``root`` of the outermost one.
+    """Add to the nearest manual span that encloses the current code; with ``root``, to the outermost one.
 
-    ``input``, ``output`` and the prompt's variables are content; ``response`` is what the ``response`` of a chat,
-    a completion or embeddings takes. Where there is none, nothing happens. For what shall hold for all spans
-    below, there is :class:`otel_llm.propagate_attributes`. Values of other types
-    are converted, or left out with a warning.
+    ``tags`` and ``metadata`` are added to those that it has, at most 32 of each; ``attributes`` are set. ``prompt`` is
+    a :class:`.Prompt` or a text that one made. ``input``, ``output`` and the variables of ``prompt`` are content: they
+    are recorded only if content is captured. ``response`` has arguments of the method ``response`` of
+    :class:`otel_llm.chat_span`, ``completion_span`` or ``embeddings_span``.
+
+    Without such a span nothing happens. Values of other types are converted, or left out with a warning. Nothing is
+    raised. To set attributes of all spans below, use :class:`otel_llm.propagate_attributes`.
     """
-    found: operation.Operation = scope.nearest(outermost=truth(root)) or operation.NOWHERE
+    found: operation.Operation = scope.nearest(outermost=boolean(root)) or operation.NO_OPERATION
     found.update(
         tags=tags,
         metadata=metadata,
@@ -49,7 +52,7 @@ def update_current_span(
 
 
 class Ids(TypedDict, total=False):
-    """Of what is current: what is absent is not known. ``trace_id`` and ``span_id`` are hexadecimal."""
+    """The current ids. Those that are not known are absent. ``trace_id`` and ``span_id`` are hexadecimal."""
 
     trace_id: str
     span_id: str
@@ -63,7 +66,8 @@ class Ids(TypedDict, total=False):
     experiment_variant: str
 
 
-_LED_BY = {
+#: The attributes of prompts and experiments, and their names in :class:`Ids`.
+_NAMES = {
     s.PROMPT_NAME: "prompt_name",
     s.PROMPT_VERSION: "prompt_version",
     s.LLM_PROMPT_NAME: "prompt_name",
@@ -75,7 +79,10 @@ _LED_BY = {
 
 
 def current_ids() -> Ids:
-    """The ids of what is current here, for logs and support tickets. Never raises."""
+    """Return the ids of the current trace, span, session, user, conversation, prompt and experiment.
+
+    They are meant for log records and support tickets. Ids that are not known are absent. Nothing is raised.
+    """
     return _ids() or {}
 
 
@@ -83,18 +90,19 @@ def current_ids() -> Ids:
 def _ids() -> Ids:
     ids: dict[str, Any] = {}
     context = otel_context.get_current()
-    about = trace.get_current_span(context).get_span_context()
-    if about.is_valid:
-        ids["trace_id"] = trace.format_trace_id(about.trace_id)
-        ids["span_id"] = trace.format_span_id(about.span_id)
-    told: dict[str, Any] = {}
+    span_context = trace.get_current_span(context).get_span_context()
+    if span_context.is_valid:
+        ids["trace_id"] = trace.format_trace_id(span_context.trace_id)
+        ids["span_id"] = trace.format_span_id(span_context.span_id)
+    attributes: dict[str, Any] = {}
     if (around := state.of(context)) is not None:
         for name in ("session_id", "user_id", "conversation_id"):
             if (value := getattr(around, name)) is not None:
                 ids[name] = value
         for describes in (around.experiment, around.prompt):
-            told |= describes.attributes() if describes is not None else {}
+            if describes is not None:
+                attributes |= describes.attributes()
     if (nearest := scope.nearest(context)) is not None:
-        told |= nearest.known
-    ids |= {name: told[key] for key, name in _LED_BY.items() if key in told}
+        attributes |= nearest.known
+    ids |= {name: attributes[key] for key, name in _NAMES.items() if key in attributes}
     return ids  # type: ignore[return-value]

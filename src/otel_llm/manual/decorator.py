@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from ..core.request import AttributeValue
-from . import models, operations
+from . import chat, embeddings, operations
 from .operation import Operation
-from .requests import named, plain_attributes
+from .requests import plain_attributes, required_name
 from .wrapping import Make, wrap
 
 _P = ParamSpec("_P")
@@ -25,9 +25,9 @@ _MAKERS: dict[OperationName, Callable[..., Operation]] = {
     "agent": operations.agent_span,
     "tool": operations.tool_span,
     "retrieval": operations.retrieval_span,
-    "embeddings": models.embeddings_span,
-    "chat": models.chat_span,
-    "completion": models.completion_span,
+    "embeddings": embeddings.embeddings_span,
+    "chat": chat.chat_span,
+    "completion": chat.completion_span,
 }
 #: Operations whose ``name`` does not default to the function's.
 _NAMED_OTHERWISE = frozenset({"retrieval", "embeddings", "chat", "completion"})
@@ -62,34 +62,38 @@ def observe(
     capture_result: bool | None = None,
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Any:
-    """Make every call of a function a span: ``@otel_llm.observe`` or ``@otel_llm.observe(name="rerank")``.
+    """Make each call of a function a span: ``@otel_llm.observe`` or ``@otel_llm.observe(name="rerank")``.
 
-    It takes functions, coroutine functions, generators, asynchronous generators, methods, static and class methods and
-    other callables, and returns one of the same kind. A generator's span begins when the generator is called. It is
-    current while the generator's own code runs, never while its consumer's does, and ends with the generator: when it
-    is exhausted, raises, is closed, or is dropped.
+    Decorates functions, coroutine functions, generators, asynchronous generators, methods, static and class methods
+    and other callables, and returns one of the same kind. The span of a generator starts when the generator is called
+    and ends when it is exhausted, raises, is closed or is dropped. It is current while the generator's own code runs,
+    not while its consumer's code runs.
 
     ``operation`` is ``step``, ``workflow``, ``agent``, ``tool``, ``retrieval``, ``embeddings``, ``chat`` or
-    ``completion``. ``name`` defaults to the function's name. For a retrieval it is the data source; for embeddings,
-    chats and completions it is the model, and ``provider`` is needed too. What a chat yields are the chunks of its
-    answer.
+    ``completion``. ``name`` defaults to the name of the function. For a retrieval it is the data source. For
+    embeddings, a chat and a completion it is the model; ``provider`` is then required too. What a generator of a chat
+    or completion yields are the chunks of the answer. The description of a tool or agent is the first line of the
+    function's docstring. ``attributes`` are set on each span.
 
-    ``capture_args`` records the arguments, ``capture_result`` the result, ``capture`` both. They are content, and so
-    recorded only where content is captured.
+    ``capture_args`` records the arguments, ``capture_result`` the result, ``capture`` both. They are content: they are
+    recorded only if content is captured.
 
-    :raises TypeError: if the decorated object is not callable, or an argument has the wrong type.
-    :raises ValueError: for an unknown operation, or a model operation without name and provider.
+    The decorated function raises what the original raises, and nothing of its own.
+
+    :raises TypeError: if the decorated object is a class or not callable.
+    :raises ValueError: for an unknown operation, for a model operation without ``name`` or ``provider``, and for
+        another operation with a ``provider``.
     """
-
     if operation not in _MAKERS:
         raise ValueError(f"operation {operation!r} is not known; use one of {', '.join(_MAKERS)}")
 
     def decorate(function: Any) -> Any:
         pattern = _pattern(function, operation, name, provider, attributes)
-        args, result = (capture if told is None else told for told in (capture_args, capture_result))
+        args = capture if capture_args is None else capture_args
+        result = capture if capture_result is None else capture_result
         if args or result:
-            return wrap(function, _capturing(function, pattern, args, result), _returned if result else None)
-        return wrap(function, lambda args, kwargs: pattern.another())
+            return wrap(function, _capturing(function, pattern, args, result), Operation.returned if result else None)
+        return wrap(function, lambda args, kwargs: pattern.unstarted_copy())
 
     return decorate if function is None else decorate(function)
 
@@ -101,6 +105,7 @@ def _pattern(
     provider: str | None,
     attributes: Mapping[str, AttributeValue] | None,
 ) -> Operation:
+    """An operation that is never started itself; each call of the function starts a copy of it."""
     kind = _MAKERS[operation]
     inner = function.__func__ if isinstance(function, staticmethod | classmethod) else function
     if name is None and operation not in _NAMED_OTHERWISE:
@@ -110,7 +115,7 @@ def _pattern(
     if operation in ("embeddings", "chat", "completion"):
         if name is None or provider is None:
             raise ValueError(f"operation {operation!r} needs the model's name and its provider: name=..., provider=...")
-        positional = (named("name", name), named("provider", provider))
+        positional = (required_name("name", name), required_name("provider", provider))
     elif provider is not None:
         raise ValueError(f"operation {operation!r} takes no provider")
     if operation in ("tool", "agent") and (documentation := inspect.getdoc(inner)):
@@ -124,30 +129,26 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", None) or type(function).__name__)
 
 
-def _returned(operation: Operation, value: Any) -> None:
-    operation.returned(value)
-
-
-def _capturing(function: Any, pattern: Operation, takes: bool, keeps: bool) -> Make:
+def _capturing(function: Any, pattern: Operation, args: bool, result: bool) -> Make:
+    """Makes operations like ``pattern`` that record the arguments, the result (what a generator yields), or both."""
     inner = function.__func__ if isinstance(function, staticmethod | classmethod) else function
-
-    # Only plain objects in this closure: Ray, Dask and Spark pickle it and send it to workers.
-    known: list[inspect.Signature] = []
+    # Determined at the first call. A list, because Ray, Dask and Spark pickle this closure and send it to workers.
+    signatures: list[inspect.Signature] = []
 
     def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if not known:
-            known.append(inspect.signature(inner))
-        bound = dict(known[0].bind(*args, **kwargs).arguments)
+        if not signatures:
+            signatures.append(inspect.signature(inner))
+        bound = dict(signatures[0].bind(*args, **kwargs).arguments)
         if (first := next(iter(bound), None)) in ("self", "cls"):
             del bound[first]
         return bound
 
-    def capturing(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation:
-        made = pattern.another()
-        if keeps:
-            made.kept = []
-        if takes:
-            made.given = lambda: arguments(args, kwargs)
+    def make(given: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation:
+        made = pattern.unstarted_copy()
+        if result:
+            made.capture_yielded()
+        if args:
+            made.capture_input(lambda: arguments(given, kwargs))
         return made
 
-    return capturing
+    return make

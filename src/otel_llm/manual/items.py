@@ -1,4 +1,4 @@
-"""What the items that a generator yields say together, as the output of its span."""
+"""Turns what a generator yielded into the output of its span."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-#: A line of a server-sent event: a field, a comment, or the end of an event.
+#: A line of a server-sent event: a field, a comment, or the empty line that ends an event.
 _LINE = re.compile(r"(?:data|event|id|retry)?:|(?:data|event|id|retry)?$")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _FIELDS = frozenset({"data", "event", "id", "retry", "comment"})
-#: Under which names services send the text of a chunk.
-_TEXT = ("content", "text", "delta", "token", "answer", "output", "response", "message")
+#: The names under which services usually send the text of a chunk.
+_TEXT_NAMES = ("content", "text", "delta", "token", "answer", "output", "response", "message")
 
-NOTHING: Any = object()
+#: Stands for server-sent events without any text.
+NO_TEXT: Any = object()
 
 
 def output_of(items: list[Any]) -> Any:
-    """The text of ``items`` that are texts; of server-sent events what they carry; else the list.
+    """The output that ``items`` make together.
 
-    :data:`NOTHING` for events that carry no text.
+    Texts are joined. Server-sent events, as text or as mappings, give the answer that they carry, or :data:`NO_TEXT`.
+    Anything else stays a list.
     """
     texts = [_text(item) for item in items]
     if all(text is not None for text in texts):
         joined = "".join(text for text in texts if text is not None)
-        return _carried(joined) if _is_events(joined) else joined
+        return _answer(_payloads(joined)) if _is_events(joined) else joined
     if all(isinstance(item, dict) and item.keys() <= _FIELDS and "data" in item for item in items):
         return _answer(item["data"] for item in items)
     return items
@@ -44,52 +46,52 @@ def _is_events(text: str) -> bool:
     return all(_LINE.match(line) for line in lines) and (not last or bool(_LINE.match(last)))
 
 
-def _carried(text: str) -> Any:
-    """The answer in the events of ``text``."""
-    events: list[list[str]] = [[]]
-    for line in _LINE_END.split(text):
+def _payloads(text: str) -> Iterator[str]:
+    """The data of each event in ``text``. An event may have several lines of data."""
+    data: list[str] = []
+    for line in (*_LINE_END.split(text), ""):
         if line.startswith("data:"):
-            events[-1].append(line[5:].removeprefix(" "))
-        elif not line and events[-1]:
-            events.append([])
-    return _answer("\n".join(event) for event in events if event)
+            data.append(line[5:].removeprefix(" "))
+        elif not line and data:
+            yield "\n".join(data)
+            data = []
 
 
 def _answer(payloads: Iterable[Any]) -> Any:
     texts = [text for payload in payloads for text in _texts(payload)]
-    return "".join(texts) if texts else NOTHING
+    return "".join(texts) if texts else NO_TEXT
 
 
 def _texts(payload: Any) -> Iterator[str]:
-    """The texts of one event's payload: JSON of a shape that is known, or a text."""
+    """The texts of one event's payload, which is plain text or JSON."""
     if isinstance(payload, str):
         if payload == "[DONE]":
             return
         try:
-            read = json.loads(payload)
+            parsed = json.loads(payload)
         except (ValueError, RecursionError):
             yield payload
             return
-        payload = read if isinstance(read, dict | list | str) else payload
+        payload = parsed if isinstance(parsed, dict | list | str) else payload
     if isinstance(payload, str):
         yield payload
     elif isinstance(payload, dict):
-        yield from _of_chunk(payload)
+        yield from _chunk_texts(payload)
 
 
-def _of_chunk(chunk: dict[str, Any]) -> Iterator[str]:
-    """The text of a chunk: of OpenAI's shape, or under one of the usual names."""
+def _chunk_texts(chunk: dict[str, Any]) -> Iterator[str]:
+    """The text of a chunk: that of the first choice in OpenAI's shape, else that under one of the usual names."""
     choices = chunk.get("choices")
     if isinstance(choices, list):
         for choice in choices[:1]:
             if isinstance(choice, dict):
-                yield from _of_chunk(choice)
+                yield from _chunk_texts(choice)
         return
-    for name in _TEXT:
+    for name in _TEXT_NAMES:
         value = chunk.get(name)
         if isinstance(value, str):
             yield value
             return
         if isinstance(value, dict):
-            yield from _of_chunk(value)
+            yield from _chunk_texts(value)
             return

@@ -1,4 +1,4 @@
-"""A context manager for each operation of the conventions that runs in the process, and for any other step."""
+"""Context managers for the operations that run in this process, and for steps that are no operation."""
 
 from __future__ import annotations
 
@@ -16,24 +16,33 @@ from ..core.telemetry import Telemetry
 from ..propagation.validation import identifier
 from . import content
 from .operation import Operation
-from .requests import description_of, named, plain_attributes, request, server, whole
+from .requests import description_of, integer, plain_attributes, request, required_name, server
 
 _Attributes = Mapping[str, AttributeValue] | None
 
 
 class step_span(Operation):  # noqa: N801
-    """A step of the application's own, such as ``rerank``: ``with otel_llm.step_span("rerank") as step: ...``"""
+    """A step of the application, such as reranking: ``with otel_llm.step_span("rerank") as step: ...``
+
+    The span is named ``name``; it has no metrics. ``input`` is content: any value, recorded only if content is
+    captured. ``attributes`` are set on the span. What is known later is added with :meth:`update`.
+
+    Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
+
+    :raises RuntimeError: when it is entered a second time.
+    """
 
     __slots__ = ()
 
-    def __init__(self, name: str, *, input: Any = content.NOTHING, attributes: _Attributes = None) -> None:  # noqa: A002
+    def __init__(self, name: str, *, input: Any = content.UNSET, attributes: _Attributes = None) -> None:  # noqa: A002
         known = plain_attributes(attributes)
         known[s.LLM_OPERATION_NAME] = "step"
-        super().__init__(Request(named("the name of a step", name), None, known, 0, kind=SpanKind.INTERNAL), input)
+        name = required_name("the name of a step", name)
+        super().__init__(Request(name, None, known, 0, kind=SpanKind.INTERNAL), input)
 
-    def another(self) -> Self:
+    def unstarted_copy(self) -> Self:
         made = object.__new__(type(self))
-        Operation.__init__(made, self._request)  # a step leaves it as it is
+        Operation.__init__(made, self._request)  # not copied: StepCall does not change it
         return made
 
 
@@ -45,20 +54,37 @@ class _InProcess(Operation):
 
 
 class workflow_span(_InProcess):  # noqa: N801
-    """A whole run of the application's, such as the answer to a request: ``invoke_workflow {name}``."""
+    """A whole run of the application, such as the answer to one request: span ``invoke_workflow {name}``.
+
+    Its duration is a metric. ``input``, and ``output`` of :meth:`update`, are content: a text, or messages in OpenAI's
+    or the conventions' shape. ``attributes`` are set on the span.
+
+    Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
+
+    :raises RuntimeError: when it is entered a second time.
+    """
 
     __slots__ = ()
     INPUT, OUTPUT = s.INPUT_MESSAGES, s.OUTPUT_MESSAGES
 
-    def __init__(self, name: str, *, input: Any = content.NOTHING, attributes: _Attributes = None) -> None:  # noqa: A002
-        name = named("the name of a workflow", name)
+    def __init__(self, name: str, *, input: Any = content.UNSET, attributes: _Attributes = None) -> None:  # noqa: A002
+        name = required_name("the name of a workflow", name)
         super().__init__(request(s.INVOKE_WORKFLOW, name, {s.WORKFLOW_NAME: name}, attributes), input)
 
 
-class agent_span(Operation):  # noqa: N801
-    """An agent at work: ``invoke_agent {name}``. Inferences and tools directly below it count as its own, tokens too.
+class agent_span(_InProcess):  # noqa: N801
+    """A run of an agent: span ``invoke_agent {name}``.
 
-    ``model`` is the one model it can use, if there is but one.
+    It counts the inferences and tool calls below it, up to the next agent or tool, and sums up their tokens. Counts and
+    duration are metrics.
+
+    ``model`` is the agent's model, if it uses only one. ``description`` is cut at 1024 characters. ``input``, and
+    ``output`` of :meth:`update`, are content: a text, or messages in OpenAI's or the conventions' shape. ``attributes``
+    are set on the span.
+
+    Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
+
+    :raises RuntimeError: when it is entered a second time.
     """
 
     __slots__ = ()
@@ -70,10 +96,10 @@ class agent_span(Operation):  # noqa: N801
         *,
         description: str | None = None,
         model: str | None = None,
-        input: Any = content.NOTHING,  # noqa: A002
+        input: Any = content.UNSET,  # noqa: A002
         attributes: _Attributes = None,
     ) -> None:
-        name = named("the name of an agent", name)
+        name = required_name("the name of an agent", name)
         known: dict[str, AttributeValue | None] = {
             s.AGENT_NAME: name,
             s.AGENT_DESCRIPTION: description_of(description),
@@ -81,18 +107,20 @@ class agent_span(Operation):  # noqa: N801
         }
         super().__init__(request(s.INVOKE_AGENT, name, known, attributes), input)
 
-    def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return InProcessCall.begin(telemetry, request, parent)
-
-    def _answer(self, call: Call) -> Response | None:
+    def _response_of(self, call: Call) -> Response | None:
         return call.totals() if isinstance(call, InProcessCall) else None
 
 
 class tool_span(_InProcess):  # noqa: N801
-    """A tool that runs in this process: ``execute_tool {name}``.
+    """The execution of a tool in this process: span ``execute_tool {name}``.
 
-    ``kind`` is ``function``, ``extension`` or ``datastore``; ``call_id`` the id the model gave its call.
-    ``input`` is the arguments (content), ``output`` the result.
+    Its duration is a metric. ``kind`` is ``function``, ``extension`` or ``datastore``, as the conventions define them.
+    ``call_id`` is the id that the model gave its tool call. ``description`` is cut at 1024 characters. ``input`` are
+    the arguments and ``output`` of :meth:`update` is the result; both are content. ``attributes`` are set on the span.
+
+    Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
+
+    :raises RuntimeError: when it is entered a second time.
     """
 
     __slots__ = ()
@@ -105,13 +133,13 @@ class tool_span(_InProcess):  # noqa: N801
         description: str | None = None,
         kind: str = "function",
         call_id: str | None = None,
-        input: Any = content.NOTHING,  # noqa: A002
+        input: Any = content.UNSET,  # noqa: A002
         attributes: _Attributes = None,
     ) -> None:
-        name = named("the name of a tool", name)
+        name = required_name("the name of a tool", name)
         known: dict[str, AttributeValue | None] = {
             s.TOOL_NAME: name,
-            s.TOOL_TYPE: named("the kind of a tool", kind),
+            s.TOOL_TYPE: required_name("the kind of a tool", kind),
             s.TOOL_DESCRIPTION: description_of(description),
             s.TOOL_CALL_ID: identifier("call_id", call_id),
         }
@@ -119,9 +147,15 @@ class tool_span(_InProcess):  # noqa: N801
 
 
 class retrieval_span(Operation):  # noqa: N801
-    """A search for documents: ``retrieval {data_source}``. ``query`` and the documents are content.
+    """A search for documents: span ``retrieval {data_source}``.
 
-    ``top_k`` is how many documents are asked for; ``provider``, ``model`` and the server are set where there are any.
+    Its duration is a metric. ``top_k`` is the number of documents that are requested. ``provider``, ``model`` and the
+    server are recorded if they are given. ``query`` is content, as are the documents (:meth:`documents`).
+    ``attributes`` are set on the span.
+
+    Values of other types are converted, or left out with a warning.
+
+    :raises RuntimeError: when it is entered a second time.
     """
 
     __slots__ = ()
@@ -142,18 +176,21 @@ class retrieval_span(Operation):  # noqa: N801
         source = identifier("data_source", data_source)
         known: dict[str, AttributeValue | None] = {
             s.DATA_SOURCE_ID: source,
-            s.RETRIEVAL_TOP_K: whole("top_k", top_k),
+            s.RETRIEVAL_TOP_K: integer("top_k", top_k),
             s.PROVIDER_NAME: identifier("provider", provider),
             s.REQUEST_MODEL: identifier("model", model),
             **server(server_address, server_port),
         }
-        query = content.NOTHING if query is None else query
+        query = content.UNSET if query is None else query
         super().__init__(request(s.RETRIEVAL, source, known, attributes, SpanKind.CLIENT), query)
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
         return Call.begin(telemetry, request, parent)
 
     def documents(self, documents: Sequence[Any]) -> Self:
-        """Tell what was found (content): texts, mappings with ``id``, ``score`` and what else there is, or LangChain's
-        documents."""
+        """Record the documents that were found. Returns the span.
+
+        They are content. A document is a text, a mapping (``id``, ``score`` and ``content`` have their meaning in the
+        conventions), or a document of LangChain.
+        """
         return self.update(output=documents)

@@ -1,4 +1,4 @@
-"""Where the application's own spans are written to, and which of them is the nearest."""
+"""Which telemetry manual spans are written to, and which manual span encloses the current code."""
 
 from __future__ import annotations
 
@@ -14,42 +14,56 @@ from ..prompts.steps import NEAREST_STEP
 
 _OUTERMOST = otel_context.create_key("otel_llm-outermost-operation")
 
-_given: dict[str, Any] = {}
-_telemetry: Telemetry | None = None
-_lock = ForkLock()
+
+class ManualTelemetry:
+    """The telemetry of manual spans. It is made when the first span needs it, and again after :meth:`configure`."""
+
+    __slots__ = ("_arguments", "_lock", "_telemetry")
+
+    def __init__(self) -> None:
+        self._arguments: dict[str, Any] = {}
+        self._telemetry: Telemetry | None = None
+        self._lock = ForkLock()
+
+    def configure(self, **arguments: Any) -> None:
+        """Use these settings and providers from now on.
+
+        ``arguments`` are those of :class:`.Telemetry`. What is not given comes from the environment and from the
+        global providers.
+        """
+        with self._lock.lock:
+            self._arguments, self._telemetry = arguments, None
+
+    def listening(self, context: Context) -> Telemetry | None:
+        """The telemetry to write to; ``None`` if nothing listens or ``context`` suppresses instrumentation."""
+        telemetry = self._telemetry or self._make()
+        # An empty context suppresses nothing. The test for it is cheaper than asking.
+        if not telemetry.enabled() or (context and not is_instrumentation_enabled()):
+            return None
+        return telemetry
+
+    def _make(self) -> Telemetry:
+        with self._lock.lock:  # the first spans may come from several threads at once
+            if self._telemetry is None:
+                self._telemetry = Telemetry("otel_llm.manual", **self._arguments)
+            return self._telemetry
 
 
-def configure(**given: Any) -> None:
-    """Write to these providers by these settings from now on; none given: to the global ones, by the environment's."""
-    global _given, _telemetry
-    with _lock.lock:
-        _given, _telemetry = given, None
-
-
-def telemetry(context: Context) -> Telemetry | None:
-    """What to write to; ``None`` if nobody listens, or ``context`` says to be quiet."""
-    found = _telemetry or _make_telemetry()
-    if not found.enabled() or (context and not is_instrumentation_enabled()):
-        return None
-    return found
-
-
-def _make_telemetry() -> Telemetry:
-    global _telemetry
-    with _lock.lock:  # the first calls may come from several threads at once
-        if _telemetry is None:
-            _telemetry = Telemetry("otel_llm.manual", **_given)
-        return _telemetry
+#: One for the process, because manual spans are opened anywhere.
+manual_telemetry = ManualTelemetry()
 
 
 def inside(operation: object, context: Context) -> Context:
-    """``context`` inside of ``operation``."""
+    """A copy of ``context`` in which ``operation`` is the nearest manual span."""
     outermost = context.get(_OUTERMOST, operation)
     return Context({**context, NEAREST_STEP: operation, _OUTERMOST: outermost})
 
 
 def nearest(context: Context | None = None, outermost: bool = False) -> Any:
-    """The :class:`.Operation` under way that ``context`` (default: the current one) is inside of, or ``None``."""
+    """The nearest (or the outermost) :class:`.Operation` of ``context``; ``None`` if there is none or it has ended.
+
+    The default context is the current one.
+    """
     context = otel_context.get_current() if context is None else context
     found: Any = context.get(_OUTERMOST if outermost else NEAREST_STEP)
     return found if found is not None and found.under_way else None

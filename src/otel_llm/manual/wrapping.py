@@ -1,4 +1,4 @@
-"""Running a function, of whatever kind, inside of an operation. What comes out is of the same kind."""
+"""Wraps a function so that each call runs inside a manual span. The wrapper is of the same kind as the function."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from ..propagation.attach import Frame, Resumed
 from . import scope
 from .operation import Operation
 
-#: Makes the operation that a call, of these arguments, is.
+#: Makes the operation for one call, given its positional and keyword arguments.
 Make = Callable[[tuple[Any, ...], dict[str, Any]], Operation]
-#: Told of the value that an operation's function returned.
+#: Called with the operation and the value that the function returned.
 Returned = Callable[[Operation, Any], None]
 
-#: What stays itself in a class, though it has a ``__get__``. A partial becomes a method since Python 3.14.
+#: Types that have a ``__get__`` and still don't become methods in a class. A partial does since Python 3.14.
 _NO_METHODS = (MethodType, partial) if sys.version_info < (3, 14) else (MethodType,)
 
 
 class _BoundFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
-    """A method; pickled and copied as methods are."""
+    """A method. It is pickled and copied as other methods are."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return getattr, (self.__self__, self.__name__)
@@ -45,13 +45,15 @@ class _BoundFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,
 
 
 class _Function(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]
-    """Stands in for a generator function (its body runs when it is iterated, the call itself is seen at once), and for
-    what is a function but not of Python's own kind."""
+    """Replaces a generator function, or a function that is not one of Python's own, such as a compiled one.
+
+    A generator function needs it because its body runs only when it is iterated, and its span starts with the call.
+    """
 
     __bound_function_wrapper__ = _BoundFunction
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__qualname__  # as functions are pickled, and copied
+        return self.__qualname__  # functions are pickled by name
 
     def __copy__(self) -> Any:
         return self
@@ -61,10 +63,10 @@ class _Function(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ign
 
 
 class _Callable(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]
-    """Stands in for an object that is called and is no function; each has a class of its own, with its ``__call__``."""
+    """Replaces an object that is callable but not a function. Each gets a subclass with a ``__call__`` of its own."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__reduce_ex__(protocol)  # elsewhere it is not observed
+        return self.__wrapped__.__reduce_ex__(protocol)  # the unpickled object is the original, without spans
 
     def __copy__(self) -> Any:
         return self
@@ -74,7 +76,10 @@ class _Callable(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]
 
 
 def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
-    """``function``, every call of which is an operation that ``make`` makes."""
+    """Return ``function`` wrapped so that each call is an operation that ``make`` makes.
+
+    :raises TypeError: if ``function`` is a class or not callable.
+    """
     if isinstance(function, staticmethod | classmethod):
         return type(function)(wrap(function.__func__, make, returned))
     if isinstance(function, type) or not callable(function):
@@ -82,10 +87,10 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
     if hasattr(type(function), "__get__") and not isinstance(function, _NO_METHODS):
         observed = _wrap_function(function, make, returned)
         return observed if isinstance(function, FunctionType) else _like(function, observed)
-    # In a class it would not become a method, as a function does; and that its __call__ is asynchronous must be seen.
-    itself = isinstance(function, partial | MethodType) or inspect.iscoroutinefunction(function)
-    called = function if itself else function.__call__
-    call = staticmethod(_wrap_function(called, make, returned))
+    # Anything else is an object that is called as it is, without becoming a method of a class that holds it. Of other
+    # types than these, only __call__ shows whether it is a coroutine function or a generator function.
+    shows_kind = isinstance(function, partial | MethodType) or inspect.iscoroutinefunction(function)
+    call = staticmethod(_wrap_function(function if shows_kind else function.__call__, make, returned))
     return type(str(type(function).__name__), (_Callable,), {"__call__": call})(function)
 
 
@@ -101,7 +106,7 @@ def _wrap_function(function: Any, make: Make, returned: Returned | None) -> Any:
 
 
 def _like(function: Any, observed: Any) -> Any:
-    """``observed``, with all else that ``function`` has: what ``functools.cache`` gives can be emptied."""
+    """``observed`` with the other attributes of ``function``, such as ``cache_clear`` of ``functools.cache``."""
 
     def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         return observed(*args, **kwargs) if instance is None else observed(instance, *args, **kwargs)
@@ -115,7 +120,7 @@ def _function(function: Any, make: Make, returned: Returned | None) -> Any:
     @functools.wraps(function)
     def observed(*args: Any, **kwargs: Any) -> Any:
         context = get_current()
-        telemetry = scope.telemetry(context)
+        telemetry = scope.manual_telemetry.listening(context)
         if telemetry is None:
             return function(*args, **kwargs)
         operation = make(args, kwargs)
@@ -142,7 +147,7 @@ def _coroutine_function(function: Any, make: Make, returned: Returned | None) ->
     @functools.wraps(function)
     async def observed(*args: Any, **kwargs: Any) -> Any:
         context = otel_context.get_current()
-        telemetry = scope.telemetry(context)
+        telemetry = scope.manual_telemetry.listening(context)
         if telemetry is None:
             return await function(*args, **kwargs)
         operation = make(args, kwargs)
@@ -168,15 +173,16 @@ def _coroutine_function(function: Any, make: Make, returned: Returned | None) ->
 
 
 def _generator_function(function: Any, make: Make, drive: Callable[..., Any]) -> Any:
-    bound = isinstance(function, MethodType)  # the arguments are those after the instance, as its signature has them
+    # The signature of a bound method has no self, so the instance is not among its arguments.
+    is_bound = isinstance(function, MethodType)
 
     def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         context = otel_context.get_current()
         made = wrapped(*args, **kwargs)
-        telemetry = scope.telemetry(context)
+        telemetry = scope.manual_telemetry.listening(context)
         if telemetry is None:
             return made
-        given = args if instance is None or bound else (instance, *args)
+        given = args if instance is None or is_bound else (instance, *args)
         driven = drive(make, made, context, telemetry, given, kwargs)
         driven.__name__, driven.__qualname__ = made.__name__, made.__qualname__
         return driven
@@ -187,7 +193,7 @@ def _generator_function(function: Any, make: Make, drive: Callable[..., Any]) ->
 def _drive(
     make: Make, source: Any, context: Context, telemetry: Telemetry, args: Any, kwargs: Any
 ) -> Generator[Any, Any, Any]:
-    """The generator ``source``, which runs inside of an operation; whoever reads from it does not."""
+    """Pass on what the generator ``source`` yields. Only the code of ``source`` runs inside the operation."""
     operation = make(args, kwargs)
     inside = operation.begin(context, telemetry)
     frame = Resumed(context if inside is None else inside)
@@ -209,18 +215,18 @@ def _drive(
                 if result is None:
                     raise
                 operation.end(closing)
-                return result  # for whoever closes it, since Python 3.13
+                return result  # since Python 3.13, close() returns it
             except BaseException as error:
                 step = partial(source.throw, error)
     except BaseException as error:
         operation.end(error)
-        del step  # it may hold the error, which holds this frame
+        del step  # breaks a reference cycle: step may refer to the error, which refers to this frame
         raise
     operation.end()
     return result
 
 
-#: :func:`_drive` for what ``types.coroutine`` decorates: a generator that is awaited.
+#: :func:`_drive` for generators that are awaited, which ``types.coroutine`` makes.
 _drive_awaited = coroutine(FunctionType(_drive.__code__, globals()))
 
 

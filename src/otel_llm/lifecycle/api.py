@@ -11,7 +11,8 @@ from opentelemetry import trace
 from ..config import Settings
 from ..manual.scope import manual_telemetry
 from ..propagation.baggage import sharing
-from . import start_up
+from . import children, start_up
+from .installation import INSTALLATION
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
 #: The libraries that are instrumented: one entry point each.
 Library = Literal["langchain", "openai", "sagemaker"]
 _PREFIX = "otel_llm_"
-
-
-class _Installation:
-    """What :func:`instrument` has set up."""
-
-    def __init__(self) -> None:
-        #: Whether the application's own spans, the baggage and the prompt log are set up.
-        self.configured = False
-        #: The providers that were given last, by the name of the parameter.
-        self.providers: dict[str, Any] = {}
-
-
-INSTALLATION = _Installation()
 
 
 def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
@@ -71,6 +59,7 @@ def instrument(
     instrumentors = _instrumentors(libraries or None)
     provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
     start_up.watch(provider)
+    children.watch()
     providers: dict[str, Any] = {
         "tracer_provider": tracer_provider,
         "meter_provider": meter_provider,

@@ -12,7 +12,7 @@ from opentelemetry import _logs, metrics, trace
 
 from .. import guard
 from ..background import deferred, finalizers, threads
-from .api import INSTALLATION
+from .installation import INSTALLATION
 
 
 def flush(timeout: float = 5.0) -> bool:

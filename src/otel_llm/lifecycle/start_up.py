@@ -14,6 +14,7 @@ from ..config import Settings
 from ..core import telemetry
 from ..propagation import api
 from ..propagation.baggage import sharing
+from . import children
 
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 _evaluated: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -34,6 +35,7 @@ def post_instrument() -> None:
     settings = Settings.from_environment()
     sharing.share(settings.baggage)
     watch_global()
+    children.watch()
     log_prompts(settings.prompt_log)
     scrub_foreign(settings, trace.get_tracer_provider())
     sample_for_evaluation(settings, trace.get_tracer_provider())

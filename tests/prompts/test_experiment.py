@@ -136,7 +136,7 @@ def test_variants_of_any_kind() -> None:
         (("e", ["a", "b"], [True, False]), TypeError, "weight of 'a' must be a number, not bool"),
         (("e", ["a", "b"], ["0.5", "0.5"]), TypeError, "weight of 'a' must be a number, not str"),
         (("e", ["a", "b"], [1]), ValueError, "2 variants and 1 weights"),
-        (("e", ["a", "b"], {"a": 1}), ValueError, "weights are for ['a'], variants are ['a', 'b']"),
+        (("e", ["a", "b"], {"a": 1}), ValueError, "weights are for ['a'], but the variants are ['a', 'b']"),
         (("e", ["a", "b"], 0.5), TypeError, "weights must be a mapping or a list, not float"),
     ],
 )

@@ -92,13 +92,13 @@ def test_messages_of_yaml(folder: Path) -> None:
 
 def test_what_there_is_not(folder: Path) -> None:
     registry = PromptRegistry(folder)
-    with pytest.raises(PromptNotFoundError, match=r"no prompt 'rga' in .*; there are expand, rag"):
+    with pytest.raises(PromptNotFoundError, match=r"no prompt 'rga' in .*, only expand, rag"):
         registry.get("rga")
     with pytest.raises(PromptNotFoundError, match="prompt 'rag' has no version '3', only 1, 2, 10"):
         registry.get("rag", "3")
     with pytest.raises(PromptNotFoundError, match="prompt 'rag' has no label 'canary', only production, staging, next"):
         registry.get("rag", label="canary")
-    with pytest.raises(PromptNotFoundError, match="prompt 'expand' has no label 'canary', nor any other"):
+    with pytest.raises(PromptNotFoundError, match="prompt 'expand' has no label 'canary', and no other"):
         registry.get("expand", label="canary")
     with pytest.raises(LookupError):
         registry.versions("rga")
@@ -118,7 +118,7 @@ def test_what_there_is_not(folder: Path) -> None:
         ("a.yaml", "version: 1.10\ntemplate: x", "version 1.1 must be in quotes, as YAML reads it as a float"),
         ("a.yaml", "version: 2026-11-21\ntemplate: x", "must be in quotes, as YAML reads it as a date"),
         ("a.yaml", "version: true\ntemplate: x", "must be in quotes"),
-        ("a.yaml", "version: '1'\ntemplate: '{a.b}'", "prompt 'a' version '1': {a.b} looks into"),
+        ("a.yaml", "version: '1'\ntemplate: '{a.b}'", "prompt 'a' version '1': {a.b} accesses"),
         ("a.yaml", "version: '1'\ntemplate: 5", "must be a string or a list of messages, not int"),
         ("a.yaml", "version: '1'\nmessages: x", "messages must be a list"),
         ("a.yaml", "version: '1'\nmessages: [{role: user}]", "message 1"),
@@ -126,8 +126,8 @@ def test_what_there_is_not(folder: Path) -> None:
         ("a.yaml", "version: '1'\nnotation: erb\ntemplate: x", "notation 'erb' is not known"),
         ("a.yaml", "version: '1'\nnotation: [x]\ntemplate: x", "notation ['x'] is not known"),
         ("a.yaml", "name: 5\nversion: '1'\ntemplate: x", "name must be a string"),
-        ("a.yaml", "a: [", "no valid YAML"),
-        ("a.yaml", "!!python/object/apply:os.getcwd []", "no valid YAML"),
+        ("a.yaml", "a: [", "not valid YAML"),
+        ("a.yaml", "!!python/object/apply:os.getcwd []", "not valid YAML"),
         ("a.yaml", "- x", "a prompt is a mapping of fields, not list"),
         ("a.yaml", "version: '1'\ntemplate: x\n---\nversion: '1'\ntemplate: y", "prompt 'a' version '1' is also in"),
         (
@@ -135,13 +135,13 @@ def test_what_there_is_not(folder: Path) -> None:
             "version: '1'\nlabels: [production]\ntemplate: x\n---\nversion: '2'\nlabels: [production]\ntemplate: y",
             "label 'production' is on version '1' already",
         ),
-        ("a.yaml", "version: '1'\ntemplate: x\nversion: '2'\ntemplate: y", "template, version is there twice; between"),
+        ("a.yaml", "version: '1'\ntemplate: x\nversion: '2'\ntemplate: y", "template, version is there twice; put"),
         ("a.yaml", "version: 2026-13-01\ntemplate: x", "month must be in 1..12"),
         ("a.yaml", "[" * 5000, "recursion"),
         ("a.md", "---\nversion: '1'\n-----\nHello", "no front matter"),
         ("a.md", "Hello {name}", "no front matter"),
         ("a.md", "---\nversion: '1'\nHello", "no front matter"),
-        ("a.md", "---\nversion: '1'\ntemplate: x\n---\nHello", "the template is what is below"),
+        ("a.md", "---\nversion: '1'\ntemplate: x\n---\nHello", "the template is the text below"),
         ("a.md", "---\n---\nHello", "no version"),
     ],
 )
@@ -168,7 +168,7 @@ def test_the_same_version_in_two_files(folder: Path) -> None:
 def test_folders_without_prompts(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="no prompts in"):
         PromptRegistry(tmp_path)
-    with pytest.raises(PromptError, match="is no folder"):
+    with pytest.raises(PromptError, match="is not a folder"):
         PromptRegistry(tmp_path / "missing")
 
 

@@ -1,4 +1,4 @@
-"""Prompts: templates with a name and a version, and the way from the words they make to the inference these lead to."""
+"""Prompts: templates with a name and a version, experiments, and the links from a text to its prompt."""
 
 from .linking import PromptText, behind, known, latest, link
 from .use import PromptUse, Template

@@ -1,6 +1,7 @@
-"""Which variant of an experiment a key (a user, a session) sees: the same one everywhere, without asking anybody.
+"""Experiments: assign each key (such as a user or a session) one variant.
 
-The assignment is arithmetic that any language has; ``docs/prompts.md`` writes it down, with test vectors.
+The assignment is computed from the key alone, so it is the same in every process. ``docs/prompts.md`` describes the
+algorithm, with test vectors for other languages.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ from .use import MAX_NAME, Assignment
 
 Variant = TypeVar("Variant")
 
-#: How far from 1 (or 100) fractions written as binary numbers (thirds) may add up to.
+#: How far from 1 (or 100) the sum of the weights may be. Floats such as 1/3 don't add up exactly.
 _TOLERANCE = Fraction(1, 10**9)
 
 
 class Experiment(Generic[Variant]):
-    """An experiment that shows each key one of its variants.
+    """An experiment: it assigns each key (such as a user or a session) one of several variants, always the same one.
 
-    ``variants`` maps names to prompts (or anything else), or is a list of names; their order counts. ``weights``, by
-    name or in that order, are numbers that add up to 1, or per cent that add up to 100; by default all are equal.
+    ``variants`` maps names to prompts or other values, or is a list of names. The assignment depends on their order.
+    ``weights`` are the shares of the variants: a mapping by name, or a list in the order of the variants. They add up
+    to 1, or to 100 if they are per cent. By default all variants have the same weight.
 
     ``Experiment("greeting", {"formal": first, "warm": second}, {"formal": 0.9, "warm": 0.1}).assign(user_id)``
 
-    :raises TypeError: for arguments of other types.
-    :raises ValueError: for weights that don't add up or are negative, and for variants that are none or the same.
+    :raises TypeError: for an argument of the wrong type.
+    :raises ValueError: if an id or name is empty, has more than 256 characters or contains NUL; if there are no
+        variants or two of the same name; if weights are negative, don't add up, or don't match the variants.
     """
 
     __slots__ = ("_assignments", "_ends", "_total", "_values", "id")
@@ -71,10 +74,12 @@ class Experiment(Generic[Variant]):
         return f"experiment {self.id!r}"
 
     def assign(self, key: str) -> Variant:
-        """The variant for ``key``. A prompt carries its assignment to the inferences it leads to; the step at work
-        says it, too.
+        """Return the variant of ``key``: the value in ``variants``, or the name if these are a list.
 
-        :raises TypeError: for a key that is no string.
+        The manual span around the call records experiment and variant. If the variant is a prompt, the inferences that
+        it leads to record them too.
+
+        :raises TypeError: if ``key`` is not a string.
         """
         index = self._index(key)
         note(self._assignments[index])
@@ -82,16 +87,19 @@ class Experiment(Generic[Variant]):
         return value
 
     def assignment(self, key: str) -> Assignment:
-        """What :meth:`assign` decides for ``key``, as attributes: for ``propagate_attributes(experiment=...)``.
+        """Return the variant that :meth:`assign` chooses for ``key`` as attributes.
 
-        :raises TypeError: for a key that is no string.
+        They are meant for ``otel_llm.propagate_attributes(experiment=...)``.
+
+        :raises TypeError: if ``key`` is not a string.
         """
         return self._assignments[self._index(key)]
 
     def _index(self, key: str) -> int:
         if not isinstance(key, str):
-            raise TypeError(f"{self}: the key must be a string, not {type(key).__name__}; for a number, its str()")
+            raise TypeError(f"{self}: the key must be a string, not {type(key).__name__}; pass str() of a number")
         digest = hashlib.sha256(f"{self.id}\0{key}".encode("utf-8", "replace")).digest()
+        # The key's place among 2**64 equally likely ones, scaled to the sum of the weights.
         place = int.from_bytes(digest[:8], "big") * self._total >> 64
         return next(index for index, end in enumerate(self._ends) if place < end)
 
@@ -117,12 +125,12 @@ def _variants(experiment: Experiment[Any], variants: Any) -> list[str]:
 
 
 def _weights(experiment: Experiment[Any], names: list[str], weights: Any) -> list[int]:
-    """The weights as whole numbers in the same proportion."""
+    """The weights as whole numbers with the same ratios."""
     if weights is None:
         return [1] * len(names)
     if isinstance(weights, Mapping):
         if weights.keys() != set(names):
-            raise ValueError(f"{experiment}: weights are for {sorted(weights)}, variants are {sorted(names)}")
+            raise ValueError(f"{experiment}: weights are for {sorted(weights)}, but the variants are {sorted(names)}")
         weights = [weights[name] for name in names]
     if isinstance(weights, str) or not isinstance(weights, Sequence):
         raise TypeError(f"{experiment}: weights must be a mapping or a list, not {type(weights).__name__}")
@@ -137,10 +145,10 @@ def _weights(experiment: Experiment[Any], names: list[str], weights: Any) -> lis
 
 
 def _exact(experiment: Experiment[Any], name: str, weight: object) -> Fraction:
-    """A weight as it is written: 0.1 is a tenth."""
+    """The decimal number as which a weight is written: 0.1 is exactly a tenth."""
     if isinstance(weight, bool) or not isinstance(weight, int | float):
         kind = type(weight).__name__
         raise TypeError(f"{experiment}: the weight of {name!r} must be a number, not {kind}")
-    if not 0 <= weight <= 100:  # NaN is not
+    if not 0 <= weight <= 100:  # also false for NaN
         raise ValueError(f"{experiment}: the weight of {name!r} must be from 0 to 1, or to 100 per cent, not {weight}")
-    return Fraction(repr(float(weight)))  # of NumPy's numbers, repr tells the type too
+    return Fraction(repr(float(weight)))  # float, because the repr of NumPy's numbers contains the type

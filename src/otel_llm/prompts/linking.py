@@ -138,7 +138,7 @@ def behind(asked: Any) -> PromptUse | None:
             found.update(uses)
     if found:
         there = {hash(text) for text in texts}
-        found = {use for use in found if use.words <= there}
+        found = {use for use in found if use.text_hashes <= there}
         near |= found & {text.use for text in known.recent()}
     if near:
         return latest(*near)

@@ -1,7 +1,8 @@
-"""The notations that templates are written in: text and variables to text.
+"""The notations of templates: ``str.format`` and Jinja2.
 
-Each gives the variables of a template and a function that fills them in. A template may come out of a file or a hub,
-so neither lets it look into the objects it is given.
+A notation finds the variables of a template and makes a function that fills them in. Because a template may come from
+a file or a hub, it can't access attributes of the values: ``str.format`` is limited to plain names, Jinja2 runs in its
+sandbox.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any
 
 
 class PromptError(ValueError):
-    """A prompt that can't be used as it was asked to be."""
+    """A prompt can't be used as requested: the template is malformed, or a variable is missing or unknown."""
 
 
 class Compiled:
-    """A template ready to be filled in. ``required`` are variables it can't do without, ``variables`` all it knows."""
+    """A template that is ready to be filled in.
+
+    ``variables`` are the names of all its variables, ``required`` of those that must be given.
+    """
 
     __slots__ = ("render", "required", "variables")
 
@@ -30,9 +34,10 @@ class Compiled:
 
 
 def compile_template(notation: str, template: str) -> Compiled:
-    """
-    :raises PromptError: for a template that is not well-formed.
-    :raises ImportError: where the notation needs a package that is not installed.
+    """Compile ``template``, which is written in ``notation`` (one of :data:`NOTATIONS`).
+
+    :raises PromptError: for a malformed template.
+    :raises ImportError: if the notation needs a package that is not installed.
     """
     return _NOTATIONS[notation](template)
 
@@ -62,28 +67,29 @@ _CONVERSIONS: dict[str, Callable[[object], str]] = {"r": repr, "s": str, "a": as
 
 
 def _field(name: str, spec: str, conversion: str | None) -> str:
-    """The name of a field, which may be nothing but that."""
+    """Check a field of a template and return its name."""
     shown = f"{{{name}}}"
     if not name.isidentifier():
         if name.partition(".")[0].partition("[")[0].isidentifier():
-            raise PromptError(f"{shown} looks into a variable; give what it finds there as a variable of its own")
+            raise PromptError(f"{shown} accesses a part of a variable; pass that part as a variable of its own")
         if not name or name.isdecimal():
-            raise PromptError(f"{shown} is positional; give the variable a name")
-        raise PromptError(f"{shown} is no variable's name; literal braces are written {{{{ and }}}}")
+            raise PromptError(f"{shown} is positional; write the name of a variable")
+        raise PromptError(f"{shown} is not a variable's name; literal braces are written {{{{ and }}}}")
     if "{" in spec:
-        raise PromptError(f"the format of {shown} is itself a field; write it out")
+        raise PromptError(f"the format of {shown} contains a field; write the format out")
     if conversion and conversion not in _CONVERSIONS:
-        raise PromptError(f"{{{name}!{conversion}}} asks for an unknown conversion; there are !r, !s and !a")
+        raise PromptError(f"{{{name}!{conversion}}} has an unknown conversion; use !r, !s or !a")
     return name
 
 
-def _readable(value: Any) -> bool:
+def _has_text(value: Any) -> bool:
+    """Whether ``value`` has a text that people can read. ``None``, bytes, functions and coroutines have none."""
     return not (value is None or callable(value) or isinstance(value, bytes | bytearray | Awaitable | Iterator))
 
 
 def _text(name: str, value: Any, spec: str, conversion: str | None) -> str:
-    if not _readable(value):
-        raise TypeError(f"variable {name!r} is of type {type(value).__name__}, which is not for reading; give its text")
+    if not _has_text(value):
+        raise TypeError(f"variable {name!r} is of type {type(value).__name__}, which has no text; pass a text")
     if conversion:
         value = _CONVERSIONS[conversion](value)
     try:
@@ -103,12 +109,12 @@ def _environment() -> Any:
     except ImportError:
         raise ImportError('prompts in the notation "jinja2" need Jinja2: pip install "otel-llm[jinja]"') from None
 
-    def put_in(value: Any) -> Any:
-        if _readable(value) or isinstance(value, Undefined):
+    def checked(value: Any) -> Any:
+        if _has_text(value) or isinstance(value, Undefined):
             return value
-        raise TypeError(f"a value of type {type(value).__name__} is not for reading; give its text")
+        raise TypeError(f"a value of type {type(value).__name__} has no text; pass a text")
 
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, finalize=put_in)
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, finalize=checked)
 
 
 def _compile_jinja2(template: str) -> Compiled:
@@ -125,11 +131,11 @@ def _compile_jinja2(template: str) -> Compiled:
         try:
             return str(compiled.render(values))
         except UndefinedError as error:
-            raise PromptError(f"{error.message}; give that variable") from error
-        except TemplateError as error:  # what the sandbox forbids
+            raise PromptError(f"{error.message}; pass that variable") from error
+        except TemplateError as error:  # the sandbox forbids something
             raise PromptError(str(error)) from error
 
-    # A variable may be optional ({% if x is defined %}): only filling the template in tells what is missing.
+    # None is required: a variable may be optional ({% if x is defined %}), so only rendering shows what is missing.
     return Compiled(frozenset(names - environment.globals.keys()), frozenset(), render)
 
 

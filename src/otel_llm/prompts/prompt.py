@@ -12,7 +12,7 @@ from . import linking
 from .linking import PromptText
 from .notation import NOTATIONS, Compiled, PromptError, compile_template
 from .steps import note
-from .use import Assignment, PromptUse, Template, named
+from .use import Assignment, PromptUse, Template, prompt_attributes
 
 if TYPE_CHECKING:
     from ..core.request import AttributeValue
@@ -22,15 +22,18 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt template that is known by ``name`` and ``version``.
+    """A prompt template with a name and a version, which are recorded on the calls that it leads to.
 
     ``template`` is a text, or chat messages: a list of ``{"role": ..., "content": ...}``. Its variables are written as
-    for ``str.format``: ``{question}``, with a format (``{price:.2f}``) if need be; with ``notation="jinja2"`` as Jinja2
-    has them, in a sandbox (needs the extra ``jinja``). ``label`` says what it was asked for as, such as
-    ``production``. ``hash`` is the start of the SHA-256 of the template.
+    for ``str.format``: ``{question}``, or with a format ``{price:.2f}``. With ``notation="jinja2"`` they are written as
+    for Jinja2, which runs in its sandbox (needs the extra ``jinja``). ``label`` is the label by which the prompt was
+    requested, such as ``production``. ``hash`` is 16 hexadecimal digits of the SHA-256 of the template, for messages of
+    their JSON.
 
-    :raises TypeError: for arguments of other types.
-    :raises PromptError: (a ``ValueError``) for a template that is not well-formed.
+    :raises TypeError: for an argument of the wrong type.
+    :raises PromptError: (a ``ValueError``) for an empty name, version or label, an unknown notation, a malformed template
+        and a list without messages.
+    :raises ImportError: if ``notation="jinja2"`` and Jinja2 is not installed.
     """
 
     name: str
@@ -38,7 +41,7 @@ class Prompt:
     template: str | Sequence[Message] = field(hash=False)
     label: str | None = None
     notation: str = field(default="format", kw_only=True)
-    #: The variant this prompt is of an experiment; set by :meth:`Experiment.assign`.
+    #: The experiment and variant that this prompt belongs to. :class:`.Experiment` sets it.
     assignment: Assignment | None = field(default=None, kw_only=True)
     hash: str = field(init=False)
     _written: Template = field(init=False, repr=False, compare=False)
@@ -86,31 +89,31 @@ class Prompt:
 
     @property
     def variables(self) -> frozenset[str]:
-        """The names of the variables that :meth:`format` takes."""
+        """The names of the variables that :meth:`format` accepts."""
         return frozenset().union(*(content.variables for content in self._contents))
 
     def format(self, /, **variables: Any) -> Any:
-        """Fill in the template: a text, or a list of messages ``{"role": ..., "content": ...}``.
+        """Fill in the template. Returns a text, or a list of messages ``{"role": ..., "content": ...}``.
 
-        Every text is a ``str`` that knows what it was made of. The inference that it is given to says so, and the step
-        it is made in.
+        Every returned text is a ``str`` that remembers its prompt. An inference that is given this text records the
+        prompt, and so does the manual span in which the text is made.
 
-        :raises PromptError: (a ``ValueError``) for a variable that is missing, and for one the template does not know.
-        :raises TypeError: for a value that has no text to put in, or not in the format that the template gives.
+        :raises PromptError: (a ``ValueError``) for a missing or an unknown variable.
+        :raises TypeError: for a value that has no text, such as ``None``, or doesn't fit the format of its variable.
         """
         required = frozenset().union(*(content.required for content in self._contents))
         if missing := required - variables.keys():
             raise PromptError(f"{self}: {_counted('variable', missing)} missing: .format({_call(missing)})")
         if unknown := variables.keys() - self.variables:
-            known = f"it knows {_listed(self.variables)}" if self.variables else "it has none"
+            known = f"its variables are {_listed(self.variables)}" if self.variables else "it has none"
             raise PromptError(f"{self}: {_counted('variable', unknown)} not in the template; {known}")
         try:
             texts = [content.render(variables) for content in self._contents]
         except (PromptError, TypeError) as error:
             kind = PromptError if isinstance(error, PromptError) else TypeError
             raise kind(f"{self}: {error}") from error
-        words = frozenset(hash(text) for text in texts if text)
-        use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, words)
+        text_hashes = frozenset(hash(text) for text in texts if text)
+        use = PromptUse(self._written, variables, self.name, self.version, self.label, self.assignment, text_hashes)
         made = [PromptText(text, use) for text in texts]
         linking.known.keep(made)
         note(use)
@@ -119,18 +122,18 @@ class Prompt:
         return [{"role": message["role"], "content": text} for message, text in zip(self.template, made, strict=True)]
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """What an inference says of the prompt: for ``otel_llm.propagate_attributes(prompt=...)``."""
+        """The attributes of an inference with this prompt. ``otel_llm.propagate_attributes(prompt=...)`` uses them."""
         return {
-            **named(self.name, self.version, self.label, self.assignment),
+            **prompt_attributes(self.name, self.version, self.label, self.assignment),
             s.LLM_PROMPT_TEMPLATE_HASH: self.hash,
         }
 
     def assigned(self, assignment: Assignment) -> Prompt:
-        """This prompt as a variant of an experiment."""
+        """A copy of this prompt that belongs to a variant of an experiment."""
         return replace(self, assignment=assignment)
 
     def __reduce__(self) -> Any:
-        # What is compiled can't be pickled.
+        # The compiled template can't be pickled, so the copy compiles it again.
         return _remade, (self.name, self.version, self.template, self.label, self.notation, self.assignment)
 
 

@@ -1,4 +1,4 @@
-"""Prompts in files: YAML, and Markdown with front matter."""
+"""Reads prompts from files: YAML, and Markdown with front matter."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 from .notation import PromptError
 from .prompt import Prompt
 
-#: The label of the version that is used where none is asked for.
+#: The label of the version that is used if neither a version nor a label is requested.
 PRODUCTION = "production"
 _KEYS = frozenset({"name", "version", "labels", "notation", "template", "messages"})
-#: A line that begins or ends the front matter. The library's own pattern takes more than three dashes too, which are
-#: headings and rules in Markdown.
+#: A line that begins or ends the front matter. The library's own pattern also matches more than three dashes, which
+#: are headings and rules in Markdown.
 _BOUNDARY = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _PARTS = re.compile(r"\d+|[^\W\d_]+")
 
 
 class PromptNotFoundError(PromptError, LookupError):
-    """The registry has no such prompt, version or label."""
+    """The registry has no such prompt, version or label. The message lists those that exist."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class PromptRegistry:
     def reload(self) -> None:
         """Read the files again. If one is wrong, the registry keeps the prompts it has.
 
-        :raises PromptError: as above.
+        :raises PromptError: as for the constructor.
         """
         self._prompts = _read_folder(self.folder)  # one assignment: other threads see the old prompts or the new
 
@@ -97,14 +97,14 @@ class PromptRegistry:
                 return next(reversed(found.prompts.values()))
             label = PRODUCTION
         if label not in found.labels:
-            there = f"only {_listed(found.labels)}" if found.labels else "nor any other"
-            raise PromptNotFoundError(f"prompt {name!r} has no label {label!r}, {there}")
+            others = f"only {_listed(found.labels)}" if found.labels else "and no other"
+            raise PromptNotFoundError(f"prompt {name!r} has no label {label!r}, {others}")
         return found.labels[label]
 
     def _named(self, name: str) -> _Versions:
         found = self._prompts.get(name)
         if found is None:
-            raise PromptNotFoundError(f"no prompt {name!r} in {self.folder}; there are {_listed(self._prompts)}")
+            raise PromptNotFoundError(f"no prompt {name!r} in {self.folder}, only {_listed(self._prompts)}")
         return found
 
 
@@ -132,7 +132,7 @@ def _parts(version: str) -> list[tuple[bool, int, str]]:
 
 def _read_folder(folder: Path) -> Mapping[str, _Versions]:
     if not folder.is_dir():
-        raise PromptError(f"{folder} is no folder")
+        raise PromptError(f"{folder} is not a folder")
     found: dict[str, _Versions] = {}
     origins: dict[tuple[str, str], Path] = {}
     for path in sorted(folder.rglob("*")):
@@ -189,17 +189,17 @@ def _markdown(text: str) -> Iterator[dict[str, Any]]:
             raise ValueError
         front_matter, template = handler.split(text)
     except ValueError:  # there is no second boundary
-        raise PromptError("no front matter: the file begins with ---, fields such as version, and --- again") from None
+        raise PromptError("no front matter: a file begins with ---, fields such as version, and --- again") from None
     (fields,) = list(_yaml(front_matter)) or [{}]
     if "template" in fields or "messages" in fields:
-        raise PromptError("the template is what is below the front matter; messages need a YAML file")
+        raise PromptError("the template is the text below the front matter; messages need a YAML file")
     yield {**fields, "template": template.strip()}
 
 
 class _Libraries(NamedTuple):
     yaml: Any
     frontmatter: Any
-    #: The safe loader of PyYAML, which refuses a field that is there twice.
+    #: A safe loader of PyYAML that refuses a duplicate field.
     loader: Any
 
 
@@ -216,8 +216,8 @@ def _libraries() -> _Libraries:
     class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             fields = [key.value for key, _ in node.value]
-            if twice := [field for field in _KEYS if fields.count(field) > 1]:  # PyYAML would take the last
-                raise PromptError(f"{_listed(twice)} is there twice; between versions there is a line of ---")
+            if twice := [field for field in _KEYS if fields.count(field) > 1]:  # PyYAML would use the last one
+                raise PromptError(f"{_listed(twice)} is there twice; put a line of --- between versions")
             return super().construct_mapping(node, deep)
 
     return _Libraries(yaml, frontmatter, Loader)
@@ -228,7 +228,7 @@ def _yaml(text: str) -> Iterator[dict[str, Any]]:
     try:
         documents = [document for document in yaml.load_all(text, loader) if document is not None]
     except yaml.YAMLError as error:
-        raise PromptError(f"no valid YAML: {error}") from error
+        raise PromptError(f"not valid YAML: {error}") from error
     for document in documents:
         if not isinstance(document, dict):
             raise PromptError(f"a prompt is a mapping of fields, not {type(document).__name__}")
@@ -249,7 +249,7 @@ def _prompt(fields: dict[str, Any]) -> tuple[Prompt, list[str]]:
     if type(version) is int:
         version = str(version)
     elif not isinstance(version, str):
-        # 1.10 would be 1.1, a day a date.
+        # YAML reads 1.10 as the number 1.1, and a day as a date.
         raise PromptError(f"version {version} must be in quotes, as YAML reads it as a {type(version).__name__}")
     labels = fields.get("labels") or []
     if not isinstance(labels, list) or not all(isinstance(label, str) and label for label in labels):

@@ -1,4 +1,4 @@
-"""Records on the application's own step which prompt, or which variant of an experiment, was used in it."""
+"""Records the prompt, or the variant of an experiment, on the nearest manual span."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from opentelemetry import context as otel_context
 from .. import guard
 from .use import Assignment, PromptUse
 
-#: The context's key for the application's nearest :class:`Step`.
+#: The key of the nearest :class:`Step` in the OpenTelemetry context.
 NEAREST_STEP = otel_context.create_key("otel_llm-nearest-operation")
 
 
 class Step(Protocol):
-    """A span that the application opened itself."""
+    """A manual span."""
 
     @property
     def under_way(self) -> bool: ...

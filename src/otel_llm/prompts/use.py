@@ -1,4 +1,4 @@
-"""The use of a prompt template: what an inference says of the prompt it was given."""
+"""One use of a prompt template, and what an inference records about it."""
 
 from __future__ import annotations
 
@@ -22,31 +22,35 @@ _order = count()
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template's text, in whatever notation it is written, and the hash by which its uses are told apart."""
+    """The text of a template in any notation, and its hash: 16 hexadecimal digits of the SHA-256."""
 
     text: str
     hash: str
 
     @classmethod
     def of(cls, text: str) -> Template:
+        """The template with this text."""
         return cls(text, hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_HASH_CHARACTERS])
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The variant that an experiment assigned."""
+    """The variant that an experiment assigned to a key."""
 
     experiment: str
     variant: str
 
     def attributes(self) -> dict[str, AttributeValue]:
+        """The attributes that record the assignment."""
         return {s.LLM_EXPERIMENT_ID: self.experiment, s.LLM_EXPERIMENT_VARIANT: self.variant}
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class PromptUse:
-    """A template filled in with ``variables``. ``order`` grows with every use; ``words`` are the texts it made, by
-    their hashes."""
+    """One use of a template, filled in with ``variables``.
+
+    ``text_hashes`` are the hashes (Python's ``hash``) of the texts that it made. ``order`` increases with every use.
+    """
 
     template: Template
     variables: Mapping[str, Any]
@@ -54,25 +58,25 @@ class PromptUse:
     version: str | None = None
     label: str | None = None
     assignment: Assignment | None = None
-    words: frozenset[int] = frozenset()
+    text_hashes: frozenset[int] = frozenset()
     order: int = field(default_factory=lambda: next(_order))
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """What is on the inference whether or not content is captured."""
-        attributes = named(self.name, self.version, self.label, self.assignment)
+        """The attributes of an inference with this prompt, without content."""
+        attributes = prompt_attributes(self.name, self.version, self.label, self.assignment)
         attributes[s.LLM_PROMPT_TEMPLATE_HASH] = self.template.hash
         attributes[s.LLM_PROMPT_VARIABLES_COUNT] = len(self.variables)
         return attributes
 
     def content(self) -> dict[str, Json]:
-        """The template's text, and the variables as text."""
+        """The content attributes of an inference with this prompt: the template and the variables, as text."""
         return {s.LLM_PROMPT_TEMPLATE: self.template.text, **variables(self.variables)}
 
 
-def named(
+def prompt_attributes(
     name: str | None, version: str | None, label: str | None, assignment: Assignment | None
 ) -> dict[str, AttributeValue]:
-    """What a prompt is called, as attributes."""
+    """The attributes that name a prompt: name, version, label, experiment and variant. What is unknown is absent."""
     attributes: dict[str, AttributeValue] = {}
     if name:
         attributes[s.PROMPT_NAME] = utf8(name)[:MAX_NAME]

@@ -94,7 +94,7 @@ def test_items_are_listed(command: Eval, stored: Path) -> None:
     code, out, err = command("ls", "--limit", 2)
     assert len(out.splitlines()) == 3
     assert "the newest 2" in err
-    assert command("ls", "--reason", "nobody") == (1, "", "otel-llm: no items of that kind\n")
+    assert command("ls", "--reason", "nobody") == (1, "", "otel-llm: no items match\n")
     assert command("ls", "--since", "2999-01-01")[0] == 1
 
 
@@ -111,7 +111,7 @@ def test_an_item_is_shown(command: Eval, stored: Path) -> None:
     assert command("show", "zz") == (1, "", "otel-llm: no item whose id begins with zz\n")
     code, _, err = command("show", "")
     assert code == 1
-    assert "several items" in err
+    assert "more than one item has an id that begins with , such as" in err
 
 
 def test_items_are_exported_and_the_export_is_a_dataset(command: Eval, stored: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_datasets_that_can_not_be_read(command: Eval, tmp_path: Path, stored: Pa
     (tmp_path / "other.jsonl").write_text('{"some": "json"}\n[]\nno json\n' + json.dumps(AN_ITEM) + "\n")
     code, out, err = command("ls", "--dataset", tmp_path / "other.jsonl")
     assert code == 0
-    assert "3 line(s) or row(s) are no items" in err
+    assert "3 line(s) or row(s) skipped: not items" in err
 
 
 def test_rows_that_are_no_items_or_of_another_version(command: Eval, stored: Path) -> None:
@@ -168,7 +168,7 @@ def test_rows_that_are_no_items_or_of_another_version(command: Eval, stored: Pat
     database.close()
     code, out, err = command("export", "--jsonl", "-")
     assert (code, [json.loads(line)["id"] for line in out.splitlines()]) == (0, [good])
-    assert "2 line(s) or row(s) are no items" in err
+    assert "2 line(s) or row(s) skipped: not items" in err
 
 
 def test_words_that_the_terminal_does_not_know_or_would_obey(tmp_path: Path) -> None:
@@ -293,8 +293,8 @@ def test_a_dataset_that_is_locked(stored: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["ls", "--limit", "0"], "'0' is no whole number of at least 1"),
-        (["export", "--limit", "few"], "'few' is no whole number of at least 1"),
+        (["ls", "--limit", "0"], "'0' is not a whole number of at least 1"),
+        (["export", "--limit", "few"], "'few' is not a whole number of at least 1"),
         (["ls", "--since", "tomorrow"], "'tomorrow' is neither a time such as 2026-11-21T14:00 nor like 2h"),
         (["export"], "required: --jsonl"),
         ([], "required: COMMAND"),
@@ -316,7 +316,7 @@ def test_help_names_the_dataset_whatever_its_name(
     with pytest.raises(SystemExit) as ended:
         command("ls", "--help")
     assert ended.value.code == 0
-    assert "(100%20.db)" in capsys.readouterr().out
+    assert "(default: 100%20.db)" in capsys.readouterr().out
 
 
 def test_reading_needs_no_sdk(stored: Path) -> None:

@@ -345,8 +345,8 @@ def test_the_applications_own_output_between_the_lines(view: View, tmp_path: Pat
     ("content", "code", "said"),
     [
         (b"", 1, "empty"),
-        (b"hello\nworld\n", 2, ":1: no OTLP JSON"),
-        (b"\x00\x00\x01\x02\xff", 2, "no OTLP JSON"),
+        (b"hello\nworld\n", 2, ":1: not OTLP JSON"),
+        (b"\x00\x00\x01\x02\xff", 2, "not OTLP JSON"),
         (b'{\n "resourceSpans": [\n  {,\n', 2, ":3: incomplete or broken"),
         (b'{"resourceSpans": [{"scope', 1, ":1: the last line is cut off"),
         (b'{"resourceSpans": []}\n', 1, "no spans"),
@@ -460,7 +460,7 @@ def test_a_damaged_resource_costs_no_span(view: View, tmp_path: Path) -> None:
     assert code == 1
     assert "damaged" in out
     assert "sound" in out
-    assert "resource passed over" in err
+    assert "the resource is unreadable" in err
     assert "not the shape of OTLP JSON" in err
 
 

@@ -91,7 +91,7 @@ def test_the_process_of_another_user_is_told(start: Start, monkeypatch: pytest.M
     process = start()
     with monkeypatch.context() as patched:
         patched.setattr(psutil.Process, "terminate", lambda self: (_ for _ in ()).throw(psutil.AccessDenied(self.pid)))
-        with pytest.raises(StackError, match=rf"process {process.pid} can't be ended: it belongs to another user"):
+        with pytest.raises(StackError, match=rf"process {process.pid} can't be stopped: it belongs to another user"):
             end([process], 1)
 
 
@@ -117,4 +117,4 @@ def test_without_psutil_the_extra_is_named(capsys: pytest.CaptureFixture[str], t
 
 def test_nothing_runs_in_an_empty_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["status", "--directory", str(tmp_path)]) == 1
-    assert "Nothing runs" in capsys.readouterr().out
+    assert "Nothing is running" in capsys.readouterr().out

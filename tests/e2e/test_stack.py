@@ -102,9 +102,9 @@ def test_up_brings_a_span_to_jaeger_and_down_ends_it(directory: Path) -> None:
 
     pids = processes(directory)
     ended = otel_llm("down", "--directory", directory)
-    assert "collector, " in ended.stdout or "Ended: " in ended.stdout
+    assert "collector, " in ended.stdout or "Stopped: " in ended.stdout
     assert all(gone(pid) for pid in pids.values())
-    assert "Nothing runs" in otel_llm("status", "--directory", directory).stdout
+    assert "Nothing is running" in otel_llm("status", "--directory", directory).stdout
 
 
 def test_what_is_stored_outlives_down(directory: Path, up: dict[str, Any]) -> None:
@@ -119,7 +119,7 @@ def test_up_again_changes_nothing(directory: Path, up: dict[str, Any]) -> None:
     before = processes(directory)
     again = otel_llm("up", "--directory", directory)
     assert again.returncode == 0
-    assert "All of it runs already" in again.stdout
+    assert "Everything is running already" in again.stdout
     assert processes(directory) == before
     assert status(directory) == up
 
@@ -166,7 +166,7 @@ def test_a_taken_port_is_named_with_the_option_that_changes_it(directory: Path, 
     assert refused.returncode == 2
     assert f"Port {port} is taken" in refused.stderr
     assert f"--{name}-port" in refused.stderr
-    assert "Nothing runs" in otel_llm("status", "--directory", directory).stdout
+    assert "Nothing is running" in otel_llm("status", "--directory", directory).stdout
 
 
 def test_a_port_given_twice_is_told(directory: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_port_given_twice_is_told(directory: Path) -> None:
 def test_what_is_no_port_is_told(directory: Path, port: str) -> None:
     refused = otel_llm("up", "--directory", directory, f"--jaeger-port={port}")
     assert refused.returncode == 2
-    assert f"{port} is no port: 1 to 65535, or 0 for any free one" in refused.stderr
+    assert f"{port} is not a port: use 1 to 65535, or 0 for any free port" in refused.stderr
 
 
 def test_missing_programs_are_named_with_ways_to_get_them(directory: Path, tmp_path: Path) -> None:
@@ -204,9 +204,9 @@ def test_a_program_that_cannot_start_is_told_with_its_last_words(directory: Path
     (programs / "otelcol").chmod(0o755)
     refused = otel_llm("up", "--directory", directory, "--programs", programs, *FREE_PORTS)
     assert refused.returncode == 2
-    assert "collector ended at its start" in refused.stderr
+    assert "collector ended while starting" in refused.stderr
     assert "made for another machine" in refused.stderr
-    assert "Nothing runs" in otel_llm("status", "--directory", directory).stdout, "Jaeger was ended again"
+    assert "Nothing is running" in otel_llm("status", "--directory", directory).stdout, "Jaeger was ended again"
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
@@ -245,13 +245,13 @@ def test_a_wrong_endpoint_is_told_with_the_right_one(directory: Path, up: dict[s
     for endpoint, protocol, advice in [
         (http, "", "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
         (grpc, "http/protobuf", "set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
-        (f"{http}/v1/traces", "http/protobuf", "leave /v1/traces out"),
-        (f"{jaeger}/nothing", "http/protobuf", "that is no OTLP receiver"),
-        (f"http://{free_address()}", "http/protobuf", "is it the right address, and up?"),
-        (f"http://{free_address()}", "grpc", "is it the right address, and up?"),
-        ("http://nowhere.invalid:4318", "http/protobuf", "is it the right address, and up?"),
-        ("localhost:4318", "http/protobuf", "it starts with http:// or https://"),
-        ("http://localhost:port", "http/protobuf", "is no URL"),
+        (f"{http}/v1/traces", "http/protobuf", "leave out /v1/traces"),
+        (f"{jaeger}/nothing", "http/protobuf", "it is no OTLP receiver"),
+        (f"http://{free_address()}", "http/protobuf", "is it the right address, and running?"),
+        (f"http://{free_address()}", "grpc", "is it the right address, and running?"),
+        ("http://nowhere.invalid:4318", "http/protobuf", "is it the right address, and running?"),
+        ("localhost:4318", "http/protobuf", "it must start with http:// or https://"),
+        ("http://localhost:port", "http/protobuf", "is not a URL"),
     ]:
         code, said = told(directory, endpoint, protocol)
         assert (code, advice in said) == (1, True), (endpoint, protocol, said)

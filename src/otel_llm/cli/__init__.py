@@ -1,7 +1,7 @@
 """The `otel-llm` command.
 
-Each subcommand is a module with a `register(subparsers)` that adds its parser and sets `run`, a function from the
-parsed arguments to an exit code. Nothing heavy is imported before a subcommand really runs.
+Each subcommand is a module with a function `register(subparsers)`. It adds the subcommand's parser and sets its `run`,
+which takes the parsed arguments and returns the exit code. Large libraries are imported only when a subcommand runs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the arguments of this process) and return the exit code."""
     parser = argparse.ArgumentParser(prog="otel-llm", description="Tools for the telemetry of LLM applications.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough; keep the interpreter from complaining at its end
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        # Otherwise the interpreter reports the same error again when it flushes standard output at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

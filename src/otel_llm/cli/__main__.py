@@ -1,4 +1,4 @@
-"""`python -m otel_llm.cli`, for where the script is not on the path."""
+"""Makes `python -m otel_llm.cli` work, for installations whose scripts are not on the PATH."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Captured content, readable: messages, instructions, tool arguments and results."""
+"""Captured content as text for people: messages, instructions, arguments and results of tools."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from otel_llm.content.messages import parsed
 
-# What a span may hold, in the order of reading, with the name to show it under where the value has no roles of its own.
+#: The content attributes, in the order in which they are shown, with a label for values that have no roles.
 CONTENT = {
     "gen_ai.system_instructions": "system",
     "gen_ai.input.messages": "input",
@@ -22,7 +22,7 @@ _VARIABLE = "gen_ai.prompt.variable."
 
 
 def lines_of(attributes: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Pairs of who and what."""
+    """Yield the content of a span as pairs of a label (a role or a name) and a text."""
     for name, value in attributes.items():
         if name.startswith(_VARIABLE):
             yield "variable " + name.removeprefix(_VARIABLE), _text(value)

@@ -1,4 +1,4 @@
-"""`otel-llm eval`: the items that an EvaluationSampler stored."""
+"""`otel-llm eval`: lists, shows and exports the items that an EvaluationSampler stored."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 _AGO = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LISTED = 50
-#: Control characters for terminals and for the direction of text, which JSON needn't escape.
-_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+#: Characters that control terminals or the direction of text, and that JSON allows unescaped.
+_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _EPILOG = f"""\
-A dataset is a SQLite file, or one of JSON lines with what was rotated beside it. Exit code: 0 done, 1 no such item,
-2 the dataset can't be used. The default dataset is {EVAL_DATASET}, or else {DEFAULT_DATASET}.
+A dataset is a SQLite file, or a file of JSON lines with its rotated files. The default is the one that the environment
+variable {EVAL_DATASET} names, otherwise {DEFAULT_DATASET}.
+Exit code: 0 success; 1 no such item; 2 the dataset or the target of an export can't be used.
 """
 
 Run = Callable[[argparse.Namespace], int]
@@ -39,27 +40,29 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "eval",
         help="list, show and export the items sampled for evaluation",
-        description="The items that were sampled for evaluation.",
+        description="Lists, shows and exports the items that were sampled for evaluation.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    listing = _command(commands, "ls", "list items, the newest last", _list)
+    listing = _command(commands, "ls", "list the newest items", _list)
     _add_filters(listing)
-    listing.add_argument("--limit", type=positive, metavar="N", default=_LISTED, help=f"at most N ({_LISTED})")
+    listing.add_argument(
+        "--limit", type=positive, metavar="N", default=_LISTED, help=f"list N items (default: {_LISTED})"
+    )
     _add_color(listing)
 
     showing = _command(commands, "show", "show one item", _show)
-    showing.add_argument("id", metavar="ID", help="the item's id, or how it begins")
-    showing.add_argument("--json", action="store_true", help="as JSON")
+    showing.add_argument("id", metavar="ID", help="the id of the item, or the beginning of it")
+    showing.add_argument("--json", action="store_true", help="print the item as JSON")
     _add_color(showing)
 
-    exporting = _command(commands, "export", "write items as JSON lines", _export)
-    exporting.add_argument("--jsonl", metavar="FILE", required=True, help="where to; - is standard output")
-    exporting.add_argument("--force", action="store_true", help="replace FILE if it is a regular file that exists")
+    exporting = _command(commands, "export", "write items to a file as JSON lines", _export)
+    exporting.add_argument("--jsonl", metavar="FILE", required=True, help="the file to write; - is standard output")
+    exporting.add_argument("--force", action="store_true", help="replace FILE if it exists")
     _add_filters(exporting)
-    exporting.add_argument("--limit", type=positive, metavar="N", help="only the newest N")
+    exporting.add_argument("--limit", type=positive, metavar="N", help="write only the newest N items")
 
 
 def _command(
@@ -67,22 +70,26 @@ def _command(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
     default = os.environ.get(EVAL_DATASET) or DEFAULT_DATASET
-    parser.add_argument("--dataset", type=Path, metavar="PATH", default=Path(default), help="(%(default)s)")
+    parser.add_argument(
+        "--dataset", type=Path, metavar="PATH", default=Path(default), help="the dataset (default: %(default)s)"
+    )
     parser.set_defaults(run=lambda arguments: _guarded(run, arguments))
     return parser
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--since", type=_since, metavar="WHEN", help="begun at that time, or so long ago: 30m, 2h, 7d")
-    parser.add_argument("--reason", metavar="NAME", help="sampled by `rate`, or by the rule of that name")
+    parser.add_argument(
+        "--since", type=_since, metavar="WHEN", help="only items since then: a time, or 30m, 2h, 7d ago"
+    )
+    parser.add_argument("--reason", metavar="NAME", help="only items sampled by this rule, or by `rate`")
 
 
 def _add_color(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-color", action="store_true", help="no colours")
+    parser.add_argument("--no-color", action="store_true", help="print without colours")
 
 
 def _since(text: str) -> str:
-    """As items have it: ISO 8601 in UTC, which can be compared as text."""
+    """The type of an option: a time, as ISO 8601 in UTC. Items have it too, so the two can be compared as text."""
     try:
         if ago := _AGO.fullmatch(text):
             moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -113,17 +120,17 @@ def _needs_rich() -> int | None:
 def _list(arguments: argparse.Namespace) -> int:
     if (code := _needs_rich()) is not None:
         return code
-    from otel_llm.cli.items import listed
+    from otel_llm.cli.items import print_list
 
     reading = read(arguments.dataset, _selection(arguments))
     items = list(reading.items)
-    _report(reading)
+    _report_unreadable(reading)
     if not items:
-        tell("no items" + (" of that kind" if arguments.since or arguments.reason else ""))
+        tell("no items" + (" match" if arguments.since or arguments.reason else ""))
         return 1
-    listed(items, open_console(no_color=arguments.no_color))
+    print_list(items, open_console(no_color=arguments.no_color))
     if len(items) == arguments.limit:
-        tell(f"the newest {arguments.limit}; there may be more (--limit)")
+        tell(f"only the newest {arguments.limit} items are listed; --limit lists more")
     return 0
 
 
@@ -134,7 +141,7 @@ def _show(arguments: argparse.Namespace) -> int:
         tell(f"no item whose id begins with {arguments.id}")
         return 1
     if len(found) > 1:
-        tell(f"several items' ids begin with {arguments.id}, such as {' and '.join(found)}")
+        tell(f"more than one item has an id that begins with {arguments.id}, such as {' and '.join(found)}")
         return 1
     (item,) = found.values()
     if arguments.json:
@@ -143,9 +150,9 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     if (code := _needs_rich()) is not None:
         return code
-    from otel_llm.cli.items import shown
+    from otel_llm.cli.items import print_item
 
-    shown(item, open_console(no_color=arguments.no_color))
+    print_item(item, open_console(no_color=arguments.no_color))
     return 0
 
 
@@ -154,7 +161,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.jsonl == "-":
         _json_to_stdout()
         _write(reading, sys.stdout)
-        _report(reading)
+        _report_unreadable(reading)
         return 0
     target = Path(arguments.jsonl)
     if target.is_dir():
@@ -162,7 +169,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if target.exists() and arguments.dataset.exists() and target.samefile(arguments.dataset):
         return fail(f"{target} is the dataset itself")
     try:
-        if target.exists() and not target.is_file():  # a device or a pipe keeps nothing that could be lost
+        if target.exists() and not target.is_file():  # a device or a pipe is written in place, never replaced
             with target.open("w", encoding="utf-8", errors="replace") as lines:
                 count = _write(reading, lines)
         elif target.exists() and not arguments.force:
@@ -171,7 +178,7 @@ def _export(arguments: argparse.Namespace) -> int:
             count = _replace(reading, target.resolve())
     except OSError as error:
         return fail(f"{target} can't be written: {error.strerror}")
-    _report(reading)
+    _report_unreadable(reading)
     tell(f"{count} item(s) written to {target}")
     return 0
 
@@ -205,15 +212,15 @@ def _write(reading: Reading, lines: TextIO) -> int:
 
 def _json(item: Item, indent: int | None = None) -> str:
     text = json.dumps(item, ensure_ascii=False, indent=indent)
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _json_to_stdout() -> None:
-    """JSON is UTF-8, whatever the terminal speaks."""
+    """Write UTF-8 to standard output, whatever the encoding of the terminal, because JSON is UTF-8."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _report(reading: Reading) -> None:
+def _report_unreadable(reading: Reading) -> None:
     if reading.unreadable:
-        tell(f"{reading.unreadable} line(s) or row(s) are no items that this version of otel-llm knows")
+        tell(f"{reading.unreadable} line(s) or row(s) skipped: not items of a version that this otel-llm can read")

@@ -1,4 +1,4 @@
-"""Items drawn with rich. What is in an item is data: it is escaped, never read as markup."""
+"""Prints items with rich. The text of an item is untrusted: it is escaped, and never interpreted as markup."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.text import Text
 from otel_llm.cli.terminal import clean, emit
 
 _ID_LENGTH = 12
-_WORDS_LENGTH = 200
-#: What is shown of an item, in this order, beside its words and its calls.
+_QUERY_LENGTH = 200
+#: The fields of an item that are shown, in this order, before its calls and its texts.
 _FACTS = (
     *("id", "name", "service", "environment", "started_at", "duration", "sampled_by", "rate", "error_type"),
     *("session_id", "user_id", "conversation_id", "experiment", "variant", "tags", "metadata", "usage"),
@@ -23,7 +23,8 @@ _FACTS = (
 _CALL = ("operation", "model", "response_model", "duration", "time_to_first_chunk", "finish_reasons", "usage")
 
 
-def listed(items: Iterable[dict[str, Any]], console: Console) -> None:
+def print_list(items: Iterable[dict[str, Any]], console: Console) -> None:
+    """Print a table with a row for each item."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     for heading in ("id", "started"):
         table.add_column(heading, no_wrap=True)
@@ -39,35 +40,37 @@ def listed(items: Iterable[dict[str, Any]], console: Console) -> None:
             _moment(item.get("started_at")),
             item.get("service"),
             item.get("name"),
-            _said(item.get("sampled_by")),
+            _shown(item.get("sampled_by")),
             _seconds(item.get("duration")),
             _tokens(item.get("usage")),
             _query(item),
         )
-        table.add_row(*(Text(clean(_said(cell)), style=style) for cell in row))
+        table.add_row(*(Text(clean(_shown(cell)), style=style) for cell in row))
     emit(console, table)
 
 
-def shown(item: dict[str, Any], console: Console) -> None:
+def print_item(item: dict[str, Any], console: Console) -> None:
+    """Print everything that is known of one item."""
     facts = _grid()
     for name in _FACTS:
         if name in item:
-            facts.add_row(Text(name, style="bold"), _text(_said(item[name])))
+            facts.add_row(Text(name, style="bold"), _text(_shown(item[name])))
     emit(console, facts)
     for number, call in enumerate(item.get("calls") or (), 1):
-        said = "  ".join(_said(call[name]) for name in _CALL if name in call)
-        emit(console, Text(clean(f"call {number}  {said}"), style="cyan"))
-    for heading, words in _words(item):
+        values = "  ".join(_shown(call[name]) for name in _CALL if name in call)
+        emit(console, Text(clean(f"call {number}  {values}"), style="cyan"))
+    for heading, text in _texts(item):
         console.print()
         emit(console, Text(clean(heading), style="bold green"))
-        emit(console, _text(words))
+        emit(console, _text(text))
 
 
-def _words(item: dict[str, Any]) -> Iterable[tuple[str, str]]:
+def _texts(item: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield pairs of a heading and a text: query, context, prompt, variables and answer."""
     if "query" in item:
         yield "query", str(item["query"])
     for number, document in enumerate(item.get("context") or (), 1):
-        about = "  ".join(_said(document[name]) for name in ("id", "score") if name in document)
+        about = "  ".join(_shown(document[name]) for name in ("id", "score") if name in document)
         yield f"context {number}  {about}", str(document.get("content"))
     prompt = item.get("prompt") or {}
     if prompt:
@@ -86,15 +89,16 @@ def _grid() -> Table:
     return grid
 
 
-def _text(words: str) -> Text:
-    return Text(clean(words, lines=True), overflow="fold")
+def _text(text: str) -> Text:
+    return Text(clean(text, lines=True), overflow="fold")
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
+    """A field of an item as text on one line."""
     if isinstance(value, dict):
-        return "  ".join(f"{name}={_said(one)}" for name, one in value.items())
+        return "  ".join(f"{name}={_shown(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_said, value))
+        return ", ".join(map(_shown, value))
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     return "" if value is None else str(value)
@@ -102,7 +106,7 @@ def _said(value: Any) -> str:
 
 def _query(item: dict[str, Any]) -> str:
     if "query" in item:
-        return " ".join(str(item["query"])[:_WORDS_LENGTH].split())
+        return " ".join(str(item["query"])[:_QUERY_LENGTH].split())
     return "" if item.get("content_captured") else "(content not captured)"
 
 

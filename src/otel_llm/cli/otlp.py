@@ -1,8 +1,8 @@
-"""Spans out of OTLP JSON files.
+"""Reads spans from OTLP JSON files.
 
-Any writer's files are read: the SDK's `otlp_json_file` exporter and the Collector's file exporter write one object a
-line, other tools one indented document; ids come as hex or as base64, integers as strings or as numbers, names in
-camelCase or snake_case. What cannot be read is told with file and line, and costs nothing but itself.
+It reads the files of any writer. The SDK's `otlp_json_file` exporter and the Collector's file exporter write one object
+per line, other tools one indented document. Ids may be hex or base64, integers strings or numbers, names camelCase or
+snake_case. What can't be read is reported with file and line and skipped; the rest is read.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SIGNALS = ("resourceSpans", "resourceMetrics", "resourceLogs", "resourceProfile
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
-#: Times are unsigned numbers of 64 bits, integer attributes signed ones.
+#: Bounds in OTLP: times are unsigned integers of 64 bits, integer attributes signed ones.
 _LATEST = 2**64 - 1
 _INTEGERS = range(-(2**63), 2**63)
 
 
 class InputError(Exception):
-    """A file that cannot be used at all; the message says what to do."""
+    """A file can't be used at all. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Span:
+    """A span. Ids are lower-case hex; `start` and `end` are in nanoseconds since the epoch."""
+
     trace_id: str
     span_id: str
     parent_id: str
@@ -58,7 +60,7 @@ class Span:
 
 @dataclass(slots=True)
 class Reading:
-    """What some files hold: their spans, what was lost of them, and what is only worth knowing."""
+    """What was read from the files: spans, problems (something was lost) and notes (nothing was)."""
 
     spans: list[Span] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -66,6 +68,11 @@ class Reading:
 
 
 def read(paths: Sequence[str]) -> Reading:
+    """Read all `paths`; `-` is standard input.
+
+    Raises:
+        InputError: a file can't be opened or contains no OTLP JSON.
+    """
     reading = Reading()
     for path in paths:
         _read_file(path, reading)
@@ -83,7 +90,7 @@ def _read_file(path: str, reading: Reading) -> None:
                 except _UNREADABLE as error:
                     reading.problems.append(f"{name}:{number}: not the shape of OTLP JSON, skipped ({error})")
     except EOFError:
-        reading.notes.append(f"{name}: the compressed file ends early (still being written?): its end is missing")
+        reading.notes.append(f"{name}: the compressed file ends early (still being written?): the rest is missing")
     except (gzip.BadGzipFile, zlib.error) as error:
         reading.problems.append(f"{name}: damaged gzip file, read as far as possible ({error})")
     except OSError as error:
@@ -107,7 +114,7 @@ def _plain(raw: io.BufferedReader) -> BinaryIO:
 
 
 class _Source:
-    """One file, taken apart into JSON documents that are OTLP, each with the line it starts at."""
+    """One file, split into the JSON documents that are OTLP, each with the number of its first line."""
 
     def __init__(self, name: str, reading: Reading) -> None:
         self._name = name
@@ -124,22 +131,23 @@ class _Source:
                     self._documents += 1
                     yield number, item
                 else:
-                    self._pass_over(number)
+                    self._skip_foreign(number)
 
     def conclude(self) -> None:
         if self._foreign and not self._documents:
             raise InputError(
-                f"{self._name}:{self._first_foreign}: no OTLP JSON. Expected lines with `resourceSpans`, as the SDK's"
+                f"{self._name}:{self._first_foreign}: not OTLP JSON. Expected lines with `resourceSpans`, as the SDK's"
                 " otlp_json_file exporter or the Collector's file exporter (format: json, no compression) writes them"
             )
         if self._foreign:
             self._reading.notes.append(
-                f"{self._name}:{self._first_foreign}: {self._foreign} line(s) that are not OTLP JSON passed over"
+                f"{self._name}:{self._first_foreign}: {self._foreign} line(s) that are not OTLP JSON skipped"
             )
         if not self._seen:
             self._reading.notes.append(f"{self._name}: empty")
 
-    def _pass_over(self, number: int) -> None:
+    def _skip_foreign(self, number: int) -> None:
+        """Skip a line that is not OTLP JSON, such as output of the application."""
         self._foreign += 1
         self._first_foreign = self._first_foreign or number
 
@@ -150,7 +158,7 @@ class _Source:
                 continue
             first, self._seen = not self._seen, True
             if not text.startswith((b"{", b"[")):
-                self._pass_over(number)
+                self._skip_foreign(number)
                 continue
             try:
                 yield number, json.loads(text)
@@ -161,7 +169,7 @@ class _Source:
                 self._bad_line(number, error, is_last=not line.endswith(b"\n"))
 
     def _document_or_lines(self, text: bytes, rest: bytes, number: int, error: Exception) -> Iterator[tuple[int, Any]]:
-        """The first line is no document of its own: the whole is one indented document, or the line is broken."""
+        """Read a file whose first line is not valid JSON: it is one indented document, or that line is broken."""
         try:
             yield number, json.loads(text + b"\n" + rest)
         except (ValueError, RecursionError) as whole:
@@ -194,7 +202,7 @@ _KNOWN = {*_SIGNALS, *map(_snake, _SIGNALS)}
 
 
 def _get(owner: Mapping[str, Any], name: str) -> Any:
-    """A field by its JSON name or, as every protobuf reader allows, by its original one."""
+    """A field by its JSON name, or by its original name, which protobuf's JSON format allows too."""
     return owner.get(name, owner.get(_snake(name)))
 
 
@@ -208,13 +216,13 @@ def _list(owner: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _spans(document: Mapping[str, Any], where: str, problems: list[str]) -> Iterator[Span]:
-    """The spans of a document. What can't be read becomes one of ``problems`` and costs nothing else."""
+    """Yield the spans of a document. What can't be read is added to `problems` and skipped."""
     for resource_spans in _list(document, "resourceSpans"):
         try:
             service = _service(resource_spans)
         except _UNREADABLE as error:
             service = ""
-            problems.append(f"{where}: resource passed over ({error})")
+            problems.append(f"{where}: the resource is unreadable ({error})")
         try:
             for scope_spans in _list(resource_spans, "scopeSpans"):
                 for raw in _list(scope_spans, "spans"):
@@ -256,7 +264,7 @@ def _time(raw: Mapping[str, Any], name: str) -> int:
 
 
 def _identifier(value: Any, size: int, name: str, *, optional: bool = False) -> str:
-    """An id as lower-case hex, empty for none; OTLP says hex, plain protobuf JSON writers send base64."""
+    """An id as lower-case hex; empty if there is none. OTLP requires hex, but some protobuf libraries write base64."""
     if not isinstance(value, str):
         raise TypeError(f"`{name}` is missing")
     try:

@@ -1,4 +1,4 @@
-"""Traces drawn with rich. Text from the file is data: it is escaped, never read as markup."""
+"""Prints traces with rich. Text from the input is untrusted: it is escaped, and never interpreted as markup."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from otel_llm.cli.traces import Node, Trace, Usage, number
 
 _NANO = 1_000_000_000
 _MESSAGE_LENGTH = 200
-_BAR_WIDTHS = ((120, 24), (96, 16))  # from this terminal width on, a bar of that many cells
+#: The width of a bar, for a terminal of at least that width.
+_BAR_WIDTHS = ((120, 24), (96, 16))
 _SEPARATOR = "  "
 
 
 def show(traces: Iterable[Trace], console: Console, *, content: bool) -> None:
+    """Print each trace as a tree; with `content`, also the captured content."""
     for index, trace in enumerate(traces):
         if index:
             console.print()
@@ -39,7 +41,12 @@ def _bar_width(width: int) -> int:
 def _heading(trace: Trace) -> Text:
     text = Text("trace ", style="bold")
     text.append(trace.trace_id)
-    facts = [_moment(trace.start), _duration(trace.end - trace.start), *_totals(trace.usage()), *_whom(trace)]
+    facts = [
+        _moment(trace.start),
+        _duration(trace.end - trace.start),
+        *_totals(trace.usage()),
+        *_session_and_user(trace),
+    ]
     text.append(_SEPARATOR + _SEPARATOR.join(facts), style="not bold dim")
     return text
 
@@ -52,8 +59,7 @@ def _totals(usage: Usage) -> list[str]:
     return [calls, f"{tokens} tokens"] if tokens else [calls]
 
 
-def _whom(trace: Trace) -> Iterable[str]:
-    """Whom the trace is of."""
+def _session_and_user(trace: Trace) -> Iterable[str]:
     for what in ("session", "user"):
         ids = sorted(
             {str(node.span.attributes[f"{what}.id"]) for node in trace.nodes() if f"{what}.id" in node.span.attributes}
@@ -63,7 +69,7 @@ def _whom(trace: Trace) -> Iterable[str]:
 
 
 def _tree(root: Node, trace: Trace, bar_width: int, content: bool) -> Tree:
-    """The branch below one root; built without recursion, as a trace may be deep."""
+    """The tree below one root. Not recursive, because a trace may be deep."""
     tree = Tree(_row(root, None, trace, bar_width, content), guide_style="dim")
     waiting = [(root, tree)]
     while waiting:
@@ -93,11 +99,11 @@ def _label(node: Node, parent: Node | None) -> Text:
     is_genai = any(name.startswith(("gen_ai.", "otel_llm.")) for name in attributes)
     text = Text(clean(span.name) or "(no name)", style=_name_style(span, is_genai))
     plain = "not bold"
-    requested, answered = attributes.get("gen_ai.request.model"), attributes.get("gen_ai.response.model")
+    requested, response_model = attributes.get("gen_ai.request.model"), attributes.get("gen_ai.response.model")
     if requested and str(requested) not in span.name:
         text.append(_SEPARATOR + clean(str(requested)), style=plain)
-    if answered and answered != requested:
-        text.append(f"{_SEPARATOR}as {clean(str(answered))}", style=plain + " dim")
+    if response_model and response_model != requested:
+        text.append(f"{_SEPARATOR}as {clean(str(response_model))}", style=plain + " dim")
     for fact, style in _facts(node, parent):
         text.append(_SEPARATOR + fact, style=f"{plain} {style}")
     if span.is_error:
@@ -120,7 +126,7 @@ def _facts(node: Node, parent: Node | None) -> Iterable[tuple[str, str]]:
     above = _tags(parent) if parent is not None else []
     if tags := [tag for tag in _tags(node) if tag not in above]:
         yield clean(" ".join(f"#{tag}" for tag in tags)), "blue"
-    for prefix in ("gen_ai", "otel_llm"):  # the second on steps that are no operation of the conventions
+    for prefix in ("gen_ai", "otel_llm"):  # the second is on steps, where the conventions have no attribute
         prompt, version = (attributes.get(f"{prefix}.prompt.{what}") for what in ("name", "version"))
         if not prompt:
             continue
@@ -159,12 +165,12 @@ def _tokens(node: Node) -> str:
     return f"{totals} tokens ({details})" if details else f"{totals} tokens"
 
 
-def _in_out(given: int | None, answered: int | None) -> str:
-    if given is None and answered is None:
+def _in_out(input_tokens: int | None, output_tokens: int | None) -> str:
+    if input_tokens is None and output_tokens is None:
         return ""
-    if answered is None:
-        return f"{given:,}"
-    return f"{'?' if given is None else f'{given:,}'}→{answered:,}"
+    if output_tokens is None:
+        return f"{input_tokens:,}"
+    return f"{'?' if input_tokens is None else f'{input_tokens:,}'}→{output_tokens:,}"
 
 
 def _errors(span: Span) -> Iterable[RenderableType]:
@@ -178,22 +184,22 @@ def _errors(span: Span) -> Iterable[RenderableType]:
     message = span.status_message if span.is_error else ""
     if len(message) > _MESSAGE_LENGTH:
         message = message[:_MESSAGE_LENGTH] + "…"
-    said = ": ".join(filter(None, [", ".join(kinds), message]))
-    if said:
-        yield Padding(Text(clean(said), style="red", overflow="fold"), (0, 0, 0, 2))
+    text = ": ".join(filter(None, [", ".join(kinds), message]))
+    if text:
+        yield Padding(Text(clean(text), style="red", overflow="fold"), (0, 0, 0, 2))
 
 
 def _content(span: Span) -> Iterable[RenderableType]:
-    for who, what in lines_of(span.attributes):
+    for label, text in lines_of(span.attributes):
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
-        grid.add_row(Text(clean(who) + ":", style="bold"), Text(clean(what, lines=True)))
+        grid.add_row(Text(clean(label) + ":", style="bold"), Text(clean(text, lines=True)))
         yield Padding(grid, (0, 0, 0, 2))
 
 
 def _bar(span: Span, trace: Trace, width: int) -> Text:
-    """Where in the trace's time the span lies."""
+    """A bar that shows when in the trace the span ran."""
     whole = max(trace.end - trace.start, 1)
     first = min((span.start - trace.start) * width // whole, width - 1)
     cells = max(round((span.end - span.start) * width / whole), 1)

@@ -1,4 +1,4 @@
-"""What every command needs to speak to a terminal: a console, messages, options, harmless text from outside."""
+"""What the commands share: the console, messages, types of options, and escaping of untrusted text."""
 
 from __future__ import annotations
 
@@ -14,33 +14,39 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 120
 
-_JOINERS = "\u200c\u200d"  # invisible, but parts of scripts and emoji
+#: Invisible, but needed to write some scripts and emoji.
+_JOINERS = "\u200c\u200d"
+#: Unicode categories of characters that are invisible or control the terminal.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def tell(message: str) -> None:
+    """Print a message for the user on standard error."""
     print(f"otel-llm: {clean(message)}", file=sys.stderr)
 
 
 def fail(message: str) -> int:
-    """Says why nothing could be done; the exit code for it."""
+    """Print why the command failed and return the exit code for it, 2."""
     tell(message)
     return 2
 
 
 def positive(text: str) -> int:
-    """An option's number."""
+    """The type of an option: a whole number of at least 1."""
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return min(number, sys.maxsize)
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """Text from outside, all that could steer the terminal or hide escaped; `lines` keeps line ends and tabs."""
+    """Escape the characters of untrusted text that are invisible or control the terminal.
+
+    With `lines`, the ends of lines and tabs stay as they are.
+    """
     if text.isascii() and text.isprintable():
         return text
     if lines:
@@ -58,7 +64,11 @@ def _visible(char: str, lines: bool) -> str:
 
 
 def open_console(*, no_color: bool) -> Console:
-    """Standard output: colour only for a terminal that may have it, a steady width when piped."""
+    """A console on standard output.
+
+    It uses colours only on a terminal, unless `no_color` or NO_COLOR forbids them. Piped output is COLUMNS or 120
+    characters wide.
+    """
     from rich.console import Console
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -76,7 +86,7 @@ def open_console(*, no_color: bool) -> Console:
 
 
 def emit(console: Console, renderable: RenderableType) -> None:
-    """Print; without colours also without the spaces that fill lines up."""
+    """Print `renderable`. Without colours, the spaces at the ends of lines are removed."""
     if console.color_system is not None:
         console.print(renderable)
         return

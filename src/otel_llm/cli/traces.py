@@ -1,4 +1,4 @@
-"""Spans joined into traces: who is whose child, and what a whole trace used."""
+"""Joins spans to traces, and sums up the usage of a trace."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 from otel_llm.cli.otlp import Span
 
-# Only these operations are one call of a model; what agents, workflows and tools report are sums of theirs.
+#: The operations that are model calls. Agents and workflows report sums of these.
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 
 
 @dataclass(slots=True)
 class Node:
+    """A span and its children. `is_orphan`: its parent is not in the input."""
+
     span: Span
     children: list[Node] = field(default_factory=list)
     is_orphan: bool = False
@@ -24,7 +26,7 @@ class Node:
         return self.span.attributes.get("gen_ai.operation.name") in MODEL_OPERATIONS
 
     def walk(self) -> Iterator[Node]:
-        """This node and all below, parents first; without recursion, as a trace may be deep."""
+        """Yield this node and all below it, parents first. Not recursive, because a trace may be deep."""
         waiting: list[Node] = [self]
         while waiting:
             node = waiting.pop()
@@ -34,7 +36,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Model calls of a trace and the tokens they report; None where none of them reports any."""
+    """The number of model calls of a trace, and the tokens that they report; None if none of them reports any."""
 
     calls: int
     input_tokens: int | None
@@ -43,6 +45,8 @@ class Usage:
 
 @dataclass(slots=True)
 class Trace:
+    """A trace. `start` and `end` are in nanoseconds since the epoch."""
+
     trace_id: str
     roots: list[Node]
     start: int
@@ -57,7 +61,7 @@ class Trace:
         return any(node.span.is_error for node in self.nodes())
 
     def usage(self) -> Usage:
-        """Each call counts once: a model call inside a model call is the same one, seen by another layer."""
+        """The usage of the trace. A model call inside another is the same call in another layer, and counts once."""
         calls = 0
         sums: dict[str, int | None] = {"gen_ai.usage.input_tokens": None, "gen_ai.usage.output_tokens": None}
         waiting = list(self.roots)
@@ -74,7 +78,7 @@ class Trace:
 
 
 def number(attributes: dict[str, Any], name: str) -> float | int | None:
-    """A finite number, or None for anything else a foreign file may hold there."""
+    """The attribute `name` if it is a finite number, otherwise None."""
     value = attributes.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
@@ -82,7 +86,7 @@ def number(attributes: dict[str, Any], name: str) -> float | int | None:
 
 
 def _reported(call: Node, name: str) -> int | None:
-    """What a model call says it used, or else the topmost layers inside it."""
+    """The tokens that a model call reports; if it reports none, those of the topmost calls inside it that do."""
     found: list[int] = []
     waiting = [call]
     while waiting:
@@ -96,7 +100,7 @@ def _reported(call: Node, name: str) -> int | None:
 
 
 def join(spans: Iterable[Span]) -> list[Trace]:
-    """Traces in the order of their start; a span that comes twice counts once."""
+    """The traces of `spans`, in the order of their start. A span that occurs twice counts once."""
     by_trace: dict[str, dict[str, Node]] = {}
     for span in spans:
         by_trace.setdefault(span.trace_id, {}).setdefault(span.span_id, Node(span))
@@ -123,7 +127,10 @@ def _trace(trace_id: str, nodes: dict[str, Node]) -> Trace:
 
 
 def _break_cycles(ordered: list[Node], roots: list[Node]) -> None:
-    """Broken data can make spans each other's parents; the first of a ring becomes a root so that all are shown."""
+    """Make a root of the first span of each cycle, so that all spans are shown.
+
+    In broken data, spans can be each other's parents.
+    """
     reached = {id(node) for root in roots for node in root.walk()}
     if len(reached) == len(ordered):
         return

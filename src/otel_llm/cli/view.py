@@ -1,4 +1,4 @@
-"""`otel-llm view`: the traces of OTLP JSON files as trees in the terminal."""
+"""`otel-llm view`: prints the traces of OTLP JSON files as trees."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 _PROBLEMS_SHOWN = 10
 _EPILOG = """\
-FILE is what the SDK's otlp_json_file exporter or the Collector's file exporter writes, also gzip-compressed;
-`-` is standard input. Traces come in the order of their start. Exit code: 0 shown, 1 nothing to show or a part of
-the input was unreadable, 2 no usable input.
+FILE is written by the SDK's otlp_json_file exporter or the Collector's file exporter, and may be compressed with gzip;
+- is standard input. Traces are shown in the order of their start.
+Exit code: 0 success; 1 nothing to show, or a part of the input is unreadable; 2 the input can't be used.
 """
 
 
 def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "view",
-        help="show traces of OTLP JSON files as a tree",
+        help="show the traces of OTLP JSON files as trees",
         description="Shows the traces of OTLP JSON files as trees.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="an OTLP JSON file, or - for standard input")
-    parser.add_argument("--content", action="store_true", help="show captured messages too")
-    parser.add_argument("--trace", metavar="ID", default="", help="only the traces whose id starts so")
-    parser.add_argument("--errors", action="store_true", help="only the traces with an error")
-    parser.add_argument("--limit", type=positive, metavar="N", help="only the newest N traces")
+    parser.add_argument("--content", action="store_true", help="also show captured content")
+    parser.add_argument("--trace", metavar="ID", default="", help="show only traces whose id begins with ID")
+    parser.add_argument("--errors", action="store_true", help="show only traces with an error")
+    parser.add_argument("--limit", type=positive, metavar="N", help="show only the newest N traces")
     parser.add_argument(
-        "--no-color", action="store_true", help="no colours (NO_COLOR in the environment does the same)"
+        "--no-color", action="store_true", help="print without colours, as with NO_COLOR in the environment"
     )
     parser.set_defaults(run=run)
 
@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     show(traces, open_console(no_color=arguments.no_color), content=arguments.content)
     if left_out:
-        tell(f"{left_out} older trace(s) not shown (--limit {arguments.limit})")
+        tell(f"{left_out} older trace(s) are not shown (--limit {arguments.limit})")
     if arguments.content and not any(name in CONTENT for trace in traces for name in _attribute_names(trace)):
         tell(
-            "no messages in these spans: content is captured only where"
-            " OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY is set"
+            "these spans have no content: to capture it, set"
+            " OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY in the application's environment"
         )
     return 1 if reading.problems else 0
 
@@ -83,11 +83,11 @@ def _report(reading: otlp.Reading) -> None:
     for message in reading.notes + reading.problems[:_PROBLEMS_SHOWN]:
         tell(message)
     if (more := len(reading.problems) - _PROBLEMS_SHOWN) > 0:
-        tell(f"{more} more problem(s) of this kind")
+        tell(f"{more} more problem(s)")
 
 
 def _why_nothing(reading: otlp.Reading, arguments: argparse.Namespace) -> str:
     if not reading.spans:
         return "no spans in the input"
-    wanted = [f"an id that starts with {arguments.trace}"] * bool(arguments.trace) + ["an error"] * arguments.errors
+    wanted = [f"an id that begins with {arguments.trace}"] * bool(arguments.trace) + ["an error"] * arguments.errors
     return f"no trace with {' and '.join(wanted)}"

@@ -31,8 +31,8 @@ class Prompt:
     their JSON.
 
     :raises TypeError: for an argument of the wrong type.
-    :raises PromptError: (a ``ValueError``) for an empty name, version or label, an unknown notation, a malformed template
-        and a list without messages.
+    :raises PromptError: (a ``ValueError``) for an empty name, version or label, an unknown notation, a malformed
+        template and a list without messages.
     :raises ImportError: if ``notation="jinja2"`` and Jinja2 is not installed.
     """
 

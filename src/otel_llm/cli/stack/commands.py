@@ -1,4 +1,4 @@
-"""What `up`, `down` and `status` do and say."""
+"""The commands `up`, `down` and `status`, and their output."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from otel_llm.cli.stack.native import Stack
 from otel_llm.cli.stack.plan import PORTS, PROGRAMS, StackError, binaries, home
 from otel_llm.cli.terminal import fail, tell
 
-NOT_WELL = 1
+UNHEALTHY = 1
 
 
 def run(name: str, arguments: argparse.Namespace) -> int:
+    """Run the command `name` and return its exit code."""
     command = {"up": _up, "down": _down, "status": _status}[name]
     try:
         return command(arguments)
@@ -27,8 +28,8 @@ def run(name: str, arguments: argparse.Namespace) -> int:
         return fail(str(error))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            return fail(f"the disk that holds {arguments.directory} is full: free some room, or use --directory")
-        return fail(f"{error}; with --directory the stack lives elsewhere")
+            return fail(f"the disk that holds {arguments.directory} is full: free some space, or use --directory")
+        return fail(f"{error}; use --directory for another folder")
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -36,40 +37,44 @@ def _up(arguments: argparse.Namespace) -> int:
     programs = binaries(arguments.programs)
     if arguments.docker or (not stack.running and _only_docker(programs)):
         docker.up()
-        _introduce(docker.URLS, docker.ENVIRONMENT)
+        _print_access(docker.URLS, docker.ENVIRONMENT)
         return 0
     ports = {name: getattr(arguments, f"{name.replace('-', '_')}_port") for name in PORTS}
     started = stack.up(programs, ports)
     assert stack.plan is not None
-    print(f"Started: {', '.join(started)}." if started else "All of it runs already.")
-    _introduce(stack.plan.urls, stack.plan.environment)
-    print(f"\nLogs and data: {stack.directory}\nTo end it: otel-llm down{_directory_option(arguments)}")
+    print(f"Started: {', '.join(started)}." if started else "Everything is running already.")
+    _print_access(stack.plan.urls, stack.plan.environment)
+    print(f"\nLogs and data: {stack.directory}\nTo stop it: otel-llm down{_directory_option(arguments)}")
     if _has_no_page(stack.plan.urls["Jaeger"]):
         tell(
-            "this Jaeger has the API but not the page to look at traces (it was built from Go modules): for that put"
-            " a released `jaeger` first with --programs, or use --docker"
+            "this Jaeger has an API but no web page, because it was built from Go modules; for the page, use a released"
+            " `jaeger` with --programs, or --docker"
         )
     return 0
 
 
 def _only_docker(programs: Mapping[str, str]) -> bool:
-    """Whether it must be containers because native programs are missing."""
+    """Whether containers must be used because native programs are missing.
+
+    Raises:
+        StackError: containers can't be run either.
+    """
     missing = [PROGRAMS[name][0] for name in PROGRAMS if name not in programs]
     if not missing:
         return False
     if reason := docker.why_not():
         raise StackError(
             f"{', '.join(missing)} not found: run `make backends` in a checkout of otel-llm, or put released programs"
-            f" on the PATH or into a directory for --programs. In containers it can't run either: {reason}"
+            f" on the PATH or into a folder for --programs. Containers can't be used either: {reason}"
         )
     return True
 
 
 def _down(arguments: argparse.Namespace) -> int:
     stack = Stack.load(arguments.directory)
-    ended = stack.down() if stack.plan else []
-    if ended:
-        print(f"Ended: {', '.join(ended)}. Their data stays in {stack.directory}.")
+    stopped = stack.down() if stack.plan else []
+    if stopped:
+        print(f"Stopped: {', '.join(stopped)}. Their data is still in {stack.directory}.")
     elif not docker.why_not() and docker.running():
         docker.down()
     else:
@@ -79,7 +84,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     stack = Stack.load(arguments.directory)
-    wrong = endpoint.problem(os.environ)
+    problem = endpoint.problem(os.environ)
     if stack.plan is None and not docker.why_not() and docker.running():
         health, urls, environment = {"containers": "ready"}, docker.URLS, docker.ENVIRONMENT
     elif stack.plan is not None:
@@ -87,26 +92,27 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         health, urls, environment = {}, {}, {}
     if arguments.json:
-        print(json.dumps({"programs": health, "urls": urls, "environment": environment, "problem": wrong}))
+        print(json.dumps({"programs": health, "urls": urls, "environment": environment, "problem": problem}))
     elif health:
-        _show(stack, health)
-        _introduce(urls, environment)
+        _print_health(stack, health)
+        _print_access(urls, environment)
     else:
-        print(f"Nothing runs. To start it: otel-llm up{_directory_option(arguments)}")
-    if wrong:
-        tell(wrong)
-    return 0 if health and not wrong and set(health.values()) == {"ready"} else NOT_WELL
+        print(f"Nothing is running. To start it: otel-llm up{_directory_option(arguments)}")
+    if problem:
+        tell(problem)
+    return 0 if health and not problem and set(health.values()) == {"ready"} else UNHEALTHY
 
 
-def _show(stack: Stack, health: Mapping[str, str]) -> None:
+def _print_health(stack: Stack, health: Mapping[str, str]) -> None:
     for name, state in health.items():
         where = "" if state == "ready" else f"   log: {stack.log(name)}"
         print(f"{name:<12} {state}{where}")
     if "not running" in health.values():
-        tell("a part of the stack has ended: `otel-llm up` starts it again")
+        tell("a program has ended: `otel-llm up` starts it again")
 
 
-def _introduce(urls: Mapping[str, str], environment: Mapping[str, str]) -> None:
+def _print_access(urls: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Print the URLs to open and the environment variables to set."""
     print()
     for name, url in urls.items():
         print(f"{name:<16} {url}")

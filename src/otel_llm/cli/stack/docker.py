@@ -1,4 +1,4 @@
-"""The stack as containers, by the compose file that is shipped."""
+"""Runs the stack in containers, with the compose file that the package contains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otel_llm.cli.stack.plan import StackError, configuration, sdk_environment
 
 PROJECT = "otel-llm"
 
-#: What the compose file publishes, on this machine only.
+#: The ports that the compose file publishes on this machine.
 URLS = {
     "Jaeger": "http://localhost:16686",
     "Grafana": "http://localhost:3000",
@@ -22,7 +22,7 @@ ENVIRONMENT = sdk_environment(URLS["OTLP over HTTP"])
 
 
 def why_not() -> str:
-    """Why containers can't be run here, and what to do; empty where they can."""
+    """Why containers can't be run here and what to do; empty if they can."""
     if shutil.which("docker") is None:
         return "docker is not installed: https://docs.docker.com/get-docker/"
     if _quietly("docker", "compose", "version").returncode:
@@ -34,24 +34,24 @@ def why_not() -> str:
 
 
 def up() -> None:
-    """Start what does not run yet and wait until it is healthy.
+    """Start the containers that are not running, and wait until all are healthy.
 
     Raises:
-        StackError: docker says no; its reason stands on standard error.
+        StackError: Docker fails; it prints the reason on standard error.
     """
     _require()
     if _compose("up", "--detach", "--wait"):
-        raise StackError("`docker compose up` failed, the reason stands above: `otel-llm down` ends what has started")
+        raise StackError("`docker compose up` failed for the reason above; `otel-llm down` stops what has started")
 
 
 def down() -> None:
     _require()
     if _compose("down"):
-        raise StackError("`docker compose down` failed, the reason stands above")
+        raise StackError("`docker compose down` failed for the reason above")
 
 
 def show() -> bool:
-    """List the containers; whether there are any."""
+    """Print a list of the containers. Returns whether any is running."""
     _compose("ps", "--all")
     return running()
 

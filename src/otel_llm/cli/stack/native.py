@@ -1,4 +1,4 @@
-"""The stack as native programs: started in the background, remembered in a state file, ended by it."""
+"""Runs the stack as native programs in the background. A state file records which processes were started."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from otel_llm.cli.stack.process import Process, end
 
 START_SECONDS = 60
 STOP_SECONDS = 20
-#: Queues, traces and metrics of a day's work fit.
+#: The free disk space that a start requires: enough for the queues, traces and metrics of a day.
 NEEDED_BYTES = 500_000_000
 _LOG_LINES = 15
 _POLL_SECONDS = 0.1
@@ -39,7 +39,7 @@ class Stack:
 
     @classmethod
     def load(cls, directory: Path) -> Stack:
-        """What was started here; without a plan where nothing was.
+        """The stack that was started in `directory`; without a plan if none was.
 
         Raises:
             StackError: the state file can't be read.
@@ -53,7 +53,7 @@ class Stack:
             return cls(directory)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StackError(
-                f"{path} can't be read ({error}): end what still runs by hand and remove the file"
+                f"{path} can't be read ({error}): stop the programs that still run by hand, and remove the file"
             ) from error
 
     def save(self) -> None:
@@ -68,11 +68,11 @@ class Stack:
 
     @property
     def running(self) -> bool:
-        """Whether any program of it lives."""
+        """Whether any of its programs is running."""
         return any(self.alive(name) for name in self.processes)
 
     def health(self) -> dict[str, str]:
-        """Each program's state: `ready`, `not ready` or `not running`."""
+        """The state of each program: `ready`, `not ready` or `not running`."""
         assert self.plan is not None
         return {service.name: self._health(service) for service in self.plan.services}
 
@@ -85,12 +85,12 @@ class Stack:
         return self.directory / f"{name}.log"
 
     def up(self, programs: Mapping[str, str], ports: Mapping[str, int]) -> list[str]:
-        """Start what does not run yet: all of it or, after the death of some, those; their names.
+        """Start the programs that are not running, and return their names.
 
         Raises:
-            StackError: a port is taken, the disk is full, or a program does not start. Nothing new runs then.
+            StackError: a port is taken, the disk is full, or a program does not start. What was started is stopped.
         """
-        with _alone(self.directory):
+        with _locked(self.directory):
             if self.plan is None or not self.running:
                 self.plan, self.processes = native(programs, ports, self.directory / "data"), {}
             missing = [service for service in self.plan.services if not self.alive(service.name)]
@@ -118,23 +118,24 @@ class Stack:
         deadline = time.monotonic() + START_SECONDS
         while not answers(service.health):
             if not process.alive:
-                raise StackError(f"{service.name} ended at its start. {explain(service, log)}")
+                raise StackError(f"{service.name} ended while starting. {explain(service, log)}")
             if time.monotonic() > deadline:
                 raise StackError(f"{service.name} was not ready within {START_SECONDS} s. {explain(service, log)}")
             time.sleep(_POLL_SECONDS)
 
     def down(self) -> list[str]:
-        """End what `up` started, and nothing else; the names of what was still running."""
-        with _alone(self.directory):
-            ended = [name for name in self.processes if self.alive(name)]
-            # The Collector first: it hands what it holds to Jaeger.
+        """Stop what `up` started, and return the names of the programs that were still running."""
+        with _locked(self.directory):
+            stopped = [name for name in self.processes if self.alive(name)]
+            # The Collector first, because it sends what it holds to Jaeger.
             for name in sorted(self.processes, key=lambda name: name != "collector"):
                 end([self.processes[name]], STOP_SECONDS)
             (self.directory / "state.json").unlink(missing_ok=True)
-        return ended
+        return stopped
 
 
 def answers(url: str) -> bool:
+    """Whether a server answers `url` with success."""
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=_ANSWER_SECONDS):
             return True
@@ -143,7 +144,7 @@ def answers(url: str) -> bool:
 
 
 def explain(service: Service, log: Path) -> str:
-    """Why it did not start, by its log, and what to do."""
+    """Why `service` did not start, according to its log, and what to do."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError as error:
@@ -151,16 +152,16 @@ def explain(service: Service, log: Path) -> str:
     said = "\n".join(lines).lower()
     if taken := re.search(r":(\d+): bind: address already in use", said):
         names = [name for name, port in service.ports.items() if port == int(taken[1])]
-        return _taken(names[0], int(taken[1])) if names else f"Port {taken[1]} was taken meanwhile: try again."
+        return _taken(names[0], int(taken[1])) if names else f"Port {taken[1]} was taken by another program: try again."
     if "no space left on device" in said:
-        return f"The disk that holds {log.parent} is full: free some room, or use --directory on another disk."
+        return f"The disk that holds {log.parent} is full: free some space, or use --directory on another disk."
     return "\n".join([f"The end of {log}:", *(f"  {line}" for line in lines[-_LOG_LINES:])])
 
 
 def _taken(name: str, port: int) -> str:
     return (
-        f"Port {port} is taken by another program: end that (`lsof -i :{port}` names it), or choose another with"
-        f" --{name}-port; 0 takes any free one."
+        f"Port {port} is taken by another program: stop that (`lsof -i :{port}` names it), or choose another with"
+        f" --{name}-port; 0 is any free port."
     )
 
 
@@ -172,7 +173,7 @@ def _require_free_ports(services: list[Service]) -> None:
             raise StackError(f"port {port} is given twice: choose another with --{other}-port or --{name}-port")
     for program, name, port in wanted:
         with socket.socket() as probe:
-            # As the programs themselves do; without it a connection that has just ended would count.
+            # The programs set it too. Without it, a connection that has just ended would make the port look taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
@@ -189,15 +190,19 @@ def _require_room(directory: Path) -> None:
     if free < NEEDED_BYTES:
         raise StackError(
             f"the disk that holds {directory} has {free // 1_000_000} MB free, the stack needs"
-            f" {NEEDED_BYTES // 1_000_000}: free some room, or use --directory on another disk"
+            f" {NEEDED_BYTES // 1_000_000}: free some space, or use --directory on another disk"
         )
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Two commands at once would start it twice."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Prevent two commands from working in `directory` at the same time.
+
+    Raises:
+        StackError: another command is at work, or the directory can't be written.
+    """
     try:
-        # What people ask and are answered is in there: for the owner's eyes.
+        # Private to the owner, because it holds prompts and answers.
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (directory / "lock").open("w")
     except OSError as error:
@@ -206,5 +211,5 @@ def _alone(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(f"another `otel-llm` is at work in {directory}: wait for it") from None
+            raise StackError(f"another `otel-llm` command is at work in {directory}: wait for its end") from None
         yield

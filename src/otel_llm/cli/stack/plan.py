@@ -1,4 +1,4 @@
-"""What runs where: the programs of the stack, their configuration, their addresses."""
+"""The programs of the stack, their configuration and their addresses."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ import otel_llm
 
 HOST = "127.0.0.1"
 
-#: The ports a user meets, each with its usual number. All others are picked free.
+#: The ports that a user needs, with their defaults. For all others, free ports are chosen.
 PORTS = {"otlp-grpc": 4317, "otlp-http": 4318, "jaeger": 16686, "prometheus": 9090}
 
-#: Below what Linux, macOS and Windows use for connections.
+#: Free ports are chosen from these, because Linux, macOS and Windows use higher ones for outgoing connections.
 FREE_PORTS = range(15000, 32000)
 
-#: Programs by the names that they are found under, the built one first.
+#: The file names of each program, the one that `make backends` builds first.
 PROGRAMS = {
     "collector": ("otelcol", "otelcol-contrib"),
     "jaeger": ("jaeger",),
     "prometheus": ("prometheus",),
 }
 
-#: An agent on one host that keeps every trace.
+#: The configuration files of the Collector: an agent on one host that keeps every trace.
 COLLECTOR_FILES = ("common", "ingest", "keep-all", "evaluation", "jaeger")
 
 
 class StackError(Exception):
-    """The stack cannot do what was asked; the message says why and what to do."""
+    """A command fails. The message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Service:
     """One program of the stack.
 
     Attributes:
-        health: URL that answers 200 when it is ready.
-        ports: What it listens at, by the name of the option that changes it; none for the ports picked free.
+        health: The URL that answers 200 when the program is ready.
+        ports: The ports with an option, by the name of the option.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All programs in the order of their start, and what a user needs of them."""
+    """All programs in the order of their start, and the URLs and environment variables for the user."""
 
     services: list[Service]
     urls: dict[str, str]
@@ -72,12 +72,12 @@ class Plan:
 
 
 def home() -> Path:
-    """Where the stack keeps its state, logs and data."""
+    """The default folder of the stack's state, logs and data."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "otel-llm"
 
 
 def configuration() -> Path:
-    """The folder `collector`: of the checkout, or its copy in the installed package.
+    """The folder `collector` of the checkout, or its copy in the installed package.
 
     Raises:
         StackError: it is in neither place.
@@ -86,12 +86,15 @@ def configuration() -> Path:
     for place in (package.parents[1] / "collector", package / "collector"):
         if (place / "otelcol").is_dir():
             return place
-    raise StackError(f"no configuration beside {package}: install otel-llm again, or run in a checkout of it")
+    raise StackError(f"the configuration of the Collector is not in {package}: install otel-llm again")
 
 
 def binaries(place: Path | None = None) -> dict[str, str]:
-    """The native programs that are there, name -> path, each from the first of: `place`, what `make backends` built,
-    the PATH."""
+    """Find the native programs: in `place`, in the folder that `make backends` fills, and on the PATH, in this order.
+
+    Returns:
+        The path of each program that was found, by name.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel-llm" / "backends" / "bin"
     search = os.pathsep.join([*([str(place)] if place else []), str(cache), os.environ.get("PATH", os.defpath)])
     found = {
@@ -102,7 +105,7 @@ def binaries(place: Path | None = None) -> dict[str, str]:
 
 
 def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) -> Plan:
-    """The stack of native programs, with its data below `data`. A port 0 is picked free.
+    """The stack of native programs, with its data below `data`. For port 0, a free port is chosen.
 
     Raises:
         StackError: the configuration is missing.
@@ -171,7 +174,10 @@ def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) ->
 
 
 def sdk_environment(endpoint: str) -> dict[str, str]:
-    """What an application needs to send there. The protocol too: under `opentelemetry-instrument` it is gRPC else."""
+    """The environment variables with which an application sends telemetry to `endpoint`, over HTTP.
+
+    The protocol is among them, because the default of `opentelemetry-instrument` is gRPC.
+    """
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
@@ -181,7 +187,10 @@ def _host_and_port(name: str, address: str) -> dict[str, str]:
 
 
 def _prometheus_file(data: Path, folder: Path, targets: Mapping[str, str]) -> Path:
-    """The scrape configuration for these ports; Prometheus reads no environment. JSON, which is YAML too."""
+    """Write Prometheus' configuration with these targets, because it can't read them from the environment.
+
+    It is written as JSON, which is valid YAML.
+    """
     jobs = [
         {"job_name": job, "honor_labels": job == "applications", "static_configs": [{"targets": [target]}]}
         for job, target in targets.items()
@@ -198,7 +207,7 @@ def _made(path: Path) -> Path:
 
 
 def _free_ports() -> Iterator[int]:
-    """Ports that are free now, each once; none that the system gives to outgoing connections meanwhile."""
+    """Yield ports that are free now, each once."""
     for port in random.sample(FREE_PORTS, len(FREE_PORTS)):
         with socket.socket() as probe:
             try:

@@ -19,11 +19,11 @@ from otel_llm.cli.stack.plan import StackError
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that was started earlier, maybe by another command.
+    """A process that was started earlier, perhaps by another command.
 
     Attributes:
         pid: Its id.
-        started: When it started, in seconds; see `_started`.
+        started: Its start time in seconds, see `_started`.
     """
 
     pid: int
@@ -34,7 +34,7 @@ class Process:
         """Start `command` in a session of its own and write its output to `log`.
 
         Raises:
-            OSError: it can't be started.
+            OSError: the program can't be started.
         """
         with log.open("wb") as output:
             child = subprocess.Popen(
@@ -54,10 +54,11 @@ class Process:
 
     @property
     def alive(self) -> bool:
+        """Whether the process is running."""
         return self.find() is not None
 
     def find(self) -> psutil.Process | None:
-        """The running process; None if it has ended, also if another process has its id now."""
+        """The process if it is running; None if it has ended, even if another process has its id now."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
             if process.status() != psutil.STATUS_ZOMBIE and _started(process) == self.started:
@@ -84,7 +85,7 @@ def _send(signal: Callable[[psutil.Process], None], process: psutil.Process) -> 
     except psutil.NoSuchProcess:
         pass
     except psutil.AccessDenied as error:
-        raise StackError(f"process {process.pid} can't be ended: it belongs to another user") from error
+        raise StackError(f"process {process.pid} can't be stopped: it belongs to another user") from error
 
 
 def _started(process: psutil.Process) -> float:

@@ -9,7 +9,7 @@ import pytest
 from exits import chunk
 
 from openai_clients import async_client, client, server, session_server
-from otel_llm.core import active_calls
+from otel_llm.core.scopes import SCOPES
 from quietness import quiet
 from standin.server import Reply, sse
 
@@ -35,4 +35,4 @@ def gate(server: Any, recorder: Any) -> Any:
 def no_call_left() -> Iterator[None]:
     """Forget the calls that a test of the core begins and never ends."""
     yield
-    active_calls._under_way.pop("otel_llm.test", None)
+    SCOPES.of("otel_llm.test").active_calls.under_way.clear()

@@ -14,6 +14,7 @@ from opentelemetry._logs import SeverityNumber
 from otel_llm import ContentCapture, Settings
 from otel_llm.content.messages import Content, text
 from otel_llm.core import nesting
+from otel_llm.core.listeners import SHARED, EndedCall, Listeners
 from otel_llm.core.request import Request, Response
 from otel_llm.core.telemetry import Telemetry
 
@@ -27,13 +28,16 @@ PROMPT, ANSWER = "What is the capital of France?", "It is Paris."
 def begin(lenient: Any) -> Callable[..., Any]:
     """Start a call with these settings; ``logs=False``: nobody takes log records."""
 
-    def begin(logs: bool = True, attributes: dict[str, Any] | None = None, **settings: Any) -> Any:
+    def begin(
+        logs: bool = True, attributes: dict[str, Any] | None = None, listeners: Listeners = SHARED, **settings: Any
+    ) -> Any:
         telemetry = Telemetry(
             "otel_llm.test",
             Settings(**settings),
             lenient.tracer_provider,
             lenient.meter_provider,
             lenient.logger_provider if logs else None,
+            listeners,
         )
         named = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "test", "gen_ai.request.model": "m"}
         messages = [{"role": "user", "parts": [text(PROMPT)]}]
@@ -161,6 +165,43 @@ def test_content_that_fits(recorder: Any, begin: Any) -> None:
     assert TRUNCATED not in recorder.attributes
 
 
+def test_every_attribute_that_was_shortened_is_named(recorder: Any, begin: Any) -> None:
+    call = begin(capture_content=ContentCapture.SPAN_ONLY, content_max_bytes=256)
+    for name in ("otel_llm.step.input", "otel_llm.step.output", "otel_llm.step.input"):
+        call.record_content(lambda name=name: {name: "a" * 1000})
+    call.finish(answer())
+    assert recorder.attributes[TRUNCATED] == ("otel_llm.step.input", "otel_llm.step.output")
+
+
+# --- listeners -------------------------------------------------------------------------------------
+
+
+def test_what_a_listener_adds_reaches_span_and_event(recorder: Any, begin: Any) -> None:
+    recorder.missing |= {"example.cost", "example.key"}
+    listeners = Listeners()
+    listeners.add(lambda ended: ended.attributes.update({"example.cost": 0.25, "example.key": "Bearer " + "a" * 40}))
+    begin(listeners=listeners, emit_event=True).finish(answer(4))
+    (event,) = recorder.logs
+    for attributes in (recorder.attributes, event.attributes):
+        assert attributes["example.cost"] == 0.25
+        assert attributes["example.key"] == "[secret]"  # cleaned like all others
+
+
+def test_content_is_gone_once_the_listeners_have_been_called(recorder: Any, begin: Any) -> None:
+    listeners, kept, heard = Listeners(), [], []
+
+    def listen(ended: EndedCall) -> None:
+        kept.append(ended)
+        heard.append(dict(ended.content))
+
+    listeners.add(listen)
+    begin(listeners=listeners, capture_content=ContentCapture.SPAN_ONLY).finish(answer())
+    assert PROMPT in str(heard)
+    assert ANSWER in str(heard)
+    (ended,) = kept
+    assert (ended.content, ended.request.content, ended.response.output) == ({}, None, None)
+
+
 # --- errors ----------------------------------------------------------------------------------------
 
 
@@ -193,10 +234,16 @@ def test_a_failure(recorder: Any, begin: Any, capture: Any) -> None:
 
 def test_an_error_that_came_as_an_answer(recorder: Any, begin: Any) -> None:
     begin().finish(Response(error="server_error"))
-    assert recorder.attributes["error.type"] == "server_error"
+    assert recorder.attributes["error.type"] == recorder.attributes["otel_llm.error.code"] == "server_error"
     assert recorder.span.status.status_code is trace.StatusCode.ERROR
     assert recorder.span.status.description is None
     assert recorder.logs == []
+
+
+def test_an_error_that_came_with_words_as_its_code(recorder: Any, begin: Any) -> None:
+    begin().finish(Response(error=PROMPT))
+    assert recorder.attributes["error.type"] == "_OTHER"
+    assert "otel_llm.error.code" not in recorder.attributes
 
 
 @pytest.mark.parametrize("capture", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_ONLY])

@@ -216,6 +216,13 @@ def test_what_the_provider_said_of_an_error_stays(recorder: Any, telemetry: Tele
     assert attributes["otel_llm.error.status_code"] == 429
 
 
+def test_the_code_of_an_error_that_was_answered_below(recorder: Any, telemetry: Telemetry) -> None:
+    outer = nesting.start_outer(telemetry, ask())
+    nesting.start(telemetry, ask(), nesting.enclose(outer, outer.context)).finish(Response(error="overloaded"))
+    outer.fail(ValueError("no choices"))
+    assert recorder.attributes["otel_llm.error.code"] == "overloaded"
+
+
 def test_an_error_that_was_overcome_is_not_told(recorder: Any, telemetry: Telemetry) -> None:
     outer = nesting.start_outer(telemetry, ask())
     inside = nesting.enclose(outer, outer.context)

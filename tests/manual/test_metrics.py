@@ -14,7 +14,8 @@ from opentelemetry.context import get_current
 import otel_llm
 from otel_llm import MetricGeneration, Settings
 from otel_llm.background import deferred
-from otel_llm.core import active_calls, cardinality
+from otel_llm.core import dimensions
+from otel_llm.core.scopes import SCOPES
 
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 ACTIVE = "otel_llm.client.active_calls"
@@ -34,8 +35,8 @@ EXPERIMENT = led_by(**{"otel_llm.experiment.id": "tone", "otel_llm.experiment.va
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cardinality, "_seen", set())
+def fresh() -> None:
+    SCOPES.forget()
 
 
 @pytest.mark.parametrize("generation", MetricGeneration)
@@ -74,14 +75,14 @@ def test_what_runs_in_the_process_is_split_by_experiment(lenient: Any) -> None:
 
 
 def test_they_are_bounded(lenient: Any) -> None:
-    for version in range(cardinality.MAX_COMBINATIONS + 50):
+    for version in range(dimensions.MAX_VALUES + 50):
         with otel_llm.propagate_attributes(prompt=prompt("greeting", str(version))), otel_llm.chat_span("m", "own"):
             pass
     points = lenient.points("gen_ai.client.operation.duration")
-    assert len(points) == cardinality.MAX_COMBINATIONS + 1
-    (beyond,) = (point for point in points if point.attributes["gen_ai.prompt.version"] == cardinality.OVERFLOW)
+    assert len(points) == dimensions.MAX_VALUES + 1
+    (beyond,) = (point for point in points if point.attributes["gen_ai.prompt.version"] == dimensions.OVERFLOW)
     assert beyond.count == 50
-    assert beyond.attributes["gen_ai.prompt.name"] == cardinality.OVERFLOW
+    assert beyond.attributes["gen_ai.prompt.name"] == dimensions.OVERFLOW
 
 
 def under_way(recorder: Any) -> dict[str, int]:
@@ -159,7 +160,7 @@ def test_nothing_is_kept(lenient: Any, client: Any) -> None:
             before = len(gc.get_objects())
     deferred.catch_up()
     gc.collect()
-    assert not any(active_calls._under_way.values())
+    assert SCOPES.under_way() == 0
     assert len(marks) == 0
     assert before is not None
     assert len(gc.get_objects()) < before + 1000

@@ -1,47 +1,43 @@
-"""The calls under way, which one observable metric counts: it costs a call no record of its own.
-
-It is observed in each collection, which is when all that other metrics still wait for is recorded.
-"""
+"""Counts the calls under way, in one observable metric: no call has to record anything for it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from .. import semconv as s
 from ..background import deferred
+from .dimensions import Dimensions
 
 _DIMENSIONS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL)
-#: So many kinds of calls are told of by zero when none is under way.
-_MAX_KINDS = 256
-
-#: By instrumentation scope: a meter keeps the first callback it is given, so what that reads must last.
-_under_way: dict[str, dict[int, Mapping[str, Any]]] = {}
 
 
-def calls(scope: str, meter: Meter) -> dict[int, Mapping[str, Any]]:
-    """What is known of the calls under way in ``scope``, by the identity of the call; ``meter`` observes them."""
-    under_way = _under_way.setdefault(scope, {})
-    meter.create_observable_up_down_counter(
-        s.METRIC_LLM_ACTIVE_CALLS, [_observer(under_way)], "{call}", "Calls that are under way."
-    )
-    return under_way
+class ActiveCalls:
+    """The calls under way of one instrumentation scope."""
 
+    def __init__(self, dimensions: Dimensions) -> None:
+        #: The attributes of each call's request, by the identity of the call.
+        self.under_way: dict[int, Mapping[str, Any]] = {}
+        self._dimensions = dimensions
+        #: Kinds that have been under way are reported with zero.
+        self._kinds: Counter[tuple[tuple[str, str], ...]] = Counter()
 
-def _observer(under_way: dict[int, Mapping[str, Any]]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    kinds: Counter[tuple[tuple[str, str], ...]] = Counter()
+    def observed_by(self, meter: Meter) -> None:
+        """Report them on ``meter``. A meter that reports them already ignores this."""
+        meter.create_observable_up_down_counter(
+            s.METRIC_LLM_ACTIVE_CALLS, [self._observe], "{call}", "Calls that are under way."
+        )
 
-    def observe(options: CallbackOptions) -> Iterable[Observation]:
+    def _observe(self, options: CallbackOptions) -> Iterable[Observation]:
+        # This runs in each collection, so what other metrics still wait for is recorded now.
         deferred.catch_up()
+        kinds = self._kinds
         for kind in kinds:
             kinds[kind] = 0
-        for known in list(under_way.values()):
-            kind = tuple((name, str(known[name])) for name in _DIMENSIONS if name in known)
-            if kind in kinds or len(kinds) < _MAX_KINDS:
-                kinds[kind] += 1
+        for known in list(self.under_way.values()):
+            named = {name: str(known[name]) for name in _DIMENSIONS if name in known}
+            kinds[tuple(self._dimensions.bounded(named).items())] += 1
         return [Observation(count, dict(kind)) for kind, count in kinds.items()]
-
-    return observe

@@ -71,7 +71,7 @@ class Call:
             recording.record_input(request.content)
         if prompt is not None:
             call._record_prompt(prompt)
-        telemetry.active[id(call)] = request.attributes
+        telemetry.under_way[id(call)] = request.attributes
         return call
 
     # --- what is known of it -----------------------------------------------------------------
@@ -146,7 +146,7 @@ class Call:
     def discard(self) -> None:
         """The call turns out to be none of ours. Its span never ends, so it is never exported."""
         self._open.clear()
-        self._recording.telemetry.active.pop(id(self), None)
+        self._recording.telemetry.under_way.pop(id(self), None)
 
     # --- chunks of a stream ----------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class Call:
             return False
         recording = self._recording
         duration_ns = recording.duration_ns
-        recording.telemetry.active.pop(id(self), None)
+        recording.telemetry.under_way.pop(id(self), None)
         try:
             try:
                 if self._agent is not None and (agent := self._agent()) is not None:
@@ -216,6 +216,8 @@ class Call:
             error_type = errors.error_type(error)
         elif response.error is not None:
             error_type = errors.answered_type(response.error)
+            if request.kind is SpanKind.CLIENT:
+                attributes.update(errors.answered_code(response.error))
         first_chunk = recording.time_to_first_chunk
         speed = self._stream_speed(response, seconds) if first_chunk is not None else _NO_SPEED
         if (telemetry.captures_all or capture.wanting) and response.output is not None:
@@ -245,8 +247,7 @@ class Call:
                 recording.recorded_content,
             )
             telemetry.listeners.notify(ended)
-            # Not kept while the metrics wait: these hold the caller's messages.
-            request.content = response.output = None
+            ended.forget_content()
         if recording.on or emits_event:
             boundary.clean(attributes)
         if recording.on:

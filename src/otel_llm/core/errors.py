@@ -50,6 +50,11 @@ def answered_type(code: str) -> str:
     return code if _CODE.fullmatch(code) else "_OTHER"
 
 
+def answered_code(code: str) -> dict[str, str]:
+    """The ``code`` of an error that came as an answer, as an attribute; free text is left out."""
+    return {s.LLM_ERROR_CODE: code} if _CODE.fullmatch(code) else {}
+
+
 def message(error: BaseException) -> str:
     """The text of ``error``, without credentials, bounded. It may quote prompts: for those who capture content."""
     return clean_text(str(error))[:_MAX_MESSAGE_CHARACTERS]

@@ -13,7 +13,7 @@ from opentelemetry.metrics import Counter, Histogram, Meter
 
 from .. import semconv as s
 from ..config import MetricGeneration
-from . import cardinality
+from .dimensions import PROMPT, Dimensions
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .listeners import EndedCall
 
 #: What goes on the metrics of a call, of what is known of it.
-_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT)
+_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT, *PROMPT)
 #: The same of a run in this process; the operation's name is in the metric's.
 _RUN_KEYS = {
     s.INVOKE_AGENT: (s.AGENT_NAME,),
@@ -46,7 +46,8 @@ def _histogram(meter: Meter, name: str, unit: str, description: str, buckets: tu
 class Instruments:
     """Every instrument a call may record in, created once."""
 
-    def __init__(self, meter: Meter, generation: MetricGeneration) -> None:
+    def __init__(self, meter: Meter, generation: MetricGeneration, dimensions: Dimensions) -> None:
+        self._dimensions = dimensions
         self._released, self._latest = generation.released, generation.latest
         seconds, token = "s", "{token}"
         # Beside inference (embeddings, ...) the newest generation keeps the released duration.
@@ -135,44 +136,43 @@ class Instruments:
 
     def call(self, ended: EndedCall) -> None:
         """Record a call of a provider that has ended. What the provider does not report is not recorded."""
-        known, context = ended.request.attributes, ended.context
-        usage, more = ended.response.usage, ended.response.metric_attributes
-        attributes = _attributes(known, ended.response.model)
+        context, more = ended.context, ended.response.metric_attributes
+        inference = ended.request.attributes[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
+        every = self._dimensions.bounded(
+            {**_attributes(ended.request.attributes, ended.response.model), **more, **_error(ended)}
+        )
+        answered = {name: value for name, value in every.items() if name != s.ERROR_TYPE}
         if ended.time_to_first_chunk is not None:
+            asked = {name: value for name, value in answered.items() if name not in more}
             for histogram in self._first_chunk:
-                histogram.record(ended.time_to_first_chunk, attributes, context)
+                histogram.record(ended.time_to_first_chunk, asked, context)
             for name, histogram in self._speed.items():
                 if (value := ended.speed.get(name)) is not None:
-                    histogram.record(value, attributes, context)
-        attributes = {**attributes, **more}
-        inference = known[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
-        if usage:
-            self._record_usage(usage, inference, attributes, context)
-        if ended.error_type is not None:
-            attributes = {**attributes, s.ERROR_TYPE: ended.error_type}
+                    histogram.record(value, asked, context)
+        if ended.response.usage:
+            self._record_usage(ended.response.usage, inference, answered, context)
         if self._latest and inference:
-            self._inference_duration.record(ended.duration, attributes, context)
+            self._inference_duration.record(ended.duration, every, context)
             if not self._released:
                 return
-        self._duration.record(ended.duration, attributes, context)
+        self._duration.record(ended.duration, every, context)
 
     def run(self, ended: EndedCall, calls: tuple[int, int]) -> None:
         """Record a run of an agent, with the inferences and tools it ``calls`` itself, of a workflow or of a tool."""
         known, context = ended.request.attributes, ended.context
         operation: Any = known[s.OPERATION_NAME]
-        attributes = {key: known[key] for key in _RUN_KEYS.get(operation, ()) if key in known}
-        attributes.update(cardinality.of(known))
+        named = {key: known[key] for key in (*_RUN_KEYS.get(operation, ()), *PROMPT) if key in known}
+        every = self._dimensions.bounded({**named, **_error(ended)})
         if operation == s.INVOKE_AGENT:
+            answered = {name: value for name, value in every.items() if name != s.ERROR_TYPE}
             for histogram, count in zip(self._agent_calls, calls, strict=True):
-                histogram.record(count, attributes, context)
-        if ended.error_type is not None:
-            attributes = {**attributes, s.ERROR_TYPE: ended.error_type}
+                histogram.record(count, answered, context)
         for histogram in self._in_process.get(operation, ()):
-            histogram.record(ended.duration, attributes, context)
+            histogram.record(ended.duration, every, context)
 
     def chunk(self, seconds: float, known: Mapping[str, Any], response_model: str | None, context: Context) -> None:
         """Record the time from one chunk of a stream to the next."""
-        attributes = _attributes(known, response_model)
+        attributes = self._dimensions.bounded(_attributes(known, response_model))
         for histogram in self._chunk:
             histogram.record(seconds, attributes, context)
 
@@ -195,10 +195,13 @@ class Instruments:
 def _attributes(known: Mapping[str, Any], response_model: str | None) -> dict[str, Any]:
     """What every metric of a call has."""
     attributes = {key: known[key] for key in _KEYS if key in known}
-    attributes.update(cardinality.of(known))
     if response_model is not None:
         attributes[s.RESPONSE_MODEL] = response_model
     return attributes
+
+
+def _error(ended: EndedCall) -> dict[str, Any]:
+    return {} if ended.error_type is None else {s.ERROR_TYPE: ended.error_type}
 
 
 def _by_modality(usage: Mapping[str, int], kind: str) -> list[tuple[str, int]]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class EndedCall:
     """A call that has ended, before its span has.
 
-    ``attributes`` are set on the span next, and are part of the event: a listener may add to them.
+    ``attributes`` are set on the span next, and are part of the event: a listener may add to them. A listener that
+    wants content takes it while it is called: afterwards it is gone.
     """
 
     request: Request
@@ -39,6 +40,11 @@ class EndedCall:
     #: The recorded content by attribute, possibly among other attributes; empty unless content is captured of every
     #: call.
     content: Mapping[str, Any]
+
+    def forget_content(self) -> None:
+        """Let go of all that holds the caller's messages: metrics, which come later, need none of it."""
+        self.content = {}
+        self.request.content = self.response.output = None
 
 
 class Listener(Protocol):

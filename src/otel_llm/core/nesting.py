@@ -165,7 +165,8 @@ class InnerCall(LayeredCall):
 
     @guard.never_raise
     def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
-        self._pass_on(response, {})
+        code = response.error if response is not None else None
+        self._pass_on(response, {} if code is None else errors.answered_code(code))
 
     def _pass_on(self, response: Response | None, provider_errors: Mapping[str, AttributeValue]) -> None:
         try:

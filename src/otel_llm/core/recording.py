@@ -48,6 +48,7 @@ class Recording:
 
     __slots__ = (
         "_recorded",
+        "_truncated",
         "content",
         "end_ns",
         "first_chunk_ns",
@@ -73,6 +74,7 @@ class Recording:
         #: Content by attribute, in plain types, for the event.
         self.content: dict[str, Json] = {}
         self._recorded: set[str] | None = None
+        self._truncated: tuple[str, ...] = ()
         name = clean_text(name)
         self.started_at, self.start_ns = moment()
         self.span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=self.started_at)
@@ -140,7 +142,7 @@ class Recording:
         """Record content by attribute: a string as it is, anything else as JSON."""
         settings = self.telemetry.settings
         on_span = self.content_on_span
-        truncated = []
+        truncated: list[str] = []
         for told, value in parts.items():
             name = utf8(told)
             encoded, cut = encode(value, settings.content_max_bytes)
@@ -152,7 +154,8 @@ class Recording:
                 # What is on the span, in plain types: ``value`` holds the caller's own objects.
                 self.content[name] = encoded if isinstance(value, str) else structure(encoded)
         if truncated and on_span:
-            self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, truncated)
+            self._truncated = tuple(dict.fromkeys((*self._truncated, *truncated)))
+            self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, self._truncated)
         if self._recorded is None:
             self._recorded = set()
         self._recorded.update(parts)

@@ -10,9 +10,9 @@ from opentelemetry import _logs, metrics, trace
 from ..config import ContentCapture, Settings
 from ..content import capture
 from ..version import __version__
-from . import active_calls
 from .instruments import Instruments
 from .listeners import SHARED, Listeners
+from .scopes import SCOPES
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -53,9 +53,11 @@ class Telemetry:
         self.tracer = trace.get_tracer(scope, __version__, tracer_provider)
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         meter = metrics.get_meter(scope, __version__, meter_provider)
-        self.instruments = Instruments(meter, self.settings.metrics)
-        #: What is known of the calls under way, by the identity of the call.
-        self.active = active_calls.calls(scope, meter)
+        state = SCOPES.of(scope)
+        self.instruments = Instruments(meter, self.settings.metrics, state.dimensions)
+        state.active_calls.observed_by(meter)
+        #: The attributes of the requests of the calls under way, by the identity of the call.
+        self.under_way = state.active_calls.under_way
         #: Whether content is captured of every call.
         self.captures_all = self.settings.capture_content is not ContentCapture.NO_CONTENT
         #: Whether the operation-details event is to be emitted, if anyone takes it.

@@ -1,0 +1,75 @@
+"""Bounds the dimensions of metrics: each new combination of values is one more time series of every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import semconv as s
+
+#: The prompt and the variant behind a call. They are bounded together, as a version means nothing without its name.
+PROMPT = (s.PROMPT_NAME, s.PROMPT_VERSION, s.LLM_EXPERIMENT_ID, s.LLM_EXPERIMENT_VARIANT)
+#: The most values of one dimension, and the most prompts with version and variant, that are told apart.
+MAX_VALUES = 200
+#: The most combinations of all dimensions: the limit that OpenTelemetry's specification gives an instrument.
+MAX_SERIES = 2000
+#: The value in place of those beyond a limit.
+OVERFLOW = "_OTHER"
+#: What callers and providers choose freely. It is given up where there are too many combinations.
+_CHOSEN = frozenset(
+    {
+        *PROMPT,
+        s.AGENT_NAME,
+        s.ERROR_TYPE,
+        s.PROVIDER_NAME,
+        s.REQUEST_MODEL,
+        s.RESPONSE_MODEL,
+        s.SERVER_ADDRESS,
+        s.TOOL_NAME,
+        s.WORKFLOW_NAME,
+    }
+)
+
+
+class Dimensions:
+    """The values that the metrics of one instrumentation scope have had."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, set[Any]] = {}
+        self._prompts: set[tuple[Any, ...]] = set()
+        self._series: set[tuple[Any, ...]] = set()
+        #: Results of :meth:`bounded` by its argument. Most calls are like an earlier one.
+        self._known: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+
+    def bounded(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``attributes``, with :data:`OVERFLOW` for what is beyond a limit. The result is shared: don't change it."""
+        given = tuple(attributes.items())
+        known = self._known.get(given)
+        if known is None:
+            known = self._bound(attributes)
+            if len(self._known) < MAX_SERIES:
+                self._known[given] = known
+        return known
+
+    def _bound(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        bounded = {
+            name: value
+            if name in PROMPT or _admits(self._values.setdefault(name, set()), value, MAX_VALUES)
+            else OVERFLOW
+            for name, value in attributes.items()
+        }
+        prompt = tuple((name, bounded[name]) for name in PROMPT if name in bounded)
+        if prompt and not _admits(self._prompts, prompt, MAX_VALUES):
+            bounded.update((name, OVERFLOW) for name, _ in prompt)
+        if not _admits(self._series, tuple(bounded.items()), MAX_SERIES):
+            bounded.update((name, OVERFLOW) for name in _CHOSEN & bounded.keys())
+        return bounded
+
+
+def _admits(known: set[Any], value: Any, limit: int) -> bool:
+    """Whether ``value`` is among the first ``limit`` values, which ``known`` keeps."""
+    if value not in known:
+        if len(known) >= limit:
+            return False
+        known.add(value)
+    return True

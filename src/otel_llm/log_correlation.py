@@ -1,4 +1,4 @@
-"""The ids of the trace, the session and the prompt on the application's own log records."""
+"""Adds the ids of trace, session and prompt to the application's log records."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from .manual.current import Ids, current_ids
 
-#: What there may be on a record.
+#: The names of all ids.
 NAMES = tuple(Ids.__annotations__)
 
 
 class ContextFilter(logging.Filter):
-    """Puts on each log record what :func:`otel_llm.current_ids` says, for a formatter to show.
+    """A filter that sets the ids of :func:`otel_llm.current_ids` on each log record: ``addFilter(ContextFilter())``.
 
-    ``handler.addFilter(ContextFilter())``: on a handler it sees the records of all loggers. A record gets ``trace_id``,
-    ``span_id``, ``session_id``, ``user_id``, ``conversation_id``, ``prompt_name``, ``prompt_version``, ``prompt_hash``,
-    ``experiment_id`` and ``experiment_variant``: ``None`` where there is none, as a format may name them all. What it
-    has already, stays.
+    Add it to a handler, where it sees the records of all loggers. It sets the attributes ``trace_id``, ``span_id``,
+    ``session_id``, ``user_id``, ``conversation_id``, ``prompt_name``, ``prompt_version``, ``prompt_hash``,
+    ``experiment_id`` and ``experiment_variant``. Unknown ids are ``None``, so that a format can name all of them.
+    Attributes that a record already has are not changed. No record is filtered out.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -30,7 +30,10 @@ class ContextFilter(logging.Filter):
 
 
 def add_ids(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor that adds to each event what :func:`otel_llm.current_ids` says, where it is not told."""
+    """A structlog processor that adds the known ids of :func:`otel_llm.current_ids` to each event.
+
+    Entries that the event already has are not changed.
+    """
     for name, value in current_ids().items():
         event.setdefault(name, value)
     return event

@@ -20,8 +20,7 @@ from ..content import boundary, capture
 from ..content.encoding import Json
 from ..content.messages import Content
 from ..propagation import state
-from . import errors
-from .cancellation import outcome_of
+from . import cancellation, errors
 from .listeners import EndedCall
 from .recording import Recording
 from .request import AttributeValue, Request, Response
@@ -173,28 +172,53 @@ class Call:
     def fail(self, error: BaseException, response: Response | None = None) -> None:
         """End the call with ``error``; ``response`` is what had come of the answer before.
 
-        A cancellation, unless by a timeout, and a ``GeneratorExit`` are outcomes, not errors.
+        A cancellation, unless by a timeout, and a ``GeneratorExit`` are outcomes, not errors. Which it is may show only
+        a moment later: then the call ends as of now, but its span is ended a moment later.
         """
-        if not isinstance(error, Exception) and (outcome := outcome_of(error)) is not None:
-            self.finish(response, outcome)
+        if not self._claim():
             return
-        ended = self._end(response or Response(), {**(_provider_attributes(error) or {})}, error)
+        answer = response or Response()
+        if isinstance(error, Exception):
+            self._fail(error, answer)
+        else:
+            self.stop_clock()
+            cancellation.leave(error, lambda outcome: self._leave(error, answer, outcome))
+
+    def _leave(self, error: BaseException, response: Response, outcome: str | None) -> None:
+        if outcome is None:
+            self._fail(error, response)
+        else:
+            self._complete(response, {s.LLM_STREAM_OUTCOME: outcome})
+
+    @guard.never_raise
+    def _fail(self, error: BaseException, response: Response) -> None:
+        self._complete(response, {**(_provider_attributes(error) or {})}, error)
         telemetry = self._recording.telemetry
-        if ended and telemetry.logged:
+        if telemetry.logged:
             about = errors.event_attributes(error, telemetry.captures_all)
             self._recording.emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, about, self.context)
 
-    def _end(
-        self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
-    ) -> bool | None:
-        """Whether it ended now; never raises. ``attributes`` is added to."""
+    def _end(self, response: Response, attributes: dict[str, AttributeValue]) -> None:
+        if self._claim():
+            self._complete(response, attributes)
+
+    def _claim(self) -> bool:
+        """Whether the call is the caller's to end: it has not ended, nor is anyone ending it."""
         try:
             self._open.pop()
         except IndexError:
             return False
+        self._recording.telemetry.under_way.pop(id(self), None)
+        if cancellation.undecided:  # what has ended inside of this call is told of before it
+            cancellation.settle()
+        return True
+
+    def _complete(
+        self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
+    ) -> None:
+        """Record the end and end the span; never raises. ``attributes`` is added to."""
         recording = self._recording
         duration_ns = recording.duration_ns
-        recording.telemetry.under_way.pop(id(self), None)
         try:
             try:
                 if self._agent is not None and (agent := self._agent()) is not None:
@@ -203,8 +227,7 @@ class Call:
             finally:
                 recording.span.end(recording.started_at + duration_ns)
         except Exception as failure:
-            guard.report("Call._end", failure)
-        return True
+            guard.report("Call._complete", failure)
 
     def _record_end(
         self, response: Response, seconds: float, attributes: dict[str, AttributeValue], error: BaseException | None

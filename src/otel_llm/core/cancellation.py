@@ -1,97 +1,137 @@
-"""Tells a cancelled operation from one whose time was up: asyncio cancels both."""
+"""Tells a cancelled operation from one whose time was up: asyncio cancels the task for both.
+
+A timeout is on the stack of the task that has entered it: the cancelled task, or one that waits for it. It is found
+there at once while the frame that holds it is suspended. In a frame that is running it can't be seen, but it takes the
+cancellation back (``Task.uncancel``) when the error leaves it. So such a call is ended a moment later, in the next turn
+of the event loop, with its clock stopped.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-from time import monotonic
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+import atexit
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from .. import guard
+from . import tasks
 
-#: So many objects are looked at: a cancellation must not take long.
-_MAX_LOOKS = 2000
+CANCELLED, CLOSED = "cancelled", "closed"
+#: Ends a call by an outcome, or, if that is ``None``, by the error that has left it.
+End = Callable[[str | None], None]
+
+#: Calls whose task was cancelled for a cause that is not known yet, the first first. Appending and popping are atomic.
+undecided: deque[tuple[_Cancellation, End]] = deque()
+#: How other libraries than asyncio cancel what runs in them: module and class.
+_OTHERS = (("trio", "Cancelled"), ("greenlet", "GreenletExit"))
+#: How the message of a cancellation by anyio begins, and what it says if a deadline is the reason.
+_ANYIO, _DEADLINE = ("Cancelled via cancel scope ", "Cancelled by cancel scope "), "deadline exceeded"
 
 
-def outcome_of(error: BaseException) -> str | None:
-    """``cancelled`` or ``closed`` if ``error`` says that the caller no longer wants the answer; ``None`` for a failure.
+@cache
+def _settle_at_exit() -> None:
+    atexit.register(settle, finally_=True)  # before the SDK shuts down, which was set up before the first call
 
-    A cancellation by a timeout that has expired is a failure.
+
+def leave(error: BaseException, end: End) -> None:
+    """Call ``end`` for a call that ``error``, which is no ``Exception``, has left: now, or soon.
+
+    A cancellation by a timeout is a failure, and so is an error that nobody cancels by (``KeyboardInterrupt``).
     """
     if isinstance(error, GeneratorExit):
-        return "closed"
-    if isinstance(error, asyncio.CancelledError):
-        return None if timed_out(error) else "cancelled"
-    return None
+        end(CLOSED)
+    elif not isinstance(error, asyncio.CancelledError):
+        end(CANCELLED if _cancels(error) else None)
+    elif isinstance(seen := _look(error), _Cancellation):
+        _settle_at_exit()
+        undecided.append((seen, end))
+        seen.task.get_loop().call_soon(settle)
+    else:
+        end(seen)
 
 
-def timed_out(error: BaseException) -> bool:
-    """Whether ``error`` is the cancellation by which an ``asyncio.timeout`` ends what is inside of it."""
-    return isinstance(error, asyncio.CancelledError) and bool(_expired())
+def _cancels(error: BaseException) -> bool:
+    """Whether another library than asyncio cancels by ``error``."""
+    kinds = (getattr(sys.modules.get(module), name, None) for module, name in _OTHERS)
+    return any(isinstance(kind, type) and isinstance(error, kind) for kind in kinds)
 
 
-@guard.never_raise
-def _expired() -> bool:
-    """Whether an expired timeout is around the current task, or around one that waits for it.
+def settle(finally_: bool = False) -> None:
+    """End the calls of which the cause is known by now; all of them if it is ``finally_`` time to."""
+    for _ in range(len(undecided)):
+        try:
+            cancellation, end = undecided.popleft()
+        except IndexError:  # another thread was faster
+            return
+        if finally_ or cancellation.is_clear:
+            end(cancellation.outcome())
+        else:
+            undecided.append((cancellation, end))
 
-    A timeout is found where it is kept: on the stack of the coroutine that entered it.
-    """
+
+class _Cancellation:
+    """The cancellation of a task, seen as its error passes."""
+
+    __slots__ = ("_depth", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self._depth = task.cancelling()
+
+    @property
+    def _taken_back(self) -> bool:
+        return self.task.cancelling() < self._depth
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the error has passed all that could take it back, or what has taken it back."""
+        return self._taken_back or asyncio.current_task(self.task.get_loop()) is not self.task
+
+    @guard.never_raise
+    def outcome(self) -> str | None:
+        """``None`` if a timeout was the cause."""
+        task = self.task
+        if not self._taken_back:  # an error that waits for what cleans up behind it has not left the timeout
+            return None if _has_expired(tasks.on_stack_of(task)) else CANCELLED
+        # A task group cancels its own task as well, if another of its tasks fails, and takes that back.
+        failed = isinstance(getattr(task, "_exception", None), BaseExceptionGroup)
+        return CANCELLED if failed or any(_is_failing(one) for one in tasks.on_stack_of(task)) else None
+
+
+def _look(error: asyncio.CancelledError) -> _Cancellation | str | None:
+    """What ``error`` tells while it passes: an outcome, ``None`` for a timeout, or what is to be looked at later."""
     try:
+        message = error.args[0] if error.args else None
+        if isinstance(message, str) and message.startswith(_ANYIO):
+            return None if _DEADLINE in message else CANCELLED
         task = asyncio.current_task()
-    except RuntimeError:  # no loop is running here
-        return False
-    return task is not None and (_on_a_stack(task) or _heap.finds(task))
+        if task is None:
+            return CANCELLED
+        if _has_expired(tasks.on_stack_of(task)):  # what of it can be seen
+            return None
+        if any(_ends_in_time(one) for one in tasks.waiting_for(task)):
+            return None
+        return _Cancellation(task) if task.cancelling() else CANCELLED
+    except Exception as failure:  # no loop is running here, or a task is of another make
+        if not isinstance(failure, RuntimeError):
+            guard.report("cancellation", failure)
+        return CANCELLED
 
 
-def _on_a_stack(task: Any) -> bool:
-    pending: list[Any] = [task]
-    seen: set[int] = set()
-    for _ in range(_MAX_LOOKS):
-        if not pending:
-            break
-        one = pending.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, asyncio.Task):
-            pending.append(one.get_coro())
-            for callback, _context in getattr(one, "_callbacks", None) or ():
-                pending += [found for found in gc.get_referents(callback) if isinstance(found, asyncio.Task)]
-            continue
-        for found in gc.get_referents(one):
-            owner = getattr(found, "__self__", None) if callable(found) else found
-            if isinstance(owner, asyncio.Timeout):
-                if owner.expired():
-                    return True
-            elif isinstance(found, _STEPS) or type(found).__name__ in _STEP_NAMES:
-                pending.append(found)
-    return False
+def _ends_in_time(task: Any) -> bool:
+    """Whether ``task``, which is suspended, waits no longer because a time is up."""
+    if _has_expired(tasks.on_stack_of(task)):
+        return True
+    # Before Python 3.12 wait_for has no timeout that could be found, but cancels what it waits for.
+    return not task.cancelling() and tasks.waits_in(task, "_cancel_and_wait")
 
 
-class _HeapSearch:
-    """Looks for an expired timeout among all objects that refer to a task.
-
-    The stack of a coroutine that runs can't be seen, so this is the only way to a timeout that the task itself entered.
-    A search takes milliseconds in a large program: at most a twentieth of the time is spent on it. In between the last
-    answer holds, as cancellations that come so fast mostly have one cause: a provider that is down, or a service that
-    shuts down.
-    """
-
-    def __init__(self) -> None:
-        self._not_before = 0.0
-        self._found = False
-
-    def finds(self, task: Any) -> bool:
-        began = monotonic()
-        if began >= self._not_before:
-            self._found = any(isinstance(one, asyncio.Timeout) and one.expired() for one in gc.get_referrers(task))
-            ended = monotonic()
-            self._not_before = ended + 20 * (ended - began)
-        return self._found
+def _has_expired(objects: Iterable[Any]) -> bool:
+    return any(isinstance(one, asyncio.Timeout) and one.expired() for one in objects)
 
 
-_heap = _HeapSearch()
-_STEPS = (CoroutineType, GeneratorType, AsyncGeneratorType)
-#: What an asynchronous generator and a coroutine are waited for by; these types have no public name.
-_STEP_NAMES = frozenset({"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "FutureIter"})
+def _is_failing(one: Any) -> bool:
+    return isinstance(one, asyncio.TaskGroup) and bool(getattr(one, "_parent_cancel_requested", False))

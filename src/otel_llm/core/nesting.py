@@ -121,11 +121,9 @@ class LayeredCall(Call):
         return merge(response, self._layers) if self._layers else response
 
     @guard.never_raise
-    def _end(
+    def _complete(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
-    ) -> bool | None:
-        if self.ended:
-            return False
+    ) -> None:
         self.answer = self._merged(response)
         if self._errors and (error is not None or response.error is not None):
             attributes = {**self._errors, **attributes}
@@ -133,7 +131,7 @@ class LayeredCall(Call):
             attributes = {**self._learned, **attributes}
             if (model := self._learned.get(s.REQUEST_MODEL)) is not None and self.recording:
                 self.span.update_name(clean_text(f"{self.request.operation} {model}"))
-        return super()._end(self.answer, attributes, error)
+        super()._complete(self.answer, attributes, error)
 
 
 class InnerCall(LayeredCall):

@@ -12,6 +12,7 @@ from opentelemetry import _logs, metrics, trace
 
 from .. import guard
 from ..background import deferred, finalizers, threads
+from ..core import cancellation
 from .installation import INSTALLATION
 
 
@@ -27,6 +28,7 @@ def flush(timeout: float = 5.0) -> bool:
     """
     if timeout < 0:
         raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+    cancellation.settle(finally_=True)
     results: list[bool] = []
     done = threading.Event()
     # On a thread: an exporter whose backend doesn't answer waits as long as it likes.

@@ -44,13 +44,9 @@ class StepCall(Call):
             call._open.clear()
         return call
 
-    def _end(
+    def _complete(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
-    ) -> bool:
-        try:
-            self._open.pop()
-        except IndexError:
-            return False
+    ) -> None:
         recording = self._recording
         ends_at = recording.started_at + recording.duration_ns
         try:
@@ -61,5 +57,4 @@ class StepCall(Call):
                 recording.span.set_attributes(attributes)
             recording.span.end(ends_at)
         except Exception as failure:
-            guard.report("StepCall._end", failure)
-        return error is not None
+            guard.report("StepCall._complete", failure)

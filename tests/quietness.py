@@ -8,17 +8,18 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry import context, trace
 
-from otel_llm import config, guard
+from otel_llm import guard
 from otel_llm.background import deferred
+from otel_llm.config import warnings
 from otel_llm.content.values import notices
 
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
     """Neither we nor OpenTelemetry complain, and nothing stays current. Who provokes it ends with ``quiet.clear()``."""
-    monkeypatch.setattr(guard, "_seen", set())
-    monkeypatch.setattr(config, "_told", set())
-    monkeypatch.setattr(notices, "_told", set())
+    monkeypatch.setattr(guard, "REPORTED", guard.Once())
+    monkeypatch.setattr(warnings, "WARNED", guard.Once())
+    monkeypatch.setattr(notices, "_told", guard.Once())
     caplog.set_level(logging.WARNING)
     yield caplog
     deferred.catch_up()

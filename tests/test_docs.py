@@ -11,6 +11,7 @@ import pytest
 import otel_llm
 from interpreter import python, stand_ins
 from otel_llm import Settings, config, semconv
+from otel_llm.config.warnings import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,9 +39,7 @@ def test_every_setting_has_a_row_in_the_configuration() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     rows = re.findall(r"^\| `(OTEL_[A-Z_]+)` \| `([a-z_]+)` \| .+ \| `(\S+)` \|$", page, re.MULTILINE)
     defaults = Settings()
-    assert rows == [
-        (variable, name, config.shown(getattr(defaults, name))) for name, variable in config.variables().items()
-    ]
+    assert rows == [(variable, name, shown(getattr(defaults, name))) for name, variable in config.variables().items()]
     assert "docs/configuration.md" in (ROOT / "README.md").read_text()
 
 

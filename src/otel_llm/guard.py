@@ -1,8 +1,8 @@
-"""The only place that swallows our own errors.
+"""The only place that swallows this package's own errors.
 
-We live in other people's request path: whatever goes wrong in here must not reach the caller. An
-error is logged once a place and kind at WARNING, then at DEBUG. The log carries the frames, never
-the error's text, which may hold words of a prompt.
+The package runs in the request path of an application: whatever goes wrong in it must not reach the caller. The first
+error of a kind at a place is logged at WARNING, later ones at DEBUG. The log has the frames, never the error's text,
+which may quote a prompt.
 """
 
 from __future__ import annotations
@@ -13,19 +13,45 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 _logger = logging.getLogger("otel_llm")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_seen: set[tuple[str, type[Exception]]] = set()
 _MAX_FRAMES = 50  # a RecursionError has a thousand
 
 
-def never_raise(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
-    """Wrap one of our own functions so that its errors are logged and it returns ``None`` instead.
+class Once:
+    """Remembers keys, so that something is done once for each.
 
-    ``BaseException`` (cancellation, ``KeyboardInterrupt``) is not ours and passes.
+    It holds at most ``limit`` keys. Nothing is done for any beyond: so many are no news.
+    """
+
+    __slots__ = ("_keys", "_limit")
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._keys: set[Any] = set()
+        self._limit = limit
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def first(self, key: Any) -> bool:
+        """Whether this is the first time for ``key``."""
+        if key in self._keys or len(self._keys) >= self._limit:
+            return False
+        self._keys.add(key)
+        return True
+
+
+#: One for the process: the places and kinds of the errors that have been logged at WARNING.
+REPORTED = Once()
+
+
+def never_raise(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
+    """Wrap a function of this package, so that its errors are logged and it returns ``None`` instead.
+
+    Other kinds of ``BaseException`` (cancellation, ``KeyboardInterrupt``) pass: they are the application's.
     """
 
     @functools.wraps(function)
@@ -40,14 +66,12 @@ def never_raise(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
 
 
 def report(where: str, error: Exception) -> None:
-    """Log an error of ours that was swallowed at ``where``."""
+    """Log an error of this package that was swallowed at ``where``."""
     try:
-        key = (where, type(error))
-        level = logging.DEBUG if key in _seen else logging.WARNING
-        _seen.add(key)
+        level = logging.WARNING if REPORTED.first((where, type(error).__qualname__)) else logging.DEBUG
         _logger.log(level, "otel-llm failed in %s (%s); the application's call is not affected\n%s",
                     where, type(error).__name__, frames(error.__traceback__))  # fmt: skip
-    except Exception:  # a log handler of the application's that raises
+    except Exception:  # from a log handler of the application
         return
 
 

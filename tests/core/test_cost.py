@@ -200,7 +200,7 @@ def test_thousands_of_calls(recorder: Any, server: Any, client: Any) -> None:
     assert sum(alive().values()) == 0
     assert sizes() == before
     assert not finalizers.postponed
-    assert not guard._seen
+    assert not guard.REPORTED
 
 
 def test_clients_are_not_kept(recorder: Any, server: Any) -> None:

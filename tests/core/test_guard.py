@@ -90,9 +90,15 @@ def test_a_log_handler_that_raises_is_not_the_callers_trouble(monkeypatch: pytes
 
     handler = Raising()
     logger = logging.getLogger("otel_llm")
-    monkeypatch.setattr(guard, "_seen", set())
+    monkeypatch.setattr(guard, "REPORTED", guard.Once())
     logger.addHandler(handler)
     try:
         assert guard.never_raise(_fail)(ValueError()) is None
     finally:
         logger.removeHandler(handler)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    once = guard.Once(limit=3)
+    assert [once.first(number) for number in (1, 1, 2, 3, 4, 4, 1)] == [True, False, True, True, False, False, False]
+    assert len(once) == 3

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_llm
 from otel_llm import Settings
+from otel_llm.background import deferred, finalizers
 
 ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -51,3 +52,33 @@ def test_an_exporter_that_hangs_costs_no_more_than_the_time(recorder: Any, clien
 def test_a_negative_time() -> None:
     with pytest.raises(ValueError, match="timeout must be 0 or more seconds, not -1"):
         otel_llm.flush(-1)
+
+
+@pytest.mark.parametrize("what", ["metrics", "stream"])
+def test_an_error_of_what_waits_does_not_make_it_wait(
+    recorder: Any, quiet: pytest.LogCaptureFixture, what: str
+) -> None:
+    """Neither in a metric that waits, nor in the end of a dropped stream that was put off."""
+
+    def fail() -> None:
+        raise ValueError
+
+    sent = threading.Event()
+    deferred.do(fail) if what == "metrics" else finalizers.postponed.append(fail)
+    finalizers.postponed.append(sent.set)
+    assert otel_llm.flush(1e6) is True
+    assert sent.is_set()
+    assert "ValueError" in quiet.text
+    quiet.clear()
+
+
+def test_an_error_of_its_own_ends_it(
+    recorder: Any, monkeypatch: pytest.MonkeyPatch, quiet: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deferred, "catch_up", fail)
+        assert otel_llm.flush(1e6) is False
+    quiet.clear()

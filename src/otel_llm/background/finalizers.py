@@ -12,6 +12,8 @@ import sys
 from collections import deque
 from collections.abc import Callable
 
+from .. import guard
+
 #: Appending and popping are atomic.
 postponed: deque[Callable[[], None]] = deque()
 
@@ -34,7 +36,12 @@ def catch_up() -> None:
             end = postponed.popleft()
         except IndexError:  # another thread was faster
             return
-        end()
+        _guarded(end)
+
+
+@guard.never_raise
+def _guarded(end: Callable[[], None]) -> None:
+    end()
 
 
 def _inside_sdk() -> bool:

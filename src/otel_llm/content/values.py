@@ -24,15 +24,13 @@ class Notices:
     """Warns once of each kind of value that was converted or left out. Names the type, never the value."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, str, str]] = set()
+        self._told = guard.Once()
 
     def tell(self, what: str, value: object, done: str) -> None:
         """Log that ``value``, given as ``what``, was ``done`` (such as "recorded as text")."""
         kind = type(value).__name__
-        if (what, kind, done) in self._told:
-            return
-        self._told.add((what, kind, done))
-        _logger.warning("otel-llm: %s was given as %s and is %s", what, kind, done)
+        if self._told.first((what, kind, done)):
+            _logger.warning("otel-llm: %s was given as %s and is %s", what, kind, done)
 
 
 notices = Notices()

@@ -37,10 +37,15 @@ def flush(timeout: float = 5.0) -> bool:
 
 
 def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
-    finalizers.catch_up()
-    deferred.catch_up()
-    results.extend(bool(_guarded(step, max(deadline - time.monotonic(), 0.0))) for step in _steps())
-    done.set()
+    try:
+        finalizers.catch_up()
+        deferred.catch_up()
+        results.extend(bool(_guarded(step, max(deadline - time.monotonic(), 0.0))) for step in _steps())
+    except Exception as error:
+        guard.report("flush", error)
+        results.append(False)
+    finally:
+        done.set()
 
 
 @guard.never_raise

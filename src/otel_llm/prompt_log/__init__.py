@@ -18,9 +18,11 @@ from typing import Any
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from .. import config, guard
+from .. import guard
 from .. import semconv as s
 from ..background import threads
+from ..config import PROMPT_LOG
+from ..config.warnings import warn
 from ..core import listeners
 from ..core.listeners import EndedCall
 from .record import Record, finished, record_of
@@ -189,6 +191,6 @@ def configure(target: str | None) -> None:
         try:
             log = log_prompts(getattr(sys, _STREAMS[target]) if target in _STREAMS else target)
         except OSError as error:
-            config.warn(config.PROMPT_LOG, target, error, None)
+            warn(PROMPT_LOG, target, error, None)
         else:
             _configured = target, log

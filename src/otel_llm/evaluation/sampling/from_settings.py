@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...config import EVAL_RULES, EVAL_RULES_FILE, Settings, warn, warn_once
+from ...config import EVAL_RULES, EVAL_RULES_FILE, Settings
+from ...config.warnings import warn, warn_once
 from .rules import Refuse, Rules
 from .sampler import EvaluationSampler
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import TraceState
 
-from ...config import share
+from ...config.values import share
 
 LOW_64 = 2**64 - 1
 _BITS = 56

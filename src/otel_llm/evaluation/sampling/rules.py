@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...config import above_zero, checked, share
+from ...config.values import above_zero, checked, share
 from .accounting import RATE
 from .conditions import CONDITIONS, Seen, Test, baggage_entries, text, texts
 from .rate import bound

@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from ... import guard
 from ... import semconv as s
 from ...background.worker import Worker
-from ...config import SamplingAlgorithm, above_zero, checked, seconds
+from ...config import SamplingAlgorithm
+from ...config.values import above_zero, checked, seconds
 from ...content import capture
 from ..dataset.sinks import Sink, open_sink
 from ..exclusion import is_excluded

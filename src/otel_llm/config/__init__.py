@@ -8,15 +8,14 @@ the value and the default; the application runs on. In code it raises.
 # ruff: noqa: RUF009  # a field specifier of our own, which only ruff does not recognise
 from __future__ import annotations
 
-import logging
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
-_logger = logging.getLogger("otel_llm")
+from .values import above_zero, boolean, checked, names, number, one_of, seconds, share
+from .warnings import warn
 
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
 EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
@@ -29,8 +28,6 @@ DEFAULT_CONTENT_MAX_BYTES = 65536
 MIN_CONTENT_BYTES = 256
 #: What ``baggage`` may name.
 BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id"})
-
-_T = TypeVar("_T")
 
 
 class ContentCapture(Enum):
@@ -82,63 +79,7 @@ class SamplingAlgorithm(Enum):
     CONSISTENT = "consistent"
 
 
-# --- checks: of values from the environment, from code and from files of rules ------------------------------
-
-
-def checked(name: str, value: _T, check: Callable[[Any], object]) -> _T:
-    """Return ``value`` if ``check`` accepts it.
-
-    :raises ValueError: if it does not, with ``name`` in front of the check's message.
-    """
-    try:
-        check(value)
-    except ValueError as error:
-        raise ValueError(f"{name} {error}") from None
-    return value
-
-
-def share(value: Any) -> None:
-    """:raises ValueError: if ``value`` is not a number from 0 to 1."""
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise ValueError(f"must be a number from 0 to 1, not {value!r}")
-
-
-def above_zero(value: Any) -> None:
-    """:raises ValueError: if ``value`` is not a number above 0."""
-    if not _is_number(value) or not value > 0:
-        raise ValueError(f"must be a number above 0, not {value!r}")
-
-
-def seconds(value: Any) -> None:
-    """:raises ValueError: if ``value`` is not a finite number of seconds from 0."""
-    if not _is_number(value) or not 0 <= value < math.inf:
-        raise ValueError(f"must be a number of seconds from 0, not {value!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _bytes(value: Any) -> None:
-    if not isinstance(value, int) or value < MIN_CONTENT_BYTES:
-        raise ValueError(f"must be a whole number of bytes, at least {MIN_CONTENT_BYTES}, not {value!r}")
-
-
-def _baggage(value: Any) -> None:
-    if unknown := frozenset(value) - BAGGAGE_NAMES:
-        raise ValueError(f"can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}")
-
-
-# --- parsers: text of the environment to values ---------------------------------------------------------
-
-
-def _boolean(raw: str) -> bool:
-    value = raw.lower()
-    if value in {"true", "1", "yes", "on"}:
-        return True
-    if value in {"false", "0", "no", "off"}:
-        return False
-    raise ValueError("expected true or false")
+# --- parsers and checks of single settings ------------------------------------------------------------
 
 
 def _content_mode(raw: str) -> ContentCapture:
@@ -147,37 +88,9 @@ def _content_mode(raw: str) -> ContentCapture:
     except KeyError:
         pass
     try:  # earlier instrumentations had a boolean in place of the four modes
-        return ContentCapture.SPAN_ONLY if _boolean(raw) else ContentCapture.NO_CONTENT
+        return ContentCapture.SPAN_ONLY if boolean(raw) else ContentCapture.NO_CONTENT
     except ValueError:
         raise ValueError(f"expected one of {', '.join(mode.name for mode in ContentCapture)}") from None
-
-
-def _one_of(kind: type[Enum]) -> Callable[[str], Enum]:
-    def parse(raw: str) -> Enum:
-        try:
-            return kind(raw.lower())
-        except ValueError:
-            raise ValueError(f"expected one of {', '.join(one.value for one in kind)}") from None
-
-    return parse
-
-
-def _names(raw: str) -> frozenset[str]:
-    return frozenset(name for part in raw.split(",") if (name := part.strip().lower()))
-
-
-def _whole_bytes(raw: str) -> int:
-    try:
-        return int(raw)
-    except ValueError:
-        raise ValueError(f"expected a whole number of bytes, at least {MIN_CONTENT_BYTES}") from None
-
-
-def _number(raw: str) -> float:
-    try:
-        return float(raw)
-    except ValueError:
-        raise ValueError("expected a number") from None
 
 
 def _metric_generation(raw: str) -> MetricGeneration:
@@ -190,6 +103,23 @@ def _metric_generation(raw: str) -> MetricGeneration:
     if f"{latest}/dup" in ours:
         return MetricGeneration.BOTH
     return MetricGeneration.LATEST if ours else MetricGeneration.RELEASED
+
+
+def _whole_bytes(raw: str) -> int:
+    try:
+        return int(raw)
+    except ValueError:
+        raise ValueError(f"expected a whole number of bytes, at least {MIN_CONTENT_BYTES}") from None
+
+
+def _bytes(value: Any) -> None:
+    if not isinstance(value, int) or value < MIN_CONTENT_BYTES:
+        raise ValueError(f"must be a whole number of bytes, at least {MIN_CONTENT_BYTES}, not {value!r}")
+
+
+def _baggage(value: Any) -> None:
+    if unknown := frozenset(value) - BAGGAGE_NAMES:
+        raise ValueError(f"can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}")
 
 
 # --- the settings -----------------------------------------------------------------------------------
@@ -217,25 +147,25 @@ class Settings:
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", _content_mode, ContentCapture.NO_CONTENT
     )
     #: ``None``: an event is emitted if ``capture_content`` includes events.
-    emit_event: bool | None = _knob("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", _boolean, None)
+    emit_event: bool | None = _knob("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", boolean, None)
     metrics: MetricGeneration = _knob("OTEL_SEMCONV_STABILITY_OPT_IN", _metric_generation, MetricGeneration.RELEASED)
     content_max_bytes: int = _knob("OTEL_LLM_CONTENT_MAX_BYTES", _whole_bytes, DEFAULT_CONTENT_MAX_BYTES, _bytes)
-    capture_media: bool = _knob("OTEL_LLM_CAPTURE_MEDIA", _boolean, False)
-    stream_usage: bool = _knob("OTEL_LLM_STREAM_USAGE", _boolean, False)
-    langchain_steps: LangChainSteps = _knob("OTEL_LLM_LANGCHAIN_STEPS", _one_of(LangChainSteps), LangChainSteps.NAMED)
-    langchain_leave_to_sdk: frozenset[str] = _knob("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", _names, frozenset())
-    baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", _names, frozenset(), _baggage)
+    capture_media: bool = _knob("OTEL_LLM_CAPTURE_MEDIA", boolean, False)
+    stream_usage: bool = _knob("OTEL_LLM_STREAM_USAGE", boolean, False)
+    langchain_steps: LangChainSteps = _knob("OTEL_LLM_LANGCHAIN_STEPS", one_of(LangChainSteps), LangChainSteps.NAMED)
+    langchain_leave_to_sdk: frozenset[str] = _knob("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", names, frozenset())
+    baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", names, frozenset(), _baggage)
     prompt_log: str | None = _knob(PROMPT_LOG, str, None)
-    scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", _boolean, False)
-    evaluation_sample_rate: float | None = _knob("OTEL_LLM_EVAL_SAMPLE_RATE", _number, None, share)
+    scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
+    evaluation_sample_rate: float | None = _knob("OTEL_LLM_EVAL_SAMPLE_RATE", number, None, share)
     evaluation_rules: str | None = _knob(EVAL_RULES, str, None)
     evaluation_rules_file: str | None = _knob(EVAL_RULES_FILE, str, None)
     evaluation_dataset: str = _knob(EVAL_DATASET, str, DEFAULT_DATASET)
-    evaluation_capture_content: bool = _knob("OTEL_LLM_EVAL_CAPTURE_CONTENT", _boolean, False)
-    evaluation_max_per_minute: float | None = _knob("OTEL_LLM_EVAL_MAX_PER_MINUTE", _number, None, above_zero)
-    evaluation_grace: float = _knob("OTEL_LLM_EVAL_GRACE", _number, 1.0, seconds)
+    evaluation_capture_content: bool = _knob("OTEL_LLM_EVAL_CAPTURE_CONTENT", boolean, False)
+    evaluation_max_per_minute: float | None = _knob("OTEL_LLM_EVAL_MAX_PER_MINUTE", number, None, above_zero)
+    evaluation_grace: float = _knob("OTEL_LLM_EVAL_GRACE", number, 1.0, seconds)
     evaluation_algorithm: SamplingAlgorithm = _knob(
-        "OTEL_LLM_EVAL_ALGORITHM", _one_of(SamplingAlgorithm), SamplingAlgorithm.AUTO
+        "OTEL_LLM_EVAL_ALGORITHM", one_of(SamplingAlgorithm), SamplingAlgorithm.AUTO
     )
 
     def __post_init__(self) -> None:
@@ -279,26 +209,3 @@ class Settings:
 def variables() -> dict[str, str]:
     """The environment variable of each field of :class:`Settings`."""
     return {knob.name: knob.metadata["variable"] for knob in fields(Settings)}
-
-
-_told: set[tuple[str, str, str]] = set()
-
-
-def warn(variable: str, raw: str, error: Exception, default: Any) -> None:
-    """Log once that the value ``raw`` of ``variable`` can't be used, and which value is used instead."""
-    warn_once(variable, raw, f"can't be used: {error}; using the default, {shown(default)}")
-
-
-def warn_once(variable: str, raw: str, message: str) -> None:
-    """Log ``message`` about the value ``raw`` of ``variable``, once a process: several readers read the environment."""
-    if (variable, raw, message) in _told:
-        return
-    _told.add((variable, raw, message))
-    _logger.warning("%s=%r %s", variable, raw, message)
-
-
-def shown(value: Any) -> str:
-    """``value`` as the variable would have it."""
-    if isinstance(value, Enum):
-        return value.value if isinstance(value.value, str) else value.name
-    return "none" if value == frozenset() else str(value).lower()

@@ -93,6 +93,8 @@ LLM_STREAM_OUTCOME = "otel_llm.stream.outcome"
 LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.response.time_per_output_token"
 #: Output tokens divided by the whole duration of the call, in tokens a second; streams only.
 LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.response.output_tokens_per_second"
+#: The finish reasons in the provider's own words, where ``gen_ai.response.finish_reasons`` has others.
+LLM_RESPONSE_FINISH_REASONS = "otel_llm.response.finish_reasons"
 #: Names of the content attributes that were cut to the byte limit.
 LLM_CONTENT_TRUNCATED = "otel_llm.content.truncated"
 #: The provider's own error code, and the HTTP status, beside ``error.type``.

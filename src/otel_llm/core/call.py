@@ -244,7 +244,7 @@ class Call:
         first_chunk = recording.time_to_first_chunk
         speed = self._stream_speed(response, seconds) if first_chunk is not None else _NO_SPEED
         if (telemetry.captures_all or capture.wanting) and response.output is not None:
-            recording.record_output(response.output)
+            recording.record_output(response.output, error_type is not None)
         emits_event = telemetry.wants_event and telemetry.logged
         if recording.on or emits_event:
             response.describe(request, error_type is not None, attributes)

@@ -48,7 +48,8 @@ class InProcessCall(Call):
         """The tokens of the agent's own inferences, and how the last of them finished."""
         total = Response()
         for answer in list(self._answers):
-            total.finish_reasons = answer.finish_reasons or total.finish_reasons
+            if answer.finish_reasons:
+                total.finish_reasons, total.provider_reasons = answer.finish_reasons, answer.provider_reasons
             for name in (s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS):
                 if (count := answer.usage.get(name)) is not None:
                     total.usage[name] = total.usage.get(name, 0) + count

@@ -181,11 +181,13 @@ def merge(own: Response, layers: list[Response]) -> Response:
     # A reason that only the layer above misses is none that the provider gives.
     reasons = own.finish_reasons if any(own.finish_reasons or ()) else None
     merged = Response(own.id, own.model, reasons, {}, dict(own.attributes), dict(own.metric_attributes))
+    merged.provider_reasons = own.provider_reasons
     merged.output, merged.error = (layers[0].output if len(layers) == 1 else None) or own.output, own.error
     for layer in layers:
         merged.id = layer.id or merged.id
         merged.model = layer.model or merged.model
-        merged.finish_reasons = layer.finish_reasons or merged.finish_reasons
+        if layer.finish_reasons:
+            merged.finish_reasons, merged.provider_reasons = layer.finish_reasons, layer.provider_reasons
         merged.attributes.update(layer.attributes)
         merged.metric_attributes.update(layer.metric_attributes)
         merged.output = merged.output or layer.output

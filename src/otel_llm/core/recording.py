@@ -15,7 +15,7 @@ from ..content.boundary import clean_text
 from ..content.bounding import encode
 from ..content.encoding import Json, structure, utf8
 from ..content.messages import Content
-from . import errors
+from . import errors, finish_reasons
 from .request import AttributeValue, Request
 from .telemetry import Telemetry
 
@@ -134,9 +134,9 @@ class Recording:
             self.record({name: value for name, value in content().by_attribute().items() if name not in recorded})
 
     @guard.never_raise
-    def record_output(self, output: Callable[[], list[Json]]) -> None:
+    def record_output(self, output: Callable[[], list[Json]], failed: bool) -> None:
         if self.wants_content and (messages := output()):
-            self.record({s.OUTPUT_MESSAGES: messages})
+            self.record({s.OUTPUT_MESSAGES: finish_reasons.in_messages(messages, failed)})
 
     def record(self, parts: Mapping[str, Json]) -> None:
         """Record content by attribute: a string as it is, anything else as JSON."""

@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 from .. import semconv as s
 from ..content.encoding import Json
 from ..content.messages import Content
+from . import finish_reasons
 
 AttributeValue = str | bool | int | float | Sequence[str]
 
@@ -47,8 +48,10 @@ class Response:
     """What the provider answered; what it left out is ``None`` or absent.
 
     ``usage`` maps usage attributes to tokens. ``attributes`` go on the span, ``metric_attributes`` on the metrics.
-    ``finish_reasons`` has ``None`` where a reason is missing. ``output`` gives the output messages and
-    is called only when content is captured. ``error`` is the code of an error that came as an answer.
+    ``finish_reasons`` is in the provider's words and has ``None`` where a reason is missing; ``provider_reasons`` has
+    these words where ``finish_reasons`` comes in those of a layer above the provider. ``output`` gives the output
+    messages, each with its reason as ``finish_reason``, and is called only when content is captured. ``error`` is the
+    code of an error that came as an answer.
     """
 
     id: str | None = None
@@ -59,6 +62,7 @@ class Response:
     metric_attributes: dict[str, AttributeValue] = field(default_factory=dict)
     output: Callable[[], list[Json]] | None = None
     error: str | None = None
+    provider_reasons: list[str | None] | None = None
 
     def describe(self, request: Request, failed: bool, attributes: dict[str, AttributeValue]) -> None:
         """Add to the ``attributes`` of a span what this answer to ``request`` says."""
@@ -71,13 +75,8 @@ class Response:
         reasons = self.finish_reasons
         if reasons is None and failed and request.operation in s.INFERENCE_OPERATIONS:
             reasons = [None] * min(request.choices, MAX_CHOICES)
-        if reasons and (told := finish_reasons(reasons, failed)):
+        if reasons and (told := finish_reasons.recorded(reasons, failed)):
             attributes[s.RESPONSE_FINISH_REASONS] = told
-
-
-def finish_reasons(reasons: Sequence[str | None], failed: bool) -> list[str]:
-    """``reasons`` as they are recorded. A missing one is ``error``, the conventions' word, if the call has ``failed``;
-    otherwise it is left out."""
-    if failed:
-        return [reason or "error" for reason in reasons]
-    return [reason for reason in reasons if reason]
+            given = finish_reasons.as_given(self.provider_reasons or reasons, failed)
+            if given != told:
+                attributes[s.LLM_RESPONSE_FINISH_REASONS] = given

@@ -63,9 +63,9 @@ def messages(value: Any, role: str = "user") -> list[Json]:
 
 
 def output_messages(value: Any, finish_reason: str | None) -> list[Json]:
-    """Messages of the assistant. The schema requires a finish reason: a message without one gets ``finish_reason``."""
+    """Messages of the assistant, each with its own finish reason or else ``finish_reason``."""
     made = messages(value, "assistant")
-    return [{**one, "finish_reason": one.get("finish_reason") or finish_reason or "error"} for one in made]
+    return [{**one, "finish_reason": one.get("finish_reason") or finish_reason} for one in made]
 
 
 def _message(value: Any, role: str) -> Json:

@@ -10,8 +10,8 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from .. import semconv as s
 from ..content.messages import parsed
+from ..core import finish_reasons
 from ..core.listeners import EndedCall
-from ..core.request import Response, finish_reasons
 
 Record = dict[str, Any]
 
@@ -74,11 +74,12 @@ def record_of(ended: EndedCall) -> Record:
     record["latency"] = ended.duration
     if (first := ended.time_to_first_chunk) is not None:
         record["time_to_first_chunk"] = first
-    if response.finish_reasons and (reasons := finish_reasons(response.finish_reasons, error_type is not None)):
+    reasons = finish_reasons.recorded(response.finish_reasons or (), error_type is not None)
+    if reasons:
         record["finish_reasons"] = reasons
     # The code of an error that came as an answer is its type, where it is a code at all.
     code = ending.get(s.LLM_ERROR_CODE) or (error_type if response.error is not None else None)
-    record["status"] = _status(response, error_type, code)
+    record["status"] = _status(reasons, error_type, code)
     if error_type is not None:
         record["error_type"] = error_type
     if code is not None:
@@ -92,8 +93,8 @@ def _under(prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
 
 
-def _status(response: Response, error_type: str | None, code: Any) -> str:
-    if "content_filter" in (response.finish_reasons or ()) or code == "content_filter":
+def _status(reasons: list[str], error_type: str | None, code: Any) -> str:
+    if "content_filter" in reasons or code == "content_filter":
         return "filtered"
     if error_type is None:
         return "success"

@@ -61,6 +61,8 @@ HOLDING = [
         _attributes(gen_ai__response__finish_reasons=("stop", "length")),
         _plain,
     ),
+    # In a provider's words too: the span has the conventions'.
+    ({"finish_reason": "tool_calls"}, _attributes(gen_ai__response__finish_reasons=("tool_call",)), _plain),
     ({"operation": "chat"}, _plain, lambda made: made.chat(gen_ai__operation__name="embeddings")),
     ({"operation": "step"}, _attributes(otel_llm__operation__name="step"), _plain),
     ({"span": ["request", "x"]}, _plain, _lasting("other", 1)),

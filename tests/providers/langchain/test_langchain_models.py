@@ -83,7 +83,8 @@ def test_an_sdk_that_traces_itself_is_still_one_span_and_one_count(recorder, cla
     assert known["gen_ai.provider.name"] == "anthropic"
     assert known.get("gen_ai.response.id", "msg_1") == "msg_1"
     assert known["gen_ai.response.model"] == "claude-haiku-4-5"
-    assert known["gen_ai.response.finish_reasons"] == ("end_turn",)
+    assert known["gen_ai.response.finish_reasons"] == ("stop",)
+    assert known["otel_llm.response.finish_reasons"] == ("end_turn",)
     assert known["gen_ai.request.max_tokens"] == 64
     assert known["server.address"] == "127.0.0.1"
     assert ("gen_ai.response.time_to_first_chunk" in known) is (how == "stream")

@@ -135,7 +135,8 @@ async def test_parse_under_beta(recorder, api):
 async def test_tools_called_in_parallel(recorder, api):
     answer = await api(lambda client: client.chat.completions.create(**CHAT, tools=TOOLS))
     assert len(answer.choices[0].message.tool_calls) == 2
-    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_calls",)
+    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_call",)
+    assert recorder.attributes["otel_llm.response.finish_reasons"] == ("tool_calls",)
 
 
 def test_reasoning(recorder, client):

@@ -111,7 +111,8 @@ def test_a_choice_that_never_came_has_no_reason(recorder, client, server):
 async def test_tool_calls_in_pieces_are_the_calls_of_a_whole_answer(recorder, api):
     recorder.instrument(CONTENT)
     await api.drain(lambda client: stream(client, tools=TOOLS))
-    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_calls",)
+    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_call",)
+    assert recorder.attributes["otel_llm.response.finish_reasons"] == ("tool_calls",)
     parts = answered(recorder)["parts"]
     assert [(part["type"], part["name"], part["arguments"]) for part in parts] == [
         ("tool_call", "weather", {"city": "Paris"}),
@@ -200,7 +201,8 @@ def test_a_custom_tool_call_in_pieces(recorder, client):
     list(stream(client, tools=[{"type": "custom", "custom": {"name": "sql"}}]))
     (part,) = answered(recorder)["parts"]
     assert (part["type"], part["name"], part["arguments"]) == ("tool_call", "sql", "example")
-    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_calls",)
+    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_call",)
+    assert recorder.attributes["otel_llm.response.finish_reasons"] == ("tool_calls",)
 
 
 def test_a_legacy_function_call_in_pieces(recorder, client):
@@ -209,7 +211,8 @@ def test_a_legacy_function_call_in_pieces(recorder, client):
     assert answered(recorder)["parts"] == [
         {"type": "tool_call", "id": None, "name": "weather", "arguments": {"city": "Paris"}}
     ]
-    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("function_call",)
+    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("tool_call",)
+    assert recorder.attributes["otel_llm.response.finish_reasons"] == ("function_call",)
 
 
 @pytest.mark.parametrize(

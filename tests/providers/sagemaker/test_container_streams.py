@@ -92,7 +92,7 @@ STREAMS: dict[str, tuple[Any, bytes, dict[str, Any]]] = {
     "TGI": (
         GENERATE,
         _joined(sse(*_TGI, done=False)),
-        {"finish_reasons": ("eos_token",), "input_tokens": 11, "output_tokens": 4},
+        {"finish_reasons": ("stop",), "input_tokens": 11, "output_tokens": 4},
     ),
     "LMI, lines": (GENERATE, _lines(_LMI), {"finish_reasons": ("length",), "output_tokens": 3}),
     "LMI, events": (

@@ -80,7 +80,7 @@ TOLD: dict[str, tuple[Any, Any, dict[str, Any], list[str]]] = {
                 },
             }
         ],
-        {"finish_reasons": ("eos_token",), "output_tokens": 3, "input_tokens": 2},
+        {"finish_reasons": ("stop",), "output_tokens": 3, "input_tokens": 2},
         ["Hello."],
     ),
     "TGI with details, no prefill": (
@@ -95,7 +95,7 @@ TOLD: dict[str, tuple[Any, Any, dict[str, Any], list[str]]] = {
             {"generated_text": "A", "details": {"finish_reason": "length", "generated_tokens": 5}},
             {"generated_text": "B", "details": {"finish_reason": "eos_token", "generated_tokens": 2}},
         ],
-        {"finish_reasons": ("length", "eos_token"), "output_tokens": 7},
+        {"finish_reasons": ("length", "stop"), "output_tokens": 7},
         ["A", "B"],
     ),
     "a batch of which one counts": (
@@ -107,7 +107,7 @@ TOLD: dict[str, tuple[Any, Any, dict[str, Any], list[str]]] = {
     "LMI, rolling batch": (
         GENERATE,
         {"generated_text": "Hello.", "details": {"finish reason": "eos_token", "generated_tokens": 3, "inputs": "x"}},
-        {"finish_reasons": ("eos_token",), "output_tokens": 3},
+        {"finish_reasons": ("stop",), "output_tokens": 3},
         ["Hello."],
     ),
     "LMI, dynamic batch": (GENERATE, [{"generated_text": "Hello."}], {}, ["Hello."]),

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from ... import semconv as s
+from ...core import finish_reasons
 from ..dataset.extraction import is_number
 from ..spans import SpanRecord
 
@@ -114,7 +115,7 @@ def _is_in(wanted: frozenset[str], value: object) -> bool:
 
 
 def _finish_reason(value: Any) -> Test:
-    wanted = texts(value)
+    wanted = frozenset(finish_reasons.normalized(reason) for reason in texts(value))
 
     def test(seen: Seen) -> bool:
         reasons = seen.span.attributes.get(s.RESPONSE_FINISH_REASONS)

@@ -118,7 +118,7 @@ def _response(exchange: Exchange, fields: Body, reasons: list[str | None], outpu
 
 def _texts(texts: list[str], reasons: list[str | None]) -> list[Json]:
     return [
-        {"role": "assistant", "parts": [text(one)], "finish_reason": content.message_reason(reason)}
+        {"role": "assistant", "parts": [text(one)], "finish_reason": reason}
         for one, reason in zip(texts, reasons, strict=True)
     ]
 

@@ -8,13 +8,6 @@ from ...content.encoding import Json, dumped
 from ...content.messages import blob, media, parsed, reasoning, text, tool_call, tool_call_response
 from .fields import count, get, items, string
 
-_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", None: "error"}
-
-
-def message_reason(reason: str | None) -> str:
-    """A finish reason in the messages' vocabulary, where OpenAI's ``tool_calls`` is ``tool_call``."""
-    return _REASONS.get(reason) or str(reason)
-
 
 class MessageConverter:
     """Converts messages and their parts to the conventions' JSON.
@@ -78,7 +71,7 @@ class MessageConverter:
         return {
             "role": string(get(message, "role")) or "assistant",
             "parts": self.parts(message),
-            "finish_reason": message_reason(string(get(choice, "finish_reason"))),
+            "finish_reason": string(get(choice, "finish_reason")),
         }
 
     def parts(self, message: Any) -> list[Json]:
@@ -224,7 +217,7 @@ class ChoicePieces:
         return {
             "role": self._role or "assistant",
             "parts": converter.parts(joined),
-            "finish_reason": message_reason(reason),
+            "finish_reason": reason,
         }
 
 

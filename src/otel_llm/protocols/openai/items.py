@@ -45,7 +45,7 @@ class ItemConverter(MessageConverter):
     def output_messages(self, output: list[Any], reason: str | None) -> list[Json]:
         """Convert all output items to one message."""
         parts = [part for item in output for part in self.item_parts(item)]
-        return [{"role": "assistant", "parts": parts, "finish_reason": reason or "unknown"}] if parts else []
+        return [{"role": "assistant", "parts": parts, "finish_reason": reason}] if parts else []
 
     def item_parts(self, item: Any) -> list[Json]:
         """One item as parts of a message."""

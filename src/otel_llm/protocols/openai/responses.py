@@ -225,7 +225,7 @@ class ResponseAccumulator:
         for (index, kind), pieces in self._texts.items():
             if index not in output:
                 output[index] = items.partial_item(self._begun.get(index), kind, "".join(pieces))
-        return self._exchange.content.output_messages([output[index] for index in sorted(output)], "error")
+        return self._exchange.content.output_messages([output[index] for index in sorted(output)], None)
 
 
 def fetch_accumulator(exchange: Exchange) -> ResponseAccumulator:

@@ -7,15 +7,11 @@ from typing import Any
 
 from ...content.encoding import Json
 from ...content.messages import blob, media, parsed, reasoning, text, tool_call, tool_call_response
+from ...core.finish_reasons import normalized
+from .reasons import reasons
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
-_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", "tool_use": "tool_call", "end_turn": "stop"}
 _MEDIA = ("image", "audio", "video", "file")
-
-
-def message_reason(reason: str | None) -> str:
-    """A finish reason in the messages' vocabulary."""
-    return "error" if reason is None else _REASONS.get(reason, reason)
 
 
 def messages(values: Iterable[Any], capture_media: bool) -> list[Json]:
@@ -38,10 +34,12 @@ def message(value: Any, capture_media: bool) -> Json:
         parts = [tool_call_response(getattr(value, "tool_call_id", None), answered)]
     else:
         parts = _parts(getattr(value, "content", None), capture_media)
-        # Some providers' adapters keep the reasoning beside the content.
-        thought = (getattr(value, "additional_kwargs", None) or {}).get("reasoning_content")
-        if isinstance(thought, str) and thought:
+        # Some providers' adapters keep the reasoning, or a refusal, beside the content.
+        beside = getattr(value, "additional_kwargs", None) or {}
+        if isinstance(thought := beside.get("reasoning_content"), str) and thought:
             parts.insert(0, reasoning(thought))
+        if isinstance(refused := beside.get("refusal"), str) and refused:
+            parts.append({"type": "refusal", "content": refused})
         known = {part.get("id") for part in parts if part["type"] == "tool_call"}
         parts += [
             tool_call(call.get("id"), call.get("name"), call.get("args"))
@@ -84,6 +82,8 @@ def _part(block: Any, capture_media: bool) -> Json:
     if kind in ("tool_call", "tool_use", "function_call"):
         arguments = next((block[key] for key in ("args", "input", "arguments") if key in block), None)
         return tool_call(block.get("call_id") or block.get("id"), block.get("name"), arguments)
+    if kind == "refusal":
+        return {"type": "refusal", "content": str(block.get("refusal") or "")}
     if kind in ("image_url", "audio_url", "video_url"):
         inner = block.get(kind)
         url = inner.get("url") if isinstance(inner, dict) else inner
@@ -119,11 +119,18 @@ def state(value: Any, capture_media: bool) -> list[Json]:
 
 
 def answer(value: Any, capture_media: bool) -> list[Json]:
-    """:func:`state` of what came out: what the model said last."""
+    """:func:`state` of what came out: the last message, with the reason that the model gave for its end."""
     said = state(value, capture_media)[-1:]
+    reason = reasons(_last(value))[0]
+    ended = "stop" if reason is None else normalized(reason)  # the chain has ended by itself
     return [
-        {**one, "role": "assistant" if one["role"] == "user" else one["role"], "finish_reason": "stop"} for one in said
+        {**one, "role": "assistant" if one["role"] == "user" else one["role"], "finish_reason": ended} for one in said
     ]
+
+
+def _last(value: Any) -> Any:
+    found = value.get("messages") if isinstance(value, Mapping) else value
+    return found[-1] if isinstance(found, list | tuple) and found else found
 
 
 def arguments(value: Any) -> Json:

@@ -16,7 +16,7 @@ from ...core.local_call import InProcessCall
 from ...core.request import Response
 from ...instrumentation.instrumentor import Instrumentor
 from ...propagation import state
-from . import content, models
+from . import answers, content
 from .runs import Run, Runs
 
 
@@ -88,7 +88,7 @@ class Endings:
         wanted = call is None or call.wanted or agent is not None
         if isinstance(call, nesting.LayeredCall) and call.answered:
             wanted = False  # the SDK has told all of it
-        answer = models.response(result, self._instrumentor.telemetry.settings.capture_media) if wanted else Response()
+        answer = answers.response(result, self._instrumentor.telemetry.settings.capture_media) if wanted else Response()
         run.over()
         if call is not None:
             end(call, answer)

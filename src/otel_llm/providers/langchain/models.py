@@ -8,9 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ... import semconv as s
-from ...content.encoding import Json, utf8
 from ...content.messages import Content, text
-from ...core.request import AttributeValue, Request, Response
+from ...core.request import AttributeValue, Request, real
 from . import content
 
 #: LangChain's names of providers that the conventions name otherwise.
@@ -55,15 +54,6 @@ _ADDRESSES = (
     "xai_api_base",
     "endpoint",
 )
-#: Counts of tokens, by OpenAI's names and Anthropic's.
-_COUNTS = (
-    "prompt_tokens",
-    "completion_tokens",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-)
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -93,8 +83,8 @@ def request(
 def _sampling(params: Mapping[str, Any], metadata: Mapping[str, Any], attributes: dict[str, AttributeValue]) -> int:
     for name, attribute in _NUMBERS:
         value = params.get(name, metadata.get(f"ls_{name}"))
-        if type(value) in (int, float):
-            attributes[attribute] = float(value)
+        if type(value) in (int, float) and (number := real(value)) is not None:
+            attributes[attribute] = number
     for name, attribute in _INTEGERS:
         if type(value := params.get(name)) is int:
             attributes[attribute] = value
@@ -145,106 +135,5 @@ def text_content(prompts: Any) -> Content:
     return Content(messages=[{"role": "user", "parts": [text(prompt)]} for prompt in prompts])
 
 
-def response(result: Any, capture_media: bool) -> Response:
-    """An ``LLMResult``: the generations that are one run's."""
-    batches = getattr(result, "generations", None) or []
-    generations = [one for batch in batches[:1] for one in batch]
-    told = getattr(result, "llm_output", None) or {}
-    made = Response(finish_reasons=[_reason(one) for one in generations] or None)
-    reported: dict[str, int] = {}
-    for generation in generations:
-        message = getattr(generation, "message", None)
-        about = {
-            **(getattr(generation, "generation_info", None) or {}),
-            **(getattr(message, "response_metadata", None) or {}),
-        }
-        made.id = made.id or _response_id(message, about)
-        made.model = made.model or _string(about.get("model_name") or about.get("model"))
-        for name, count in usage(getattr(message, "usage_metadata", None)).items():
-            made.usage.setdefault(name, count)  # each choice of one answer has the usage of all
-        reported = reported or _reported(about)
-    if not made.usage and not _was_cached(generations):
-        made.usage = reported or _reported(told)
-    made.id = made.id or _string(told.get("id"))
-    made.model = made.model or _string(told.get("model_name") or told.get("model"))
-    made.output = lambda: [said for one in generations if (said := _output(one, capture_media))["parts"]]
-    return made
-
-
-def _output(generation: Any, capture_media: bool) -> Json:
-    message = getattr(generation, "message", None)
-    made = (
-        content.message(message, capture_media)
-        if message is not None
-        else {"role": "assistant", "parts": [text(getattr(generation, "text", ""))]}
-    )
-    return {**made, "finish_reason": content.message_reason(_reason(generation))}
-
-
-def _reason(generation: Any) -> str | None:
-    message = getattr(generation, "message", None)
-    for about in (getattr(generation, "generation_info", None), getattr(message, "response_metadata", None)):
-        for key in ("finish_reason", "stop_reason", "stopReason", "done_reason"):
-            if (reason := _string(_get(about, key))) is not None:
-                return reason
-    status = _string(_get(getattr(message, "response_metadata", None), "status"))  # OpenAI's Responses API
-    return {"completed": "stop", "incomplete": "length"}.get(status or "")
-
-
-def _response_id(message: Any, about: Mapping[str, Any]) -> str | None:
-    """The provider's id; an id that LangChain made up is none."""
-    found = _string(about.get("id")) or _string(getattr(message, "id", None))
-    return None if found is None or found.startswith(("run-", "lc_run-", "lc_")) else found
-
-
-def usage(told: Any) -> dict[str, int]:
-    """LangChain's ``usage_metadata``, whose totals include cached and reasoning tokens."""
-    if not isinstance(told, dict) or told.get("total_cost") == 0:  # an answer out of LangChain's cache costs nothing
-        return {}
-    counts = {s.USAGE_INPUT_TOKENS: told.get("input_tokens"), s.USAGE_OUTPUT_TOKENS: told.get("output_tokens")}
-    given, came = told.get("input_token_details"), told.get("output_token_details")
-    details = {
-        s.USAGE_CACHE_READ_INPUT_TOKENS: _get(given, "cache_read"),
-        s.USAGE_CACHE_WRITE_INPUT_TOKENS: _get(given, "cache_creation"),
-        "gen_ai.usage.audio.input_tokens": _get(given, "audio"),
-        s.USAGE_REASONING_OUTPUT_TOKENS: _get(came, "reasoning"),
-        "gen_ai.usage.audio.output_tokens": _get(came, "audio"),
-    }
-    found = {name: count for name, count in counts.items() if type(count) is int and count >= 0}
-    return found | {name: count for name, count in details.items() if type(count) is int and count > 0}
-
-
-def _was_cached(generations: list[Any]) -> bool:
-    return any(
-        _get(getattr(getattr(one, "message", None), "usage_metadata", None), "total_cost") == 0 for one in generations
-    )
-
-
-def _reported(about: Mapping[str, Any]) -> dict[str, int]:
-    """The usage an integration passes on as the provider has it, OpenAI or Anthropic, by its metadata ``about``."""
-    told = next((found for key in ("token_usage", "usage") if (found := about.get(key))), None)
-    counts = {name: count for name in _COUNTS if type(count := _get(told, name)) is int and count >= 0}
-    given = _get(told, "prompt_tokens_details") or _get(told, "input_tokens_details")
-    came = _get(told, "completion_tokens_details") or _get(told, "output_tokens_details")
-    read, written = counts.get("cache_read_input_tokens", 0), counts.get("cache_creation_input_tokens", 0)
-    found = {}
-    if "prompt_tokens" in counts:
-        found[s.USAGE_INPUT_TOKENS] = counts["prompt_tokens"]
-    elif "input_tokens" in counts:  # Anthropic's leave out what is read from the cache and written to it
-        found[s.USAGE_INPUT_TOKENS] = counts["input_tokens"] + read + written
-    if (output := counts.get("completion_tokens", counts.get("output_tokens"))) is not None:
-        found[s.USAGE_OUTPUT_TOKENS] = output
-    details = {
-        s.USAGE_CACHE_READ_INPUT_TOKENS: read or _get(given, "cached_tokens"),
-        s.USAGE_CACHE_WRITE_INPUT_TOKENS: written,
-        s.USAGE_REASONING_OUTPUT_TOKENS: _get(came, "reasoning_tokens"),
-    }
-    return found | {name: count for name, count in details.items() if type(count) is int and count > 0}
-
-
 def _get(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
-
-
-def _string(value: Any) -> str | None:
-    return utf8(value) if isinstance(value, str) and value else None

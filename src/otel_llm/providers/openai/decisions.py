@@ -40,7 +40,7 @@ def _response(exchange: Exchange, answer: Any) -> Response:
 
 def _output(answers: list[Any]) -> list[Json]:
     parts = [text(answer) for answer in answers]
-    return [{"role": "assistant", "parts": parts, "finish_reason": "stop"}] if parts else []
+    return [{"role": "assistant", "parts": parts}] if parts else []
 
 
 ENDPOINT = Endpoint(_request, _response)

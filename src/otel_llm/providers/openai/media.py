@@ -54,7 +54,7 @@ def _output(answer: Any, content: ItemConverter) -> list[Json]:
             parts.append(content.blob("image", f"image/{string(get(answer, 'output_format')) or 'png'}", data))
         elif (url := string(get(image, "url"))) is not None:
             parts.append({"type": "uri", "modality": "image", "uri": url})
-    return [{"role": "assistant", "parts": parts, "finish_reason": "stop"}] if parts else []
+    return [{"role": "assistant", "parts": parts}] if parts else []
 
 
 class MediaAccumulator:

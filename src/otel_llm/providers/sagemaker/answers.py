@@ -17,9 +17,6 @@ from ...protocols.openai import chat, embeddings
 from ...protocols.openai.fields import count, items, string
 from .invocation import Invocation
 
-#: The finish reasons of TGI, and of LMI, in the vocabulary of messages.
-_REASONS = {"eos_token": "stop", "stop_sequence": "stop", None: "unknown"}
-
 
 def read(invocation: Invocation, answer: Any) -> tuple[str, Response] | None:
     """Return the operation and the response that ``answer`` stands for; ``None`` if it is not a language model's."""
@@ -110,17 +107,10 @@ def generated(generations: Sequence[Generation]) -> Response:
     _add_total(usage, s.USAGE_OUTPUT_TOKENS, [one.output_tokens for one in generations])
 
     def output() -> list[Json]:
-        return [
-            {"role": "assistant", "parts": [text(one.words)], "finish_reason": _message_reason(one.reason)}
-            for one in generations
-        ]
+        return [{"role": "assistant", "parts": [text(one.words)], "finish_reason": one.reason} for one in generations]
 
     failed = "error" if "error" in reasons else None  # LMI's, after the first token: all it says
     return Response(finish_reasons=reasons if any(reasons) else None, usage=usage, output=output, error=failed)
-
-
-def _message_reason(reason: str | None) -> str:
-    return _REASONS.get(reason) or str(reason)
 
 
 def _add_total(usage: dict[str, int], attribute: str, counts: list[int | None]) -> None:

@@ -65,12 +65,15 @@ def test_a_span_ends_after_what_is_inside_of_it(recorder: Any) -> None:
     assert chat.end_time <= step.end_time <= flow.end_time
 
 
-def test_the_times_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is interrupted between reading one clock and the other reads both again."""
-    readings = iter([0, 5_000_000, 6_000_000, 6_000_100])
+def test_the_times_of_one_moment(recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that is interrupted between reading one clock and the other reads both again."""
+    readings = iter([0, 5_000_000, 6_000_000, 6_000_100, 6_000_500])
     monkeypatch.setattr(otel_llm.core.recording, "perf_counter_ns", lambda: next(readings))
     monkeypatch.setattr(otel_llm.core.recording, "time_ns", iter([1_000, 2_000]).__next__)
-    assert otel_llm.core.recording.moment() == (2_000, 6_000_000)
+    with otel_llm.step_span("expand"):
+        pass
+    (span,) = recorder.spans
+    assert (span.start_time, span.end_time) == (2_000, 2_500)
 
 
 # --- every operation ------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ..content.messages import Content
 from ..propagation import state
 from . import cancellation, errors
 from .listeners import EndedCall
-from .recording import Recording
+from .recording import Recording, start_span
 from .request import AttributeValue, Request, Response
 from .telemetry import Telemetry
 
@@ -59,7 +59,7 @@ class Call:
         prompt = None if around is None else around.describe(request.attributes)
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
         boundary.clean(request.attributes)
-        recording = Recording(telemetry, name, request, request.attributes, parent)
+        recording = Recording(telemetry, *start_span(telemetry, name, request, request.attributes, parent))
         context = set_span_in_context(recording.span, parent)
         if parent and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
             context = state.private(context)

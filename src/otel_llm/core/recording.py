@@ -21,23 +21,30 @@ from .telemetry import Telemetry
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
 
 _MOMENT_NS = 20_000
+_TRIES = 3
 
 
-def moment() -> tuple[int, int]:
-    """Nanoseconds since the epoch, and ``perf_counter_ns`` at the same moment.
+def start_span(
+    telemetry: Telemetry, name: str, request: Request, attributes: Mapping[str, AttributeValue], parent: Context
+) -> tuple[Span, int, int]:
+    """Start the span of ``request`` in ``parent``.
 
-    A thread that is interrupted between the two reads tries again: otherwise its span would seem to end before its
-    children.
+    Returns the span and the moment of its start: in nanoseconds since the epoch, and as ``perf_counter_ns``.
     """
-    tries = 3
+    name = clean_text(name)
+    tries = _TRIES
     while True:
-        start = perf_counter_ns()
-        since_epoch = time_ns()
+        start_ns = perf_counter_ns()
+        started_at = time_ns()
         tries -= 1
-        if not tries or perf_counter_ns() - start < _MOMENT_NS:
-            return since_epoch, start
+        # A thread that is interrupted between the two tries again: its span would seem to end before its children.
+        if not tries or perf_counter_ns() - start_ns < _MOMENT_NS:
+            break
+    span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=started_at)
+    return span, started_at, start_ns
 
 
 class Recording:
@@ -60,26 +67,18 @@ class Recording:
         "telemetry",
     )
 
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        name: str,
-        request: Request,
-        attributes: Mapping[str, AttributeValue],
-        parent: Context,
-    ) -> None:
-        """Start the span of ``request`` in ``parent``."""
+    def __init__(self, telemetry: Telemetry, span: Span, started_at: int, start_ns: int) -> None:
+        """Record on ``span``, which :func:`start_span` has started at ``started_at`` and ``start_ns``."""
         self.telemetry = telemetry
         self.first_chunk_ns = self.last_chunk_ns = self.end_ns = 0
         #: Content by attribute, in plain types, for the event.
         self.content: dict[str, Json] = {}
         self._recorded: set[str] | None = None
         self._truncated: tuple[str, ...] = ()
-        name = clean_text(name)
-        self.started_at, self.start_ns = moment()
-        self.span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=self.started_at)
+        self.started_at, self.start_ns = started_at, start_ns
+        self.span = span
         #: Whether the span is recording.
-        self.on = self.span.is_recording()
+        self.on = span.is_recording()
 
     # --- time ------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from ..propagation.state import Describes
 from ..propagation.validation import Value
 from . import content, scope
 from .requests import plain_attributes
-from .step_call import StepCall
+from .step_call import Unrecorded, begin_step
 
 #: The maximum number of a generator's items that are kept as its output.
 _MAX_ITEMS = 1000
@@ -85,7 +85,7 @@ class Operation:
             raise RuntimeError("this span has been started already; make a new one for each use")
         try:
             call = self._start(telemetry, request, parent)
-            if call.ended:
+            if isinstance(call, Unrecorded):
                 return call.context
             self._call = call
             if not telemetry.captures_content:
@@ -97,8 +97,8 @@ class Operation:
             guard.report("manual: beginning a span", error)
             return None
 
-    def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        return StepCall.begin(telemetry, request, parent)
+    def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call | Unrecorded:
+        return begin_step(telemetry, request, parent)
 
     def _context_within(self, call: Call) -> Context:
         return call.context

@@ -42,7 +42,7 @@ class step_span(Operation):  # noqa: N801
 
     def unstarted_copy(self) -> Self:
         made = object.__new__(type(self))
-        Operation.__init__(made, self._request)  # not copied: StepCall does not change it
+        Operation.__init__(made, self._request)  # not copied: a step does not change it
         return made
 
 

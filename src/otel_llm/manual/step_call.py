@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
@@ -12,10 +9,19 @@ from .. import guard
 from .. import semconv as s
 from ..core import errors
 from ..core.call import Call
-from ..core.recording import Recording
+from ..core.recording import Recording, start_span
 from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
 from ..propagation import state
+
+
+class Unrecorded:
+    """A step whose span is not recorded: there is nothing to add and nothing to end."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
 
 
 class StepCall(Call):
@@ -26,23 +32,6 @@ class StepCall(Call):
     """
 
     __slots__ = ()
-
-    @classmethod
-    def begin(cls, telemetry: Telemetry, request: Request, parent: Context | None = None) -> Self:
-        if parent is None:
-            parent = otel_context.get_current()
-        attributes = request.attributes
-        if (around := state.of(parent)) is not None:
-            attributes = attributes.copy()
-            around.describe(attributes)
-        recording = Recording(telemetry, request.operation, request, attributes, parent)
-        if recording.on:
-            # A copy, because all calls of a decorated function share one request, and this call may add attributes.
-            request = Request(request.operation, None, attributes.copy(), 0, kind=request.kind)
-        call = cls(recording, request, set_span_in_context(recording.span, parent))
-        if not recording.on:
-            call._open.clear()
-        return call
 
     def _complete(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
@@ -58,3 +47,18 @@ class StepCall(Call):
             recording.span.end(ends_at)
         except Exception as failure:
             guard.report("StepCall._complete", failure)
+
+
+def begin_step(telemetry: Telemetry, request: Request, parent: Context) -> StepCall | Unrecorded:
+    """Start a step below ``parent``."""
+    attributes = request.attributes
+    if (around := state.of(parent)) is not None:
+        attributes = attributes.copy()
+        around.describe(attributes)
+    span, started_at, start_ns = start_span(telemetry, request.operation, request, attributes, parent)
+    context = set_span_in_context(span, parent)
+    if not span.is_recording():
+        return Unrecorded(context)
+    # A copy, because all calls of a decorated function share one request, and this call may add attributes.
+    request = Request(request.operation, None, attributes.copy(), 0, kind=request.kind)
+    return StepCall(Recording(telemetry, span, started_at, start_ns), request, context)

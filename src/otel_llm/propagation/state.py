@@ -140,7 +140,9 @@ def for_request(context: Context) -> Context:
 
 def of(context: Context) -> Ambient | None:
     """What holds in ``context``: said here, earlier in the same web request, or by the process it comes from."""
-    if context and context.get(_KEY) is None:
+    if not context:
+        return None
+    if context.get(_KEY) is None:
         request = context.get(_REQUEST)
         if isinstance(request, _Request) and request.said is not None:
             return request.said

@@ -65,7 +65,7 @@ def never_raise(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
     return guarded
 
 
-def report(where: str, error: Exception) -> None:
+def report(where: str, error: BaseException) -> None:
     """Log an error of this package that was swallowed at ``where``."""
     try:
         level = logging.WARNING if REPORTED.first((where, type(error).__qualname__)) else logging.DEBUG

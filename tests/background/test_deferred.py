@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -77,6 +78,41 @@ def test_with_too_much_waiting_the_caller_does_it(held: Held, monkeypatch: pytes
     assert [number for number, _ in done] == [2, 3, 0, 1]
 
 
+def test_with_no_progress_it_is_dropped_and_counted(
+    new: deferred.Deferred, monkeypatch: pytest.MonkeyPatch, quiet: Any
+) -> None:
+    """A caller that recorded its own metrics would be stuck in the SDK as the thread is."""
+    held, done = Held(), []
+    new.do(held)
+    assert held.begun.wait(30)
+    monkeypatch.setattr(deferred, "MAX_WAITING", 2)
+    monkeypatch.setattr(deferred, "STALLED", 0.0)
+    for number in range(4):
+        new.do(done.append, number)
+    assert done == []
+    assert new.dropped == 2
+    (record,) = quiet.records
+    assert "the SDK does not answer" in record.getMessage()
+    quiet.clear()
+    assert not new.catch_up(0.01)  # nobody waits for it for ever
+    held.let_go.set()
+    assert new.catch_up()
+    assert done == [0, 1]
+
+
+def test_where_no_thread_can_be_started_the_caller_does_it(
+    new: deferred.Deferred, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*given: Any) -> threading.Thread:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threads, "start", none)
+    done: list[int] = []
+    for number in range(2):
+        new.do(done.append, number)
+    assert done == [0, 1]
+
+
 def test_what_fails_does_not_keep_the_rest(quiet: Any) -> None:
     done = threading.Event()
     deferred.do(int, "words of a prompt")
@@ -84,7 +120,7 @@ def test_what_fails_does_not_keep_the_rest(quiet: Any) -> None:
     deferred.catch_up()
     assert done.is_set()
     (record,) = quiet.records
-    assert "otel-llm failed in later" in record.getMessage()
+    assert "otel-llm failed in deferred work" in record.getMessage()
     assert "words" not in record.getMessage()
     quiet.clear()
 
@@ -142,23 +178,32 @@ def test_a_child_finds_no_lock_taken_by_work_that_was_in_hand() -> None:
     assert not begun.is_set()
 
 
-def test_callers_that_come_first_at_once_start_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    deferred.catch_up()
-    deferred._begin_in_child()  # as if there were no thread yet
+@pytest.fixture
+def new() -> Iterator[deferred.Deferred]:
+    """One that has no thread yet."""
+    new = deferred.Deferred()
+    yield new
+    atexit.unregister(new.catch_up)
+    assert new._worker.close(30)
+
+
+def test_callers_that_come_first_at_once_start_one_thread(
+    new: deferred.Deferred, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start, started = threads.start, []
 
     def starting(*given: Any) -> threading.Thread:
         started.append(given)
         if len(started) < 9:
-            deferred._rouse()  # by another, who has seen it asleep too
+            new._rouse()  # by another, who has seen it asleep too
         return start(*given)
 
     monkeypatch.setattr(threads, "start", starting)
-    deferred.do(int)
+    new.do(int)
     assert len(started) == 1
 
 
-def test_the_thread_keeps_no_context() -> None:
+def test_the_thread_keeps_no_context(new: deferred.Deferred) -> None:
     """Threading instrumentations run a thread in the context of its start: that of whichever call came first."""
     from opentelemetry import context
 
@@ -169,12 +214,10 @@ def test_the_thread_keeps_no_context() -> None:
         seen.append(context.get_value("request"))
         start(thread)
 
-    deferred.catch_up()
-    deferred._begin_in_child()  # as if there were no thread yet
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "start", instrumented)
         token = context.attach(context.set_value("request", "of a user"))
-        deferred.do(int)
+        new.do(int)
         context.detach(token)
     assert seen == [None]
 

@@ -1,16 +1,20 @@
-"""A lock that is held for a fork is let go by the thread that has it, and free in the child."""
+"""A fork waits for locks, for a bounded time in all. In the child they are free, and threads start afresh."""
 
 from __future__ import annotations
 
 import gc
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from otel_llm.background import forks
-from otel_llm.background.forks import ForkLock
+from otel_llm.background.forks import ForkLock, ForkPolicy
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def elsewhere(work: Callable[[], object]) -> None:
@@ -26,52 +30,171 @@ def is_free(lock: ForkLock) -> bool:
     return taken == [True]
 
 
-def test_a_fork_that_gave_up_leaves_the_lock_to_another_that_has_it() -> None:
-    lock = ForkLock(patience=0.01)
-    lock.hold()
-    elsewhere(lambda: (lock.hold(), lock.let_go()))
+class Busy:
+    """A thread that holds a lock until it is over."""
+
+    def __init__(self, *locks: object) -> None:
+        self.over, self._taken = threading.Event(), threading.Event()
+        self._locks = locks
+        self._thread = threading.Thread(target=self._hold)
+        self._thread.start()
+        assert self._taken.wait(30)
+
+    def _hold(self) -> None:
+        for lock in self._locks:
+            lock.acquire()  # type: ignore[attr-defined]
+        self._taken.set()
+        self.over.wait(30)
+        for lock in self._locks:
+            lock.release()  # type: ignore[attr-defined]
+
+    def end(self) -> None:
+        self.over.set()
+        self._thread.join(30)
+
+
+@pytest.fixture
+def policy() -> Iterator[ForkPolicy]:
+    policy = ForkPolicy(patience=0.01)
+    yield policy
+    assert not policy._held
+    assert not policy._served
+
+
+def child(policy: ForkPolicy, check: Callable[[], bool]) -> int:
+    """The exit code of a child that is forked under ``policy``: 0 if ``check`` holds there."""
+    policy.before()
+    pid = os.fork()
+    if not pid:
+        policy.after_in_child()
+        os._exit(0 if check() else 1)
+    policy.after_in_parent()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_fork_that_gave_up_leaves_the_lock_to_another_that_has_it(policy: ForkPolicy) -> None:
+    lock = ForkLock(policy)
+    policy.before()
+    elsewhere(lambda: (policy.before(), policy.after_in_parent()))
     assert not is_free(lock)
-    lock.let_go()
+    policy.after_in_parent()
     assert is_free(lock)
 
 
-def test_a_fork_that_gave_up_does_not_let_go() -> None:
-    lock = ForkLock(patience=0.01)
+def test_a_fork_that_gave_up_does_not_let_go(policy: ForkPolicy) -> None:
+    lock = ForkLock(policy)
     with lock.lock:
-        elsewhere(lambda: (lock.hold(), lock.let_go()))
+        elsewhere(lambda: (policy.before(), policy.after_in_parent()))
         assert not is_free(lock)
     assert is_free(lock)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_it_is_free_in_a_child_and_in_the_parent() -> None:
-    waited_for, in_hand = ForkLock(), ForkLock(patience=0.01)
-    taken, over = threading.Event(), threading.Event()
+def test_the_patience_is_for_all_locks_together() -> None:
+    policy = ForkPolicy(patience=0.5)
+    locks = [ForkLock(policy) for _ in range(20)]
+    free = ForkLock(policy)
+    busy = Busy(*(lock.lock for lock in locks))
+    began = time.monotonic()
+    policy.before()
+    assert time.monotonic() - began < 5  # each for itself would be ten seconds
+    assert not is_free(free)  # what is free is held even when the patience is over
+    policy.after_in_parent()
+    assert is_free(free)
+    busy.end()
+
+
+@needs_fork
+def test_they_are_free_in_a_child_and_in_the_parent(policy: ForkPolicy) -> None:
+    waited_for, in_hand = ForkLock(policy), ForkLock(policy)
+    busy = Busy(in_hand.lock)
+    with waited_for.lock:  # by the thread that forks itself
+        assert child(policy, lambda: is_free(waited_for) and is_free(in_hand)) == 0
+    assert is_free(waited_for)
+    busy.end()
+    assert is_free(in_hand)
+
+
+@needs_fork
+def test_another_librarys_lock_is_held_and_let_go_in_both(policy: ForkPolicy) -> None:
+    class Owner:
+        lock = threading.Lock()
+
+    class Nothing:
+        lock = None
+
+    owners = [Owner(), Owner(), Nothing()]  # a lock that owners share is taken once
+    for owner in owners:
+        policy.add_foreign_lock(owner, lambda owner: owner.lock)
+        policy.add_foreign_lock(owner, lambda owner: owner.lock)
+    policy.before()
+    assert Owner.lock.locked()
+    policy.after_in_parent()
+    assert not Owner.lock.locked()
+    assert child(policy, lambda: not Owner.lock.locked()) == 0
+    busy = Busy(Owner.lock)
+    policy.before()
+    policy.after_in_parent()
+    assert Owner.lock.locked()  # it is the other thread's
+    busy.end()
+    assert not Owner.lock.locked()
+
+
+@needs_fork
+def test_members_start_afresh_in_a_child_even_if_one_fails(policy: ForkPolicy) -> None:
+    class Member:
+        def __init__(self, fails: bool) -> None:
+            self.fails, self.afresh = fails, False
+
+        def start_afresh(self) -> None:
+            assert not self.fails
+            self.afresh = True
+
+    members = [Member(False), Member(True), Member(False)]
+    for member in members:
+        policy.add(member)
+    assert child(policy, lambda: [member.afresh for member in members] == [True, False, True]) == 0
+    assert not any(member.afresh for member in members)
+
+
+def test_work_stands_back_for_a_fork_that_waits() -> None:
+    """One that takes its lock again and again would else be faster than the fork, each time."""
+    policy = ForkPolicy(patience=30)
+    lock = ForkLock(policy)
+    over = threading.Event()
+    rounds: list[None] = []
 
     def work() -> None:
-        with in_hand.lock:
-            taken.set()
-            over.wait(30)
+        while not over.is_set():
+            with lock.lock:
+                rounds.append(None)
+            policy.stand_back()
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert taken.wait(30)
-    with waited_for.lock:  # of the thread that forks itself
-        child = os.fork()
-    if not child:
-        os._exit(0 if is_free(waited_for) and is_free(in_hand) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert is_free(waited_for)
+    while not rounds:
+        time.sleep(0.001)
+    began = time.monotonic()
+    for _ in range(100):
+        policy.before()
+        policy.after_in_parent()
+    assert time.monotonic() - began < 25
     over.set()
     thread.join(30)
-    assert is_free(in_hand)
+
+
+def test_the_thread_that_forks_does_not_stand_back_for_itself() -> None:
+    policy = ForkPolicy(patience=30)
+    policy.before()
+    began = time.monotonic()
+    policy.stand_back()
+    assert time.monotonic() - began < 25
+    policy.after_in_parent()
 
 
 def test_none_is_kept() -> None:
     gc.collect()
-    known = len(forks._locks)
+    known = len(list(forks.SHARED._locks))
     for _ in range(3):
         ForkLock()
     gc.collect()
-    assert len(forks._locks) == known
+    assert len(list(forks.SHARED._locks)) == known

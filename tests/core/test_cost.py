@@ -154,15 +154,21 @@ def alive() -> dict[str, int]:
 
 
 def sizes() -> dict[str, int]:
-    """Every container that a module or the instrumentor of ours keeps when nothing is left to do."""
+    """What our modules, the shared objects of the background and the instrumentor keep when nothing is left to do."""
     deferred.catch_up()
     found = {}
     owners = {name: vars(module) for name, module in sys.modules.items() if name.startswith("otel_llm")}
-    owners |= {"instrumentor": vars(OpenAIInstrumentor()), "foreign": vars(OpenAIInstrumentor()._foreign)}
+    shared = {
+        f"{owner}.{name}": vars(value)
+        for owner, names in owners.items()
+        for name, value in names.items()
+        if type(value).__module__.startswith("otel_llm.background") and hasattr(value, "__dict__")
+    }
+    owners |= shared | {"instrumentor": vars(OpenAIInstrumentor()), "foreign": vars(OpenAIInstrumentor()._foreign)}
     for owner, names in owners.items():
         for name, value in names.items():
-            if value is deferred._asleep:
-                continue  # a token, which the thread has while it is awake
+            if name == "_asleep":
+                continue  # a token, which a thread has while it is awake
             if isinstance(value, Collection) and not isinstance(value, str | range) and not name.startswith("__"):
                 found[f"{owner}.{name}"] = len(value)
     return found
@@ -199,7 +205,7 @@ def test_thousands_of_calls(recorder: Any, server: Any, client: Any) -> None:
         gc.enable()
     assert sum(alive().values()) == 0
     assert sizes() == before
-    assert not finalizers.postponed
+    assert not finalizers.SHARED.postponed
     assert not guard.REPORTED
 
 

@@ -9,7 +9,6 @@ from evaluating import Evaluated
 
 from openai_clients import client, server, session_server
 from otel_llm.content import capture
-from otel_llm.evaluation.dataset import sinks
 from quietness import quiet
 
 __all__ = ["client", "quiet", "server", "session_server"]
@@ -31,8 +30,7 @@ def evaluated() -> Iterator[Callable[..., Evaluated]]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_wanted(quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a sink fails at is told anew, and no sampler that has ended wants content."""
-    monkeypatch.setattr(sinks, "_told", set())
+def nothing_wanted(quiet: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No sampler that has ended wants content."""
     yield
     assert capture.wanting == []

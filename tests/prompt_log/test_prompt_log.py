@@ -320,7 +320,7 @@ def test_a_target_that_is_stuck_stops_no_call_and_what_is_dropped_is_told(record
 
     with otel_llm.log_prompts(write, max_waiting=5) as log:
         ask(client)
-        until(lambda: log._waiting.empty())
+        until(lambda: log._worker.waiting == 0)
         ask(client, 9)  # one is being written, five wait
         assert log.dropped == 4
         stuck.set()
@@ -340,7 +340,7 @@ def test_what_was_dropped_last_is_told_at_the_end(recorder: Any, client: Any) ->
 
     with otel_llm.log_prompts(write, max_waiting=1) as log:
         ask(client)
-        until(lambda: log._waiting.empty())
+        until(lambda: log._worker.waiting == 0)
         ask(client, 3)
         assert log.dropped == 2
         stuck.set()
@@ -360,7 +360,7 @@ def test_a_target_that_fails(recorder: Any, client: Any, caplog: pytest.LogCaptu
         ask(client, 2)
     assert log.dropped == 1
     assert written[1]["dropped"] == 1
-    assert "failed in prompt log (OSError)" in caplog.text
+    assert "failed in prompt-log thread (OSError)" in caplog.text
     caplog.clear()
 
 

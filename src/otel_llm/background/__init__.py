@@ -1,1 +1,1 @@
-"""What runs off the caller's thread: workers, deferred work, finalizers, and what a fork must not find half done."""
+"""What runs outside the caller's thread: the worker and its thread, deferred work, postponed finalizers, forks."""

@@ -1,15 +1,14 @@
-"""Work that can wait until the caller has gone on: the records of metrics.
+"""Records metrics on a background thread, off the caller's path.
 
-The three records of a call take the SDK as long as its span, and locks that a collection may hold. A thread makes them
-a moment later; and whoever collects, before the metrics are read (:mod:`.active` is observed then), so that nothing is
-missing from what a reader is given.
+The records of a call take the SDK as long as the call's span does, and they take locks that a metrics collection may
+hold. So a thread makes them, at most ``PAUSE`` seconds later. A collection makes those that still wait before it reads
+the metrics (:mod:`otel_llm.core.active_calls` is observed in each), so that no reader misses any.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
-import queue
+import logging
 import threading
 import time
 from collections import deque
@@ -17,93 +16,125 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import guard
-from . import threads
-from .forks import ForkLock
+from .forks import SHARED as FORKS
+from .forks import ForkLock, ForkPolicy
+from .worker import Worker
 
-#: Seconds from the first work that waits to its being done: no more than this is a record's time late.
+_logger = logging.getLogger("otel_llm")
+
+#: Seconds from the first work that waits until the thread does it: the most that a record is late.
 PAUSE = 0.1
-#: So much is done in one go; then other threads have their turn, an event loop's above all.
+#: How many records are made in one go. Between two of these other threads have their turn, above all an event loop's.
 _IN_ONE_GO = 8
-#: With more than this waiting the caller does its work itself: none is lost, and memory stays bounded.
+#: With more than this waiting, the caller does its own work: nothing is lost, and memory stays bounded.
 MAX_WAITING = 4096
-
-_waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-#: Who takes work out holds it until that is done: then all that came before is done too. A fork waits for it, as in
-#: a child the SDK's locks that the work has taken would never be released.
-_working = ForkLock()
-#: What the thread waits for. Of what wakes a thread only this may be called from a finalizer, wherever that runs.
-_wake: queue.SimpleQueue[None]
-_thread: threading.Thread | None = None
-#: Taken by whoever wakes the thread: atomic, unlike a flag.
-_asleep: list[None] = [None]
+#: With no progress for so many seconds, what has no room is dropped instead: the caller would be stuck, too.
+STALLED = 2.0
+#: The most seconds that :meth:`Deferred.catch_up` waits for work that another thread has begun.
+PATIENCE = 5.0
 
 
-def do(work: Callable[..., None], *arguments: Any) -> None:
-    """Call ``work`` with ``arguments`` soon, in another thread; its errors are reported and swallowed."""
-    if len(_waiting) >= MAX_WAITING:
-        _do(work, arguments)
-        return
-    _waiting.append((work, arguments))
-    if _asleep:
-        _rouse()
+class Deferred:
+    """Does work soon, on a thread that starts with the first of it. Errors of work are reported and swallowed."""
 
+    def __init__(self, policy: ForkPolicy = FORKS) -> None:
+        self._policy = policy
+        self._worker: Worker[None] = Worker("metrics", self._work, size=4, policy=policy)
+        #: Held by whoever does work, until what it took is done. A fork waits for it: in the child the SDK's locks that
+        #: the work has taken would stay locked for ever.
+        self._working = ForkLock(policy)
+        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        #: Holds a token while the thread has nothing to do. Whoever takes it wakes the thread: atomic, unlike a flag.
+        self._asleep: list[None] = [None]
+        self.start_afresh()
+        policy.add(self)
 
-def catch_up() -> None:
-    """Do what has been waiting until now."""
-    with _working.lock:
-        for number in range(len(_waiting)):
+    def start_afresh(self) -> None:
+        self._waiting.clear()  # it is the parent's to do
+        self._asleep[:] = [None]
+        self._progressed = 0.0
+        self._warned = False
+        self._lock = threading.RLock()
+        self.dropped = 0
+
+    def do(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Call ``work`` with ``arguments`` soon, on another thread.
+
+        It takes no lock, so it may be called anywhere, also by a finalizer or a signal handler that interrupts it.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            self._do_without_room(work, arguments)
+            return
+        self._waiting.append((work, arguments))
+        if self._asleep:
+            self._rouse()
+
+    def catch_up(self, timeout: float = PATIENCE, most: int = MAX_WAITING) -> bool:
+        """Do what has been waiting until now, or the first ``most`` of it, on this thread; return whether it is done.
+
+        It is not if another thread is stuck for ``timeout`` seconds in what it has begun.
+        """
+        deadline = time.monotonic() + timeout
+        left = min(len(self._waiting), most)
+        while True:
+            lock = self._working.lock
+            if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+                return False
             try:
-                work, arguments = _waiting.popleft()
-            except IndexError:  # work that asked for the rest to be done has had it
-                return
+                for _ in range(min(left, _IN_ONE_GO)):
+                    try:
+                        work, arguments = self._waiting.popleft()
+                    except IndexError:  # another thread has done the rest
+                        return True
+                    _do(work, arguments)
+            finally:
+                self._progressed = time.monotonic()
+                lock.release()
+            left -= _IN_ONE_GO
+            if left <= 0:
+                return True
+            time.sleep(0)
+
+    def _do_without_room(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        if time.monotonic() - self._progressed < STALLED:
             _do(work, arguments)
-            if number % _IN_ONE_GO == _IN_ONE_GO - 1:
-                time.sleep(0)
+            return
+        with self._lock:
+            self.dropped += 1
+            if self._warned:
+                return
+            self._warned = True
+        _logger.warning("metrics can't be recorded: the SDK does not answer; what has no room to wait is dropped")
+
+    def _rouse(self) -> None:
+        try:
+            self._asleep.pop()
+        except IndexError:  # another thread was faster
+            return
+        self._progressed = time.monotonic()
+        try:
+            if self._worker.start():
+                # The last to be registered is the first to run: before the SDK's own, which was set up earlier.
+                atexit.unregister(self.catch_up)
+                atexit.register(self.catch_up)
+            self._worker.put(None, self._progressed + PAUSE)
+        except RuntimeError:  # no thread can be started
+            self._asleep[:] = [None]
+            self.catch_up()
+
+    def _work(self, entry: None) -> None:
+        self._asleep[:] = [None]  # before looking: whoever comes from now on wakes the thread again
+        while self._waiting and self.catch_up(most=_IN_ONE_GO):
+            self._policy.stand_back()
 
 
 def _do(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     try:
         work(*arguments)
     except Exception as error:
-        guard.report("later", error)
+        guard.report("deferred work", error)
 
 
-def _rouse() -> None:
-    global _thread, _wake
-    try:
-        _asleep.pop()
-    except IndexError:  # another thread was faster
-        return
-    if _thread is None:
-        try:
-            # Made together, as gevent and eventlet may have put theirs in the place of both since this was imported: a
-            # thread that is a greenlet then, and waits for a real queue, would halt the program.
-            _wake = queue.SimpleQueue()
-            # A daemon: what it leaves is done at exit, before an SDK shuts down that was set up before the first call.
-            _thread = threads.start("metrics", _run, _wake)
-            atexit.register(catch_up)
-        except RuntimeError:
-            _asleep[:] = [None]
-            catch_up()
-            return
-    _wake.put(None)
-
-
-def _run(wake: queue.SimpleQueue[None]) -> None:
-    while True:
-        wake.get()
-        time.sleep(PAUSE)
-        _asleep[:] = [None]  # before looking: whoever comes from now on wakes the thread again
-        catch_up()
-
-
-def _begin_in_child() -> None:
-    """The thread, and what waits, are the parent's."""
-    global _thread
-    _waiting.clear()
-    _asleep[:] = [None]
-    _thread = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+#: The work of this process that can wait.
+SHARED = Deferred()
+do, catch_up = SHARED.do, SHARED.catch_up

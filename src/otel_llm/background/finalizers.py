@@ -1,8 +1,8 @@
-"""Ending the call of a stream that was dropped: in a finalizer, which the garbage collector runs anywhere.
+"""Ends the calls of streams that the application dropped. The garbage collector may do so anywhere.
 
 "Anywhere" includes code of the OpenTelemetry SDK that holds a lock which ending a span or recording a metric takes as
-well: the thread would wait for itself, for ever. There the end is put off until the next call begins or the program
-ends.
+well: the thread would wait for itself for ever. In that case the end is postponed until the next call begins or the
+program ends.
 """
 
 from __future__ import annotations
@@ -13,30 +13,42 @@ from collections import deque
 from collections.abc import Callable
 
 from .. import guard
-
-#: Appending and popping are atomic.
-postponed: deque[Callable[[], None]] = deque()
-
-
-def run(end: Callable[[], None]) -> None:
-    """Run ``end`` now if that is safe, else later."""
-    if _inside_sdk():
-        if not postponed:
-            atexit.unregister(catch_up)
-            atexit.register(catch_up)  # last, so that it comes before the SDK's shutdown
-        postponed.append(end)
-    else:
-        end()
+from .forks import SHARED as FORKS
+from .forks import ForkPolicy
 
 
-def catch_up() -> None:
-    """Run what was put off."""
-    while postponed:
-        try:
-            end = postponed.popleft()
-        except IndexError:  # another thread was faster
-            return
-        _guarded(end)
+class Finalizers:
+    """Runs the ends of dropped calls, at once where that is safe."""
+
+    def __init__(self, policy: ForkPolicy = FORKS) -> None:
+        #: The ends that wait. Appending and popping are atomic.
+        self.postponed: deque[Callable[[], None]] = deque()
+        self._parents: list[Callable[[], None]] = []
+        policy.add(self)
+
+    def start_afresh(self) -> None:
+        # The parent process ends these calls. They are kept, because dropping them would run finalizers here.
+        self._parents.extend(self.postponed)
+        self.postponed.clear()
+
+    def run(self, end: Callable[[], None]) -> None:
+        """Run ``end`` now if that is safe, else later."""
+        if _inside_sdk():
+            if not self.postponed:
+                atexit.unregister(self.catch_up)
+                atexit.register(self.catch_up)  # last, so that it runs before the SDK's shutdown
+            self.postponed.append(end)
+        else:
+            end()
+
+    def catch_up(self) -> None:
+        """Run the ends that were postponed."""
+        while self.postponed:
+            try:
+                end = self.postponed.popleft()
+            except IndexError:  # another thread was faster
+                return
+            _guarded(end)
 
 
 @guard.never_raise
@@ -51,3 +63,8 @@ def _inside_sdk() -> bool:
         if str(frame.f_globals.get("__name__")).startswith(("opentelemetry.sdk.", "opentelemetry.exporter.")):
             return True
     return False
+
+
+#: The ends of this process.
+SHARED = Finalizers()
+run, catch_up = SHARED.run, SHARED.catch_up

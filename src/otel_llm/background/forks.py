@@ -1,55 +1,168 @@
-"""What a child process must not find half done."""
+"""What a fork waits for, and what starts afresh in the child process.
+
+Only the thread that forks lives on in the child. A lock that another thread holds at that moment stays locked there
+for ever, and what that thread was doing stays half done.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from .. import guard
+
+#: The most seconds that a fork waits, for all locks together.
+PATIENCE = 0.2
+#: Seconds between two looks whether they are free.
+_PAUSE = 0.0005
+
+
+class StartsAfresh(Protocol):
+    """Has a thread, or work to do, that belongs to the parent process."""
+
+    def start_afresh(self) -> None:
+        """Called in a child process, before anything else runs there."""
+
+
+class _References:
+    """Objects and what is known of each, as long as they exist. Unlike a WeakSet it may grow while it is read."""
+
+    def __init__(self) -> None:
+        self._known: dict[weakref.ref[Any], Any] = {}
+
+    def add(self, one: Any, known: Any = None) -> None:
+        self._known[weakref.ref(one, self._forget)] = known
+
+    def _forget(self, reference: weakref.ref[Any]) -> None:
+        self._known.pop(reference, None)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for reference in list(self._known):
+            if (one := reference()) is not None:
+                yield one, self._known.get(reference)
+
+
+class ForkPolicy:
+    """Makes each fork wait until its locks are free, and makes objects start afresh in the child process.
+
+    It waits for ``patience`` seconds in all. Then the fork goes on: a child may find the work of another thread half
+    done, but its locks of ours are free.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._locks, self._members, self._foreign = _References(), _References(), _References()
+        #: What the threads that are forking hold, by thread.
+        self._held: dict[int, list[Any]] = {}
+        #: The threads for which others stand back.
+        self._served: set[int] = set()
+
+    def install(self) -> None:
+        """Take part in every fork of this process."""
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=guard.never_raise(self.before),
+                after_in_parent=guard.never_raise(self.after_in_parent),
+                after_in_child=guard.never_raise(self.after_in_child),
+            )
+
+    def add(self, member: StartsAfresh) -> None:
+        """Call ``member.start_afresh()`` in child processes, as long as it exists."""
+        self._members.add(member)
+
+    def add_lock(self, lock: ForkLock) -> None:
+        """Hold ``lock`` during forks, as long as it exists."""
+        self._locks.add(lock)
+
+    def add_foreign_lock(self, owner: Any, lock_of: Callable[[Any], Any]) -> None:
+        """Hold another library's lock, ``lock_of(owner)``, during forks too, as long as ``owner`` exists.
+
+        ``lock_of`` may return ``None``.
+        """
+        if not any(one is owner for one, _ in self._foreign):
+            self._foreign.add(owner, lock_of)
+
+    def stand_back(self) -> None:
+        """Let other threads go first, above all one that waits to fork: called between two pieces of work.
+
+        Not to be called under a lock: the fork may be waiting for that.
+        """
+        time.sleep(0)
+        deadline = time.monotonic() + self._patience
+        while self._served and threading.get_ident() not in self._served and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    # --- around a fork ---------------------------------------------------------------------------
+
+    def before(self) -> None:
+        here = threading.get_ident()
+        deadline = time.monotonic() + self._patience
+        self._served.add(here)
+        while True:
+            held = self._held[here] = []
+            for fork_lock, _ in self._locks:
+                _hold(fork_lock.lock, max(deadline - time.monotonic(), 0.0), held)
+            # Other libraries' locks are not waited for, as their holders may be waiting for ours. Besides, a thread
+            # that was waited for has only just let go of one lock, and may be in the middle of more that are not known
+            # here. So all is tried anew when that thread has had time to go on.
+            if self._hold_foreign(held) or time.monotonic() >= deadline:
+                return
+            _release(held)
+            time.sleep(_PAUSE)
+
+    def _hold_foreign(self, held: list[Any]) -> bool:
+        """Take other libraries' locks that are free, and return whether all are."""
+        locks: list[Any] = []
+        for owner, lock_of in self._foreign:
+            lock = lock_of(owner)
+            if lock is not None and all(lock is not one for one in locks):  # owners may share one
+                locks.append(lock)
+        taken = [_hold(lock, 0.0, held) for lock in locks]
+        return all(taken)
+
+    def after_in_parent(self) -> None:
+        here = threading.get_ident()
+        self._served.discard(here)
+        _release(self._held.pop(here, []))
+
+    def after_in_child(self) -> None:
+        held = self._held.pop(threading.get_ident(), [])
+        self._held.clear()
+        self._served.clear()
+        _release(held)
+        for fork_lock, _ in self._locks:
+            fork_lock.lock = threading.RLock()
+        for member, _ in self._members:
+            guard.never_raise(member.start_afresh)()
+
+
+def _hold(lock: Any, seconds: float, held: list[Any]) -> bool:
+    taken: bool = lock.acquire(timeout=seconds)
+    if taken:
+        held.append(lock)
+    return taken
+
+
+def _release(held: list[Any]) -> None:
+    for lock in reversed(held):
+        lock.release()
 
 
 class ForkLock:
-    """A reentrant ``lock`` that a fork waits for, ``patience`` seconds at most, and that nobody has in the child: what
-    is done under it is whole there, and so are the locks of others that it takes."""
+    """A reentrant ``lock`` that a fork waits for, and that is free in the child process.
 
-    def __init__(self, patience: float = 1.0) -> None:
-        self._patience = patience
-        #: The threads that fork and have it meanwhile.
-        self._forking: set[int] = set()
+    What is done under it is done as a whole, so in a child it is done or not begun, unless the fork lost its patience.
+    """
+
+    def __init__(self, policy: ForkPolicy | None = None) -> None:
         self.lock = threading.RLock()
-        _locks.add(self)
-
-    def hold(self) -> None:
-        if self.lock.acquire(timeout=self._patience):
-            self._forking.add(threading.get_ident())
-
-    def let_go(self) -> None:
-        here = threading.get_ident()
-        if here in self._forking:
-            self._forking.remove(here)
-            self.lock.release()
-
-    def renew(self) -> None:
-        self._forking.clear()
-        self.lock = threading.RLock()
+        (SHARED if policy is None else policy).add_lock(self)
 
 
-_locks: weakref.WeakSet[ForkLock] = weakref.WeakSet()
-
-
-def _hold() -> None:
-    for lock in list(_locks):
-        lock.hold()
-
-
-def _let_go() -> None:
-    for lock in list(_locks):
-        lock.let_go()
-
-
-def _renew() -> None:
-    for lock in list(_locks):
-        lock.renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_renew)
+#: The policy of this process.
+SHARED = ForkPolicy()
+SHARED.install()

@@ -1,4 +1,4 @@
-"""Threads of our own."""
+"""Starts threads of our own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def start(name: str, run: Callable[..., None], *arguments: Any, daemon: bool = True) -> threading.Thread:
-    """Start a thread that runs ``run``. The process waits for it at its end unless it is a ``daemon``.
+    """Start a thread that runs ``run``. At its end the process waits for it unless it is a ``daemon``.
 
-    It starts in no context: that of the call that happens to be the first is not the thread's to keep, nor to go on in,
-    as threading instrumentations would have it.
+    It runs in an empty context. Instrumentations of ``threading`` would run it in the context of whichever call
+    happened to start it.
 
-    :raises RuntimeError: where the interpreter is shutting down, or has no threads.
+    :raises RuntimeError: if the interpreter is shutting down, or can't start threads.
     """
     thread = threading.Thread(target=run, args=arguments, name=f"otel-llm-{name}", daemon=daemon)
     contextvars.Context().run(thread.start)

@@ -1,156 +1,268 @@
-"""A bounded queue whose entries are handled, each when it is due, on a daemon thread of its own."""
+"""A bounded queue whose entries are handled on a thread of its own: the only place where a lasting thread starts."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from .. import guard
-from . import threads
+from . import forks, threads
 
 _T = TypeVar("_T")
 
 
-class Worker(Generic[_T]):
-    """Handles entries in the order they came. Putting one in never waits: what finds no room is refused.
+class _Mark:
+    """An entry that tells :meth:`Worker.flush` that all entries before it have been handled."""
 
-    ``lock`` is the owner's, reentrant, as a span may be ended by a finalizer that runs inside of it. ``tidy`` is called
-    now and then, every ``tidy_interval`` seconds, ``finish`` when the thread ends.
+    __slots__ = ("given_up", "reached")
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.given_up = False
+
+
+class Worker(Generic[_T]):
+    """Calls ``handle`` with each entry, in the order they came, on a daemon thread that starts with the first one.
+
+    :meth:`put` takes no lock and never waits, so it may be called anywhere: in a finalizer, in a signal handler, inside
+    of itself. An entry is handled by the thread or given to ``give_up`` after :meth:`close`, never both. ``finish`` is
+    called when the thread ends, ``tidy`` every ``tidy_interval`` seconds. A child process starts with an empty queue.
     """
 
     def __init__(
         self,
-        lock: threading.RLock,
-        handle: Callable[[_T], None],
-        tidy: Callable[[], None],
-        finish: Callable[[], None],
+        name: str,
+        handle: Callable[[_T], object],
+        *,
         size: int,
-        tidy_interval: float,
+        give_up: Callable[[_T], object] = lambda entry: None,
+        finish: Callable[[], object] = lambda: None,
+        tidy: Callable[[], object] = lambda: None,
+        tidy_interval: float = math.inf,
+        policy: forks.ForkPolicy = forks.SHARED,
     ) -> None:
-        self._handle, self._tidy, self._finish = handle, tidy, finish
+        self._name = name
+        self._handle, self._give_up, self._finish, self._tidy = handle, give_up, finish, tidy
         self._size = size
         self._tidy_interval = tidy_interval
-        self._changed = threading.Condition(lock)
-        self._queue: deque[tuple[float, _T]] = deque()
-        self._current: _T | None = None
-        self._put = self._done = 0
-        #: Entries up to this one are handled without waiting until they are due.
-        self._hurry = 0
+        self._closing = False
+        self.start_afresh()
+        policy.add(self)
+
+    def start_afresh(self) -> None:
+        self._queue: deque[tuple[float, _T | _Mark]] = deque()
+        #: One token for each mark in the queue: while there are any, nothing waits until it is due.
+        self._marks: list[None] = []
+        #: The thread puts a token here before it waits; whoever takes it has to wake, or start, the thread.
+        self._asleep: list[None] = [None]
+        #: What the thread waits for. ``SimpleQueue.put`` is reentrant, unlike ``Condition.notify``.
+        self._wake: queue.SimpleQueue[None] | None = None
         self._thread: threading.Thread | None = None
-        self._starting = self._closing = False
+        self._here: int | None = None
+        self._ended = False
+        self._lock = threading.RLock()
+        self.dropped = 0
+
+    # --- by any thread ---------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """The number of entries that nobody handles yet."""
+        return len(self._queue)
+
+    def put(self, entry: _T, due: float = 0.0) -> bool:
+        """Have ``entry`` handled, at the time ``due`` of ``monotonic`` at the earliest; return whether there was room.
+
+        An entry without room is counted as dropped.
+
+        :raises RuntimeError: if the thread can't be started. The entry stays, and the next call tries again.
+        """
+        if self._closing or len(self._queue) >= self._size:
+            self.drop()
+            return False
+        self._queue.append((due, entry))
+        if self._asleep:
+            self._rouse()
+        return True
+
+    def drop(self) -> None:
+        """Count one more entry that was lost."""
+        with self._lock:
+            self.dropped += 1
 
     def start(self) -> bool:
-        """Start the thread, unless it runs; whether it did not. Not under the lock: gevent's thread, part of this one,
-        would have it."""
-        if self._thread is not None:
-            return False
-        with self._changed:
-            if self._starting or self._closing:
-                return False
-            self._starting = True
-        try:
-            self._thread = threads.start("evaluation", self._run)
-        except RuntimeError:
-            self._starting = False  # it is tried again
-            raise
-        return True
+        """Start the thread if it does not run; return whether it was started.
 
-    def put(self, entry: _T, due: float) -> bool:
-        """Whether there is room for ``entry``, handled at ``due`` of ``monotonic`` and after those before it."""
-        with self._changed:
-            if self._closing or len(self._queue) >= self._size:
-                return False
-            self._queue.append((due, entry))
-            self._put += 1
-            if len(self._queue) == 1:
-                self._changed.notify_all()
-            return True
+        Where :meth:`put` is called under a lock, call this before, without the lock: under gevent another greenlet may
+        run while the thread starts.
 
-    def waiting(self) -> Iterator[_T]:
-        """What has not been handled; to be read under the lock."""
-        if self._current is not None:
-            yield self._current
-        for _, entry in self._queue:
-            yield entry
+        :raises RuntimeError: if it can't be started.
+        """
+        return self._wake is None and self._rouse()
 
     def flush(self, timeout: float) -> bool:
-        """Handle all that is here now without waiting for it to be due; whether that took less than ``timeout``
-        seconds."""
-        deadline = monotonic() + timeout
-        with self._changed:
-            target = self._hurry = max(self._hurry, self._put)
-            self._changed.notify_all()
-            while self._done < target:
-                left = deadline - monotonic()
-                if left <= 0 or threading.current_thread() is self._thread:
-                    return False
-                self._changed.wait(left)
-        return True
+        """Handle what waits now without waiting until it is due; return whether that took at most ``timeout`` seconds.
 
-    def close(self, timeout: float) -> list[_T]:
-        """Handle what is here, for ``timeout`` seconds at most; what remains undone is given back."""
+        Called by the worker's own thread it returns ``False``.
+        """
+        if not self._queue and (self._wake is None or self._ended):
+            return True
+        if threading.get_ident() == self._here:
+            return False
+        mark = _Mark()
+        self._marks.append(None)
+        self._queue.append((0.0, mark))
+        try:
+            self._hurry()
+        except RuntimeError:
+            return False
+        return mark.reached.wait(timeout) and not mark.given_up
+
+    def close(self, timeout: float) -> bool:
+        """Handle what waits and end the thread; return whether that took at most ``timeout`` seconds.
+
+        After that time what the thread has not begun is given up and counted as dropped. The entry that it is handling
+        stays with it.
+        """
         deadline = monotonic() + timeout
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self.flush(timeout)
-        with self._changed:
-            left = list(self.waiting())
-            self._queue.clear()
-            self._done = self._put
-            self._changed.notify_all()
-        if self._thread is None:
-            guard.never_raise(self._finish)()
-        elif self._thread is not threading.current_thread():
+        self._closing = True
+        while self._wake is None:
+            if self._ended:
+                return True
+            if _took(self._asleep):  # there is no thread, and there may be no way to start one any more
+                self._run(queue.SimpleQueue())
+                return True
+            if monotonic() >= deadline:
+                return False
+            time.sleep(0.001)  # another thread starts it
+        self._hurry()
+        if threading.get_ident() == self._here:
+            self._give_up_all()
+            return False
+        over = self._over.wait(timeout)
+        if not over:
+            self._give_up_all()
+        elif self._thread is not None:
             self._thread.join(max(deadline - monotonic(), 0.0))
-        return left
+        return over
+
+    def _rouse(self) -> bool:
+        """Wake the thread, or start it; return whether it was started."""
+        if not _took(self._asleep):
+            return False
+        if self._ended:
+            self._asleep.append(None)
+            self._give_up_all()
+        elif self._wake is not None:
+            self._wake.put(None)
+        else:
+            # Made now, as gevent or eventlet may have replaced queues, events and threads since the import: a thread
+            # that is a greenlet and waits for a real queue would halt the program.
+            self._stop, self._over = threading.Event(), threading.Event()
+            self._wake = queue.SimpleQueue()
+            try:
+                self._thread = threads.start(self._name, self._run, self._wake)
+            except RuntimeError:
+                self._wake = None
+                self._asleep.append(None)
+                raise
+            return True
+        return False
+
+    def _hurry(self) -> None:
+        """Have the thread look at the queue, whatever it waits for."""
+        if self._closing and self._wake is not None:
+            self._stop.set()
+        if self._ended:
+            self._give_up_all()
+        elif self._wake is not None:
+            self._wake.put(None)
+        else:
+            self._rouse()
+
+    def _give_up_all(self) -> None:
+        while self._queue:
+            try:
+                _, entry = self._queue.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if isinstance(entry, _Mark):
+                self._marks.pop()
+                entry.given_up = True
+                entry.reached.set()
+            else:
+                self.drop()
+                guard.never_raise(self._give_up)(entry)
+
+    # --- on the worker's thread ------------------------------------------------------------------
 
     def pause(self, seconds: float) -> None:
-        """Wait, on the worker's thread, between two tries; not at all once it is closing."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closing, seconds)
+        """Wait between two tries of ``handle``, but no longer once the worker is closing."""
+        if not self._closing:
+            self._stop.wait(seconds)
 
-    def _run(self) -> None:
+    def _run(self, wake: queue.SimpleQueue[None]) -> None:
+        self._here = threading.get_ident()
         with suppress_instrumentation():
             tidied = monotonic()
-            while (entry := self._next(tidied + self._tidy_interval)) is not self._END:
-                if entry is not None:
-                    self._handle_one(entry)
+            while self._next(wake, tidied + self._tidy_interval):
                 if monotonic() - tidied >= self._tidy_interval:
                     guard.never_raise(self._tidy)()
                     tidied = monotonic()
             guard.never_raise(self._finish)()
+        self._here = None
+        if self._wake is not None:
+            self._over.set()
 
-    _END = object()
+    def _next(self, wake: queue.SimpleQueue[None], tidy_at: float) -> bool:
+        """Handle the next entry, or wait until it is due or until ``tidy_at``; return whether there may be more."""
+        now = monotonic()
+        try:
+            due = self._queue[0][0]
+            ready = due <= now or bool(self._marks) or self._closing
+            entry = self._queue.popleft()[1] if ready else None
+        except IndexError:  # nothing waits
+            if self._ended:
+                return False
+            self._ended = self._closing
+            if self._ended or not self._asleep:
+                # From now on whoever puts an entry wakes the thread, or gives the entry up. The queue is looked at once
+                # more for what came before that.
+                self._asleep[:] = [None]
+                return True
+            due, ready, entry = math.inf, False, None
+        if ready:
+            self._handle_one(entry)
+        elif now < tidy_at:
+            until = min(due, tidy_at)
+            with contextlib.suppress(queue.Empty):
+                wake.get(timeout=None if until == math.inf else until - now)
+        return True
 
-    def _next(self, tidy_at: float) -> object:
-        """The next entry when it is due; ``None`` when it is time to tidy; ``_END`` when there will be none."""
-        with self._changed:
-            while True:
-                now = monotonic()
-                hurried = self._done < self._hurry or self._closing
-                if self._queue and (hurried or self._queue[0][0] <= now):
-                    self._current = self._queue.popleft()[1]
-                    return self._current
-                if self._closing and not self._queue:
-                    return self._END
-                if now >= tidy_at:
-                    return None
-                self._changed.wait(min(tidy_at, self._queue[0][0] if self._queue else tidy_at) - now)
-
-    def _handle_one(self, entry: object) -> None:
+    def _handle_one(self, entry: _T | _Mark | None) -> None:
+        if isinstance(entry, _Mark):
+            self._marks.pop()
+            entry.reached.set()
+            return
         try:
             self._handle(entry)  # type: ignore[arg-type]
-        except Exception as error:
-            guard.report("Worker", error)
-        finally:
-            with self._changed:
-                if self._current is entry:
-                    self._current = None
-                self._done = min(self._done + 1, self._put)
-                self._changed.notify_all()
+        except BaseException as error:  # an exit or a cancellation is for the code that was called, not for this thread
+            guard.report(f"{self._name} thread", error)
+
+
+def _took(token: list[None]) -> bool:
+    """Take the token, which only one of several threads can."""
+    try:
+        token.pop()
+    except IndexError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from .. import semconv as s
-from ..background import deferred
+from ..background import deferred, forks
 from .dimensions import Dimensions
 
 _DIMENSIONS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL)
@@ -30,6 +30,9 @@ class ActiveCalls:
         meter.create_observable_up_down_counter(
             s.METRIC_LLM_ACTIVE_CALLS, [self._observe], "{call}", "Calls that are under way."
         )
+        # A fork in the middle of a collection would leave that lock locked in the child, where no collection would end.
+        # Observing makes that likelier: it makes the records that wait, and a fork waits for those.
+        forks.SHARED.add_foreign_lock(meter, _collection_lock)
 
     def _observe(self, options: CallbackOptions) -> Iterable[Observation]:
         # This runs in each collection, so what other metrics still wait for is recorded now.
@@ -41,3 +44,9 @@ class ActiveCalls:
             named = {name: str(known[name]) for name in _DIMENSIONS if name in known}
             kinds[tuple(self._dimensions.bounded(named).items())] += 1
         return [Observation(count, dict(kind)) for kind, count in kinds.items()]
+
+
+def _collection_lock(meter: Any) -> Any:
+    """The lock that the SDK holds while it collects, or ``None`` if it can't be found: it is not public."""
+    of_sdk = getattr(meter, "_real_meter", None) or meter
+    return getattr(getattr(of_sdk, "_measurement_consumer", None), "_lock", None)

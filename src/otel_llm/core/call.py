@@ -51,7 +51,7 @@ class Call:
     @classmethod
     def begin(cls, telemetry: Telemetry, request: Request, parent: Context | None = None) -> Self:
         """Start a call with a span in ``parent`` (default: the current context)."""
-        if finalizers.postponed:
+        if finalizers.SHARED.postponed:
             finalizers.catch_up()
         if parent is None:
             parent = otel_context.get_current()

@@ -206,7 +206,7 @@ import os, sys, threading, time
 sys.path[:0] = sys.argv[2:]
 from test_eval_sinks import an_item
 from otel_llm.evaluation import SQLiteSink
-from otel_llm.evaluation.dataset.sinks import deliver
+from otel_llm.evaluation.dataset.delivery import Delivery
 sink = SQLiteSink(sys.argv[1])
 over = threading.Event()
 def store():
@@ -219,7 +219,7 @@ for number in range(40):
     child = os.fork()
     if child == 0:
         sink.after_fork()
-        storing = threading.Thread(target=deliver, args=(sink, an_item(2 + number), time.sleep), daemon=True)
+        storing = threading.Thread(target=Delivery(sink), args=(an_item(2 + number), time.sleep), daemon=True)
         storing.start()
         storing.join(20)
         os._exit(storing.is_alive())

@@ -119,7 +119,7 @@ def test_a_rule_of_another_service(evaluated: Make) -> None:
     made = evaluated(rules=[{"service": "shop", "operation": "chat"}])
     _plain(made)
     assert made.flushed() == []
-    assert len(made.sampler._traces) == 0
+    assert len(made.sampler._books.traces) == 0
 
 
 def test_all_that_held_are_named_and_the_first_is_counted(evaluated: Make) -> None:

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from ...background.forks import ForkLock
 from ...config import DEFAULT_DATASET
 from ...content.boundary import clean_json
 from .reader import APPLICATION_ID, TABLE, VERSION, Item, check, is_json_lines, rotated
 
-_logger = logging.getLogger("otel_llm")
-
 _BUSY_SECONDS = 2.0
 _DEFAULT_ROTATE_BYTES = 64 * 2**20
-#: Seconds that a fork waits at most for an item that is being stored.
-_FORK_SECONDS = 0.1
-#: Seconds before each further try to store an item.
-_PAUSES = (0.2, 1.0)
 
 
 @runtime_checkable
@@ -72,7 +65,7 @@ class SQLiteSink:
         #: Those of parent processes: closing one in a child would break the parent's locks.
         self._foreign: list[sqlite3.Connection] = []
         #: SQLite has locks of the whole process, which a child would never see released.
-        self._storing = ForkLock(_FORK_SECONDS)
+        self._storing = ForkLock()
 
     def write(self, item: Item) -> None:
         """:raises sqlite3.Error: if it can't be stored; also a database that is none of ours is left alone."""
@@ -251,30 +244,3 @@ def open_sink(sink: object) -> Sink:
     if callable(sink):
         return _Function(sink)
     raise TypeError(f"sink must be a path, a function or have write, close and after_fork, not {type(sink).__name__}")
-
-
-_told: set[tuple[str, str]] = set()
-
-
-def deliver(sink: Sink, item: Item, pause: Callable[[float], Any]) -> bool:
-    """Whether ``item`` could be stored, if need be by several tries with a ``pause`` of seconds between."""
-    for seconds in (*_PAUSES, None):
-        try:
-            sink.write(item)
-            return True
-        except BaseException as error:  # a cancellation or an exit there is the sink's: this thread goes on
-            _tell(sink, error)
-        if seconds is not None:
-            pause(seconds)
-    return False
-
-
-def _tell(sink: Sink, error: BaseException) -> None:
-    """Once a kind. The text of an error that is not our file's may hold words of the item."""
-    of_file = isinstance(sink, SQLiteSink | JSONLinesSink) and isinstance(error, OSError | sqlite3.Error)
-    text = str(error) if of_file else type(error).__name__
-    key = (str(sink), text)
-    level = logging.DEBUG if key in _told else logging.WARNING
-    if len(_told) < 100:
-        _told.add(key)
-    _logger.log(level, "items for evaluation can't be stored in %s: %s; what is not is counted", sink, text)

@@ -1,4 +1,4 @@
-"""What becomes of a local root that ended: rules decide, and its item is stored, on the worker's thread."""
+"""Decides what becomes of a local root that ended, and stores its item. It runs on the worker's thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..dataset import item
-from ..dataset.sinks import Sink, deliver
+from ..dataset.delivery import Delivery
+from ..dataset.sinks import Sink
 from . import accounting as why
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Ended:
-    """A local root that ended at the time ``at`` of ``monotonic``. It is settled once, by whoever is first."""
+    """A local root that ended, at the time ``at`` of ``monotonic``."""
 
-    __slots__ = ("at", "resource", "root", "sampled", "settled", "trace")
+    __slots__ = ("at", "resource", "root", "sampled", "trace")
 
     def __init__(self, root: SpanRecord, trace: Trace, at: float, resource: Resource) -> None:
         self.root = root
@@ -29,21 +30,21 @@ class Ended:
         self.at = at
         self.resource = resource
         self.sampled = bool(trace.sampled_by)
-        self.settled = False
 
 
 class Outcomes:
-    """Decides by the rules, keeps the rate limit, and stores items in the sink."""
+    """Applies the rules and the rate limit, and stores items in the sink."""
 
     def __init__(self, decision: Decision, limit: TokenBucket | None, sink: Sink) -> None:
         self._decision = decision
         self._limit = limit
-        self._sink = sink
+        self._deliver = Delivery(sink)
 
     def of(self, ended: Ended, sample: Callable[[Ended, str], object], pause: Callable[[float], object]) -> str | None:
-        """Store the item of ``ended``; return why it is not stored, or ``None``.
+        """Store the item of ``ended``. Return the reason why it was not stored, or ``None`` if it was.
 
-        ``sample`` is called with the first reason to sample it; ``pause`` waits before the sink is tried again.
+        ``sample`` is called with the first reason for sampling it, ``pause`` with the seconds to wait before the sink
+        is tried again.
         """
         trace, root = ended.trace, ended.root
         spans = trace.below(root)
@@ -67,4 +68,4 @@ class Outcomes:
             rate=trace.rate,
             left_out=trace.left_out,
         )
-        return None if deliver(self._sink, made, pause) else why.SINK_ERROR
+        return None if self._deliver(made, pause) else why.SINK_ERROR

@@ -5,9 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import math
-import os
-import threading
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from time import monotonic, time_ns
@@ -17,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from ... import guard
 from ... import semconv as s
-from ...background.worker import Worker
+from ...background import forks
 from ...config import SamplingAlgorithm
 from ...config.values import above_zero, checked, seconds
 from ...content import capture
@@ -25,13 +22,15 @@ from ..dataset.sinks import Sink, open_sink
 from ..exclusion import is_excluded
 from ..spans import SpanRecord
 from . import accounting as why
-from .accounting import Accounts, Ledger, publish
+from . import publication
+from .accounting import Accounts
+from .books import Books
 from .decision import Decision
 from .head_sampler import Choice, is_of_another
-from .outcome import Ended, Outcomes
+from .outcome import Outcomes
 from .rate_limit import TokenBucket
 from .rules import Rule, Rules
-from .trace_buffer import Limits, Trace, Traces
+from .trace_buffer import Limits, Trace
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -98,32 +97,20 @@ class EvaluationSampler(SpanProcessor):
         self._resource: Resource | None = None
         self._closed = False
         self._forked_ns = 0
-        self._begin_afresh()
-        publish(self, meter_provider)
-        if hasattr(os, "register_at_fork"):
-            renew = weakref.WeakMethod(self._after_fork)
-            os.register_at_fork(after_in_child=lambda: (method := renew()) and method())
+        self._books = self._empty_books()
+        publication.SHARED.publish(self, meter_provider)
+        forks.SHARED.add(self)
         if capture_content:
             capture.wanting.append(self.captures)
 
-    def _begin_afresh(self) -> None:
-        self._lock = threading.RLock()
-        self._traces = Traces(self._limits)
-        self._ledger = Ledger()
-        self._worker: Worker[Ended] = Worker(
-            self._lock,
-            self._evaluate,
-            self._tidy,
-            self._sink.close,
-            self._limits.queue,
-            min(self._limits.age / 10, 30.0),
-        )
+    def _empty_books(self) -> Books:
+        return Books(self._limits, self._outcomes, self._sink.close)
 
-    def _after_fork(self) -> None:
-        """Start empty: the parent process stores and counts what it has under way."""
+    def start_afresh(self) -> None:
+        """Start empty in a child process: the parent stores and counts what was under way."""
         self._forked_ns = time_ns()
         self._sink.after_fork()
-        self._begin_afresh()
+        self._books = self._empty_books()
 
     # --- on the application's thread -----------------------------------------------------------------
 
@@ -139,7 +126,7 @@ class EvaluationSampler(SpanProcessor):
             elif is_of_another(span, parent_context):
                 rate = self._begin(span, context, parent_context, always=True)
             else:
-                trace = self._traces.get(context.trace_id)
+                trace = self._books.traces.get(context.trace_id)
                 rate = self._choice.rate_of(context) if trace is None else trace.rate
                 if (trace is not None or rate is not None) and is_excluded(parent_context):
                     span.set_attribute(s.LLM_EVAL_SAMPLED, False)
@@ -157,7 +144,7 @@ class EvaluationSampler(SpanProcessor):
             if context is None:
                 return
             root = parent is None or parent.is_remote or not self._choice.considers(parent)
-            trace = self._traces.get(context.trace_id)
+            trace = self._books.traces.get(context.trace_id)
             if trace is None and not root:
                 return
             if (span.attributes or {}).get(s.LLM_EVAL_SAMPLED) is False:
@@ -183,43 +170,18 @@ class EvaluationSampler(SpanProcessor):
             span.set_attribute(s.LLM_EVAL_SAMPLED, False)
             return None
         known = self._decision.at_start(context, span.resource, parent_context)
-        if not (known.sampled_by or always or known.undecided or self._traces.get(context.trace_id)):
+        if not (known.sampled_by or always or known.undecided or self._books.traces.get(context.trace_id)):
             return None
-        rate = known.rate
-        if self._worker.start():
+        if self._books.worker.start():
             atexit.register(self._at_exit)
-        with self._lock:
-            trace = self._traces.begin(context.trace_id, context.span_id, monotonic())
-            if trace is None:
-                return rate
-            trace.position = known.position
-            trace.kept_share = self._choice.share(context, span.parent is None)
-            trace.baggage = {**trace.baggage, **known.baggage}
-            trace.sampled_by = [*trace.sampled_by, *(name for name in known.sampled_by if name not in trace.sampled_by)]
-            if rate is not None:
-                trace.rate = max(rate, trace.rate or 0.0)
-            return trace.rate
+        return self._books.begin(
+            context.trace_id, context.span_id, self._choice.share(context, span.parent is None), known
+        )
 
     def _keep(self, span: ReadableSpan, context: SpanContext, trace: Trace, root: bool) -> None:
         record = SpanRecord.of(span, context.span_id)
-        size = record.size()
-        with self._lock:
-            if root and record.span_id not in trace.open:
-                return self._end_unkept(span, context)
-            self._traces.add(trace, record, size, root)
-            if not root:
-                return None
-            trace.open.remove(record.span_id)
-            now = monotonic()
-            ended = Ended(record, trace, now, span.resource)
-            self._ledger.offer(why.RATE in trace.sampled_by, trace.kept_share)
-            if ended.sampled:
-                self._ledger.sample(trace.sampled_by[0])
-            if trace.lost:
-                self._settle(ended, why.MEMORY)
-            elif not self._worker.put(ended, now + self._grace):
-                self._settle(ended, why.SHUTDOWN if self._closed else why.QUEUE_FULL)
-        return None
+        if not self._books.keep(trace, record, span.resource, root, self._grace):
+            self._end_unkept(span, context)
 
     def _end_unkept(self, span: ReadableSpan, context: SpanContext) -> None:
         """Count a local root that ended and whose trace was not sampled, or was given up."""
@@ -229,18 +191,19 @@ class EvaluationSampler(SpanProcessor):
         given_up = self._why_given_up(span)
         where = self._choice.position(context)
         chosen = self._choice.takes(where)
-        with self._lock:
-            self._ledger.offer(chosen, self._choice.share(context, span.parent is None))
+        books = self._books
+        with books.lock:
+            books.ledger.offer(chosen, self._choice.share(context, span.parent is None))
             if s.LLM_EVAL_SAMPLED in attributes and self._decision.marks(where):  # another sampler may have marked it
-                self._ledger.sample(why.RATE)
-                self._ledger.drop(given_up)
+                books.ledger.sample(why.RATE)
+                books.ledger.drop(given_up)
             else:
-                self._ledger.pass_over(self._decision.why_passed_over(where, span.resource, given_up))
+                books.ledger.pass_over(self._decision.why_passed_over(where, span.resource, given_up))
 
     def _pass_over_excluded(self, context: SpanContext) -> None:
         if not self._closed and self._choice.considers(context):
-            with self._lock:
-                self._ledger.pass_over(why.NOT_EVALUATED)
+            with self._books.lock:
+                self._books.ledger.pass_over(why.NOT_EVALUATED)
 
     def _why_given_up(self, span: ReadableSpan) -> str:
         started = span.start_time or 0
@@ -248,51 +211,16 @@ class EvaluationSampler(SpanProcessor):
             return why.FORK
         return why.AGE if (span.end_time or 0) - started > self._limits.age * 1e9 else why.TRACES
 
-    # --- on the worker's thread ----------------------------------------------------------------------
-
-    def _evaluate(self, ended: Ended) -> None:
-        try:
-            outcome = self._outcomes.of(ended, self._sample, self._worker.pause)
-        except Exception as error:
-            guard.report("EvaluationSampler", error)
-            outcome = why.BUILD_ERROR
-        self._settle(ended, outcome)
-
-    def _sample(self, ended: Ended, reason: str) -> None:
-        with self._lock:
-            if not ended.sampled and not ended.settled:
-                ended.sampled = True
-                self._ledger.sample(reason)
-
-    def _tidy(self) -> None:
-        with self._lock:
-            self._traces.expire(monotonic(), (ended.trace for ended in self._worker.waiting()))
-
-    def _settle(self, ended: Ended, reason: str | None) -> None:
-        """Count ``ended`` as stored, or as not stored for ``reason``; only the first call counts."""
-        with self._lock:
-            if ended.settled:
-                return
-            ended.settled = True
-            if reason is None:
-                self._ledger.store()
-            elif ended.sampled:
-                self._ledger.drop(reason)
-            else:
-                self._ledger.pass_over(reason)
-            self._traces.release(ended.trace)
-
     # --- public ------------------------------------------------------------------------------
 
     def accounts(self) -> Accounts:
         """What has become of the traces so far; what the metrics say."""
-        with self._lock:
-            return self._ledger.accounts()
+        return self._books.accounts()
 
     def captures(self, span: Any) -> bool:
         """Whether content is wanted of ``span``, which has not ended."""
         marked = (span.attributes or {}).get(s.LLM_EVAL_SAMPLED)
-        trace = self._traces.get(span.get_span_context().trace_id)
+        trace = self._books.traces.get(span.get_span_context().trace_id)
         if trace is not None:
             return trace.rate is not None and marked is not False
         # A stream may outlive its root, and so its trace here. The mark counts if it is from this sampler's provider.
@@ -300,7 +228,7 @@ class EvaluationSampler(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Store what has ended, without waiting for late spans; whether that was done in time."""
-        return self._worker.flush(timeout_millis / 1000)
+        return self._books.worker.flush(timeout_millis / 1000)
 
     def _at_exit(self) -> None:
         """Store the items before the providers shut down, so that the last metrics count them.
@@ -308,24 +236,28 @@ class EvaluationSampler(SpanProcessor):
         Functions registered last run first, and the providers were set up before any span began.
         """
         self._shutdown_by = monotonic() + self._shutdown_timeout
-        self._worker.flush(self._shutdown_timeout)
+        self._books.worker.flush(self._shutdown_timeout)
 
     def shutdown(self) -> None:
-        """Store what has ended, for at most ``shutdown_timeout`` seconds, and close the sink; the rest is counted as
-        dropped."""
+        """Store what has ended, for at most ``shutdown_timeout`` seconds, and close the sink.
+
+        What is not begun by then is counted as dropped. An item that is being stored at that moment stays pending until
+        the sink returns.
+        """
         if self._closed:
             return
         self._closed = True
         atexit.unregister(self._at_exit)
         if self.captures in capture.wanting:
             capture.wanting.remove(self.captures)
-        left = self._worker.close(min(self._shutdown_timeout, max(self._shutdown_by - monotonic(), 0.0)))
-        for ended in left:
-            self._settle(ended, why.SHUTDOWN)
-        if dropped := {
-            reason: count for reason, count in self.accounts().dropped_by.items() if reason != why.NOTHING_TO_EVALUATE
-        }:
-            _logger.warning(
-                "of the traces sampled for evaluation, these were not stored: %s",
-                ", ".join(f"{count} ({reason})" for reason, count in sorted(dropped.items())),
-            )
+        self._books.close(min(self._shutdown_timeout, max(self._shutdown_by - monotonic(), 0.0)))
+        accounts = self.accounts()
+        lost = [
+            f"{count} ({reason})"
+            for reason, count in sorted(accounts.dropped_by.items())
+            if reason != why.NOTHING_TO_EVALUATE
+        ]
+        if accounts.pending:  # the sink has it, and did not come back in time
+            lost.append(f"{accounts.pending} (still being stored)")
+        if lost:
+            _logger.warning("of the traces sampled for evaluation, these were not stored: %s", ", ".join(lost))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..spans import SpanRecord
@@ -10,10 +10,11 @@ from ..spans import SpanRecord
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is kept at most. What is beyond is dropped and counted, or left out of the item, which says so.
+    """How much the sampler keeps in memory at most.
 
-    ``traces`` under way at a time; ``spans`` and ``trace_bytes`` of one trace; ``bytes`` of all; ``age`` of a trace in
-    seconds; ``queue``: local roots that ended and wait for the worker.
+    Traces beyond a limit are dropped and counted. Spans beyond a limit are left out of the item, which says so.
+    ``traces`` is the number of traces in progress; ``spans`` and ``trace_bytes`` hold for one trace, ``bytes`` for all
+    together. A trace is given up after ``age`` seconds. ``queue`` local roots that ended may wait for the worker.
     """
 
     traces: int = 10_000
@@ -25,7 +26,7 @@ class Limits:
 
 
 class Trace:
-    """One trace in this process. ``users`` are its local roots that have not been dealt with."""
+    """One trace in this process. ``users`` is the number of its local roots that are not settled."""
 
     __slots__ = (
         "baggage",
@@ -53,9 +54,9 @@ class Trace:
         self.open: set[int] = set()
         self.spans: list[SpanRecord] = []
         self.bytes = 0
-        #: Spans beyond the limits of one trace.
+        #: How many spans were beyond the limits of one trace.
         self.left_out = 0
-        #: Whether its spans were given up for those of others.
+        #: Whether its spans were given up because all traces together took too much memory.
         self.lost = False
         self.position = 0
         self.kept_share = 1.0
@@ -65,7 +66,7 @@ class Trace:
         self.rate: float | None = None
 
     def below(self, root: SpanRecord) -> list[SpanRecord]:
-        """The spans of ``root``, which comes first."""
+        """``root`` and the spans below it."""
         others = list(self.spans)
         if self.roots == 1:
             return [root, *others]
@@ -73,13 +74,13 @@ class Trace:
         for record in others:
             children.setdefault(record.parent_id, []).append(record)
         found = [root]
-        for record in found:  # grows while it is walked
+        for record in found:  # the list grows during the loop
             found.extend(children.pop(record.span_id, ()))
         return found
 
 
 class Traces:
-    """The traces in progress. It has no lock: its owner holds one, except for :meth:`get`, which needs none."""
+    """The traces in progress. It has no lock: its owner holds one for every method but :meth:`get`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -91,7 +92,7 @@ class Traces:
         return len(self._traces)
 
     def begin(self, trace_id: int, root_id: int, now: float) -> Trace | None:
-        """The trace, in which the local root ``root_id`` begins; ``None`` if there is no room for it."""
+        """Return the trace in which the local root ``root_id`` begins, or ``None`` if there is no room for it."""
         trace = self._traces.get(trace_id)
         if trace is None:
             if len(self._traces) >= self._limits.traces:
@@ -103,7 +104,7 @@ class Traces:
         return trace
 
     def add(self, trace: Trace, span: SpanRecord, size: int, root: bool) -> None:
-        """Add a span that ended, of ``size`` bytes. A local root only takes up room: whoever makes the item has it."""
+        """Add a span that ended, of ``size`` bytes. Of a local root only the size counts: the worker's entry has it."""
         limits = self._limits
         if trace.lost or trace.users == 0:
             return
@@ -120,19 +121,18 @@ class Traces:
         self.bytes += size
 
     def release(self, trace: Trace) -> None:
-        """One of its local roots has been dealt with."""
+        """One of its local roots is settled."""
         trace.users -= 1
         if trace.users <= 0 and self._traces.get(trace.trace_id) is trace:
             del self._traces[trace.trace_id]
             self._forget(trace)
 
-    def expire(self, now: float, in_use: Iterable[Trace]) -> None:
-        """Forget what began too long ago, except what is ``in_use``: its root has ended."""
-        kept = set(map(id, in_use))
+    def expire(self, now: float) -> None:
+        """Forget the traces that began too long ago, except those with a local root that ended and is not settled."""
         for trace in list(self._traces.values()):
             if now - trace.begun <= self._limits.age:
                 break
-            if id(trace) not in kept:
+            if trace.users == len(trace.open):
                 del self._traces[trace.trace_id]
                 trace.users = 0
                 trace.open.clear()

@@ -1,0 +1,98 @@
+"""A prompt log that is on: takes the records of ended calls, and writes them on a thread of its own."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import time
+
+from .. import semconv as s
+from ..background import forks
+from ..background.worker import Worker
+from ..core import listeners
+from ..core.listeners import EndedCall
+from .record import Record, finished, record_of
+from .targets import File, Write
+
+#: The most records that wait to be written, unless the application says otherwise.
+MAX_WAITING = 10_000
+FLUSH_SECONDS = 5.0
+_LOGGED = s.INFERENCE_OPERATIONS | {s.EMBEDDINGS}
+
+_logger = logging.getLogger("otel_llm")
+
+
+class PromptLog:
+    """A prompt log that is on, as :func:`log_prompts` returns it. As a context manager it shuts down at the end."""
+
+    def __init__(self, write: Write, max_waiting: int = MAX_WAITING) -> None:
+        self._write = write
+        self.start_afresh()
+        forks.SHARED.add(self)
+        self._worker: Worker[Record] = Worker("prompt-log", self._write_one, size=max_waiting, finish=self._finish)
+        listeners.SHARED.add(self._note)
+        atexit.register(self.shutdown)
+
+    def start_afresh(self) -> None:
+        """The lines of a parent process are not this process's to write, nor to count."""
+        #: How many of the dropped lines the log itself has mentioned.
+        self._mentioned = 0
+
+    @property
+    def dropped(self) -> int:
+        """The number of lines that were lost, in this process: there was no room to wait, or the target failed.
+
+        The next line that is written has the number of those lost before it.
+        """
+        return self._worker.dropped
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Wait at most ``seconds`` until all lines so far are written or dropped; return whether they are."""
+        return self._worker.flush(seconds)
+
+    def shutdown(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Write what waits and stop; return whether that took at most ``seconds``. The program's end does it, too.
+
+        What is not begun by then is dropped and counted.
+        """
+        listeners.SHARED.remove(self._note)
+        atexit.unregister(self.shutdown)
+        waiting = self._worker.waiting
+        ended = self._worker.close(seconds)
+        if not ended and waiting:
+            _logger.warning(
+                "the prompt log was shut down after %g seconds with lines left to write; %d lines are lost in all",
+                seconds,
+                self.dropped,
+            )
+        return ended
+
+    def __enter__(self) -> PromptLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+
+    def _note(self, ended: EndedCall) -> None:
+        if ended.request.operation in _LOGGED:
+            self._worker.put(record_of(ended))
+
+    # --- on the log's own thread -----------------------------------------------------------------
+
+    def _write_one(self, record: Record) -> None:
+        if dropped := self._worker.dropped - self._mentioned:
+            record["dropped"] = dropped
+        try:
+            self._write(finished(record))
+            self._mentioned += dropped
+        except BaseException:
+            self._worker.drop()
+            raise
+
+    def _finish(self) -> None:
+        try:
+            if self._worker.dropped > self._mentioned:
+                self._write_one({"timestamp": time.time_ns()})
+        finally:
+            if isinstance(self._write, File):
+                self._write.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otel_llm import ContentCapture, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
+from otel_llm import ContentCapture, ForeignSpans, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
 from otel_llm.config import variables
 from quietness import quiet
 
@@ -41,6 +41,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     *((STEPS, steps.value.title(), "langchain_steps", steps) for steps in LangChainSteps),
     ("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", "anthropic, OpenAI,", "langchain_leave_to_sdk", {"anthropic", "openai"}),
     (BAGGAGE, "user_id,session_id", "baggage", {"user_id", "session_id"}),
+    *(("OTEL_LLM_FOREIGN_SPANS", one.value, "foreign_spans", one) for one in ForeignSpans),
     ("OTEL_LLM_SCRUB_FOREIGN", "true", "scrub_foreign", True),
     ("OTEL_LLM_PROMPT_LOG", " prompts.jsonl ", "prompt_log", "prompts.jsonl"),
     ("OTEL_LLM_EVAL_SAMPLE_RATE", "0.05", "evaluation_sample_rate", 0.05),

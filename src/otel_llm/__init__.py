@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import ContentCapture, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
+from .config import ContentCapture, ForeignSpans, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
 from .lifecycle.api import instrument, uninstrument
 from .propagation.api import bind_context, propagate_attributes
 from .version import __version__
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ContentCapture",
     "Experiment",
+    "ForeignSpans",
     "LangChainSteps",
     "MetricGeneration",
     "OtelLlmMiddleware",

@@ -71,6 +71,14 @@ class LangChainSteps(Enum):
     ALL = "all"
 
 
+class ForeignSpans(Enum):
+    """What a call does inside of a span that another library makes of it: join it, leave it alone, or make its own."""
+
+    JOIN = "join"
+    LEAVE = "leave"
+    OWN = "own"
+
+
 class SamplingAlgorithm(Enum):
     """How the evaluation sampler computes a trace's position; ``AUTO`` follows the head sampler."""
 
@@ -157,6 +165,7 @@ class Settings:
     baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", names, frozenset(), _baggage)
     prompt_log: str | None = _knob(PROMPT_LOG, str, None)
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
+    foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)
     evaluation_sample_rate: float | None = _knob("OTEL_LLM_EVAL_SAMPLE_RATE", number, None, share)
     evaluation_rules: str | None = _knob(EVAL_RULES, str, None)
     evaluation_rules_file: str | None = _knob(EVAL_RULES_FILE, str, None)

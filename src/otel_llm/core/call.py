@@ -21,8 +21,9 @@ from ..content.encoding import Json
 from ..content.messages import Content
 from ..propagation import state
 from . import cancellation, errors
+from .foreign import LEFT
 from .listeners import EndedCall
-from .recording import Recording, start_span
+from .recording import Recording, recording_on, start_span
 from .request import AttributeValue, Request, Response
 from .telemetry import Telemetry
 
@@ -59,11 +60,18 @@ class Call:
         prompt = None if around is None else around.describe(request.attributes)
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
         boundary.clean(request.attributes)
-        recording = Recording(telemetry, *start_span(telemetry, name, request, request.attributes, parent))
-        context = set_span_in_context(recording.span, parent)
+        joined = telemetry.foreign.join(request, parent) if parent else None
+        if joined is None:
+            recording = Recording(telemetry, *start_span(telemetry, name, request, request.attributes, parent))
+            context = set_span_in_context(recording.span, parent)
+        else:
+            recording, context = recording_on(telemetry, joined, request.attributes), parent
         if parent and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
             context = state.private(context)
         call = cls(recording, request, context)
+        if joined is LEFT:
+            call._open.clear()
+            return call
         if around is not None:
             call._agent = around.agent
         if (telemetry.captures_all or capture.wanting) and request.content is not None:
@@ -91,8 +99,8 @@ class Call:
     @property
     def described(self) -> bool:
         """Whether anyone sees more of the answer than its metrics."""
-        telemetry = self._recording.telemetry
-        return self._recording.on or bool(telemetry.listeners.all) or (telemetry.wants_event and telemetry.logged)
+        recording, telemetry = self._recording, self._recording.telemetry
+        return recording.on or bool(telemetry.listeners.all) or (telemetry.wants_event and recording.logged)
 
     @property
     def wanted(self) -> bool:
@@ -113,7 +121,7 @@ class Call:
         ``parts`` is called only then.
         """
         recording = self._recording
-        if recording.telemetry.captures_content and recording.wants_content:
+        if recording.telemetry.captures_content and self._open and recording.wants_content:
             recording.record(parts())
 
     def _record_prompt(self, prompt: Any) -> None:
@@ -155,7 +163,7 @@ class Call:
 
     def chunk_gap(self, seconds: float, response_model: str | None) -> None:
         """Record the time from one chunk to the next."""
-        instruments = self._recording.telemetry.instruments
+        instruments = self._recording.instruments
         deferred.do(instruments.chunk, seconds, self.request.attributes, response_model, self.context)
 
     # --- the end -------------------------------------------------------------------------------
@@ -193,10 +201,10 @@ class Call:
     @guard.never_raise
     def _fail(self, error: BaseException, response: Response) -> None:
         self._complete(response, {**(_provider_attributes(error) or {})}, error)
-        telemetry = self._recording.telemetry
-        if telemetry.logged:
-            about = errors.event_attributes(error, telemetry.captures_all)
-            self._recording.emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, about, self.context)
+        recording = self._recording
+        if recording.logged:
+            about = errors.event_attributes(error, recording.telemetry.captures_all)
+            recording.emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, about, self.context)
 
     def _end(self, response: Response, attributes: dict[str, AttributeValue]) -> None:
         if self._claim():
@@ -245,7 +253,7 @@ class Call:
         speed = self._stream_speed(response, seconds) if first_chunk is not None else _NO_SPEED
         if (telemetry.captures_all or capture.wanting) and response.output is not None:
             recording.record_output(response.output, error_type is not None)
-        emits_event = telemetry.wants_event and telemetry.logged
+        emits_event = telemetry.wants_event and recording.logged
         if recording.on or emits_event:
             response.describe(request, error_type is not None, attributes)
             if first_chunk is not None:
@@ -296,7 +304,7 @@ class Call:
         return speed
 
     def _record_metrics(self, ended: EndedCall) -> None:
-        deferred.do(self._recording.telemetry.instruments.call, ended)
+        deferred.do(self._recording.instruments.call, ended)
 
 
 _NO_SPEED: Mapping[str, float] = {}

@@ -57,4 +57,4 @@ class InProcessCall(Call):
 
     def _record_metrics(self, ended: EndedCall) -> None:
         calls = (self.inference_calls, self.tool_calls)
-        deferred.do(self._recording.telemetry.instruments.run, ended, calls)
+        deferred.do(self._recording.instruments.run, ended, calls)

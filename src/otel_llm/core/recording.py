@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
+    from .foreign import Joined
+
 _MOMENT_NS = 20_000
 _TRIES = 3
 
@@ -57,8 +59,10 @@ class Recording:
         "_recorded",
         "_truncated",
         "content",
+        "emits_events",
         "end_ns",
         "first_chunk_ns",
+        "instruments",
         "last_chunk_ns",
         "on",
         "span",
@@ -67,7 +71,9 @@ class Recording:
         "telemetry",
     )
 
-    def __init__(self, telemetry: Telemetry, span: Span, started_at: int, start_ns: int) -> None:
+    def __init__(
+        self, telemetry: Telemetry, span: Span, started_at: int, start_ns: int, joined: Joined | None = None
+    ) -> None:
         """Record on ``span``, which :func:`start_span` has started at ``started_at`` and ``start_ns``."""
         self.telemetry = telemetry
         self.first_chunk_ns = self.last_chunk_ns = self.end_ns = 0
@@ -77,6 +83,9 @@ class Recording:
         self._truncated: tuple[str, ...] = ()
         self.started_at, self.start_ns = started_at, start_ns
         self.span = span
+        #: Whether the conventions' events are ours to emit.
+        self.emits_events = joined is None or joined.emits_events
+        self.instruments = (joined and joined.instruments) or telemetry.instruments
         #: Whether the span is recording.
         self.on = span.is_recording()
 
@@ -102,14 +111,18 @@ class Recording:
     # --- content ---------------------------------------------------------------------------------
 
     @property
+    def logged(self) -> bool:
+        """Whether anyone takes events, and they are ours to emit."""
+        return self.emits_events and self.telemetry.logged
+
+    @property
     def content_on_span(self) -> bool:
         settings = self.telemetry.settings
         return self.on and (settings.capture_content.on_span or capture.wants_content(self.span))
 
     @property
     def wants_content(self) -> bool:
-        telemetry = self.telemetry
-        return self.content_on_span or (telemetry.logged and telemetry.settings.capture_content.on_event)
+        return self.content_on_span or (self.logged and self.telemetry.settings.capture_content.on_event)
 
     @property
     def recorded_content(self) -> Mapping[str, Any]:
@@ -175,6 +188,12 @@ class Recording:
                 attributes=dict(attributes),
             )
         )
+
+
+def recording_on(telemetry: Telemetry, joined: Joined, attributes: Mapping[str, AttributeValue]) -> Recording:
+    """A recording on the span that a call has joined, which gets those of the ``attributes`` that it lacks."""
+    joined.span.set_attributes(attributes)
+    return Recording(telemetry, joined.span, time_ns(), perf_counter_ns(), joined)
 
 
 # The text of an error of another library may fail: that must not keep the call open.

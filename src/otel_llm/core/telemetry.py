@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opentelemetry import _logs, metrics, trace
@@ -10,6 +11,7 @@ from opentelemetry import _logs, metrics, trace
 from ..config import ContentCapture, Settings
 from ..content import capture
 from ..version import __version__
+from .foreign import ForeignScopes
 from .instruments import Instruments
 from .listeners import SHARED, Listeners
 from .scopes import SCOPES
@@ -54,7 +56,10 @@ class Telemetry:
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         meter = metrics.get_meter(scope, __version__, meter_provider)
         state = SCOPES.of(scope)
-        self.instruments = Instruments(meter, self.settings.metrics, state.dimensions)
+        make_instruments = partial(Instruments, generation=self.settings.metrics, dimensions=state.dimensions)
+        self.instruments = make_instruments(meter)
+        #: What becomes of calls that another library makes spans of.
+        self.foreign = ForeignScopes(self.settings.foreign_spans, make_instruments, meter, meter_provider)
         state.active_calls.observed_by(meter)
         #: The attributes of the requests of the calls under way, by the identity of the call.
         self.under_way = state.active_calls.under_way

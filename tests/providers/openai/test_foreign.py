@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, patch
 
 import openai
 import pytest
+import wrapt
 from replies import CHAT
 
 import otel_llm
+from foreign_tracer import Framework
+from otel_llm import ForeignSpans, Settings
 from otel_llm.providers._stainless.foreign import wrapper_of
 
 CREATE = "openai.resources.chat.completions.Completions.create"
@@ -80,3 +84,40 @@ def test_a_circle_of_wrappers_ends() -> None:
     first, second = wrapper("a"), wrapper("b")
     first.__wrapped__, second.__wrapped__ = second, first
     assert wrapper_of(first) is None
+
+
+def tracing(module: str, span: Any) -> Any:
+    """A method of the client's in the wrapper of ``module``, which makes a ``span`` around it."""
+    namespace: dict[str, Any] = {"__name__": module, "span": span}
+    exec("def wrapper(wrapped, instance, args, kwargs):\n  with span(): return wrapped(*args, **kwargs)", namespace)
+    return namespace["wrapper"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "names"),
+    [("join", ["chat theirs"]), ("leave", ["chat theirs"]), ("own", ["chat gpt-4o-mini", "chat theirs"])],
+)
+def test_an_instrumentation_whose_span_is_current(
+    recorder: Any, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch, mode: str, names: list[str]
+) -> None:
+    recorder.instrument(Settings(foreign_spans=ForeignSpans(mode)))
+    scope = "opentelemetry.instrumentation.openai_v2"
+    framework = Framework(recorder, scope)
+    wrapper = tracing(scope, lambda: framework.span(subject="theirs"))
+    completions = type(client.chat.completions)
+    monkeypatch.setattr(completions, "create", wrapt.FunctionWrapper(completions.create, wrapper))
+    client.chat.completions.create(**CHAT)
+    assert [span.name for span in recorder.spans] == names
+    assert ("otel_llm.request.id" in recorder.spans[-1].attributes) is (mode == "join")
+
+
+@pytest.mark.parametrize(("mode", "spans"), [("join", 0), ("leave", 0), ("own", 1)])
+def test_an_instrumentation_whose_span_is_not_current(
+    recorder: Any, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch, mode: str, spans: int
+) -> None:
+    recorder.instrument(Settings(foreign_spans=ForeignSpans(mode)))
+    wrapper = tracing("ddtrace.contrib.openai", nullcontext)
+    completions = type(client.chat.completions)
+    monkeypatch.setattr(completions, "create", wrapt.FunctionWrapper(completions.create, wrapper))
+    client.chat.completions.create(**CHAT)
+    assert len(recorder.spans) == spans

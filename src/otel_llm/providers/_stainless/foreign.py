@@ -50,10 +50,22 @@ class ForeignInstrumentation:
         self._reported: set[str] = set()
 
     def watches(self, client: Any) -> bool:
-        """Return whether another instrumentation traces ``client``. The first time one is found, it is logged."""
+        """Return whether another instrumentation traces ``client``."""
         if self._changed(client):
             self._look(client)
         return self._found is not None
+
+    def report(self) -> None:
+        """Log that calls are left to the instrumentation that was found, the first time that it was."""
+        found = self._found
+        if found is not None and found not in self._reported:
+            self._reported.add(found)
+            _logger.warning(
+                "%s already instruments %s: otel-llm leaves its calls to it, so that none is sent twice. "
+                "Switch one of them off with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS or uninstrument()",
+                found,
+                self._library,
+            )
 
     def _changed(self, client: Any) -> bool:
         for methods, name, function in self._seen:
@@ -77,14 +89,6 @@ class ForeignInstrumentation:
         functions = (*(function for _, _, function in self._seen), self._clients_own)
         found = (wrapper_of(function, self._known) for function in functions)
         self._found = next((name for name in found if name is not None), None)
-        if self._found is not None and self._found not in self._reported:
-            self._reported.add(self._found)
-            _logger.warning(
-                "%s already instruments %s: otel-llm leaves its calls to it, so that none is sent twice. "
-                "Switch one of them off with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS or uninstrument()",
-                self._found,
-                self._library,
-            )
 
 
 def wrapper_of(function: Any, known: Sequence[str] = _KNOWN) -> str | None:

@@ -13,10 +13,11 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, prompts
+from ...config import ForeignSpans
 from ...core import nesting
 from ...core.call import Call
 from ...core.execution import Complete, run, run_async
@@ -163,6 +164,15 @@ class OpenAIInstrumentor(Instrumentor):
         call, completion, args = begun
         return await run_async(call, completion, wrapped, args, kwargs)
 
+    def _leaves(self, context: Context) -> bool:
+        """Whether a call is left to the other instrumentation of its client: if that makes a span of it that we can
+        tell, what we know goes there."""
+        foreign = self.telemetry.foreign
+        if foreign.mode is ForeignSpans.OWN or (foreign.mode is ForeignSpans.JOIN and foreign.covers(context)):
+            return False
+        self._foreign.report()
+        return True
+
     def _begin(
         self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Call, Complete, tuple[Any, ...]] | None:
@@ -175,7 +185,7 @@ class OpenAIInstrumentor(Instrumentor):
             return None
         options = args[1] if len(args) > 1 else kwargs["options"]
         endpoint = _endpoint(options.method, options.url)
-        if endpoint is None or self._foreign.watches(client):
+        if endpoint is None or (self._foreign.watches(client) and self._leaves(current)):
             return None
         settings = telemetry.settings
         body = options.json_data if isinstance(options.json_data, dict) else dict(options.params)

@@ -64,8 +64,8 @@ def test_an_error_of_what_waits_does_not_make_it_wait(
         raise ValueError
 
     sent = threading.Event()
-    deferred.do(fail) if what == "metrics" else finalizers.postponed.append(fail)
-    finalizers.postponed.append(sent.set)
+    deferred.do(fail) if what == "metrics" else finalizers.SHARED.postponed.append(fail)
+    finalizers.SHARED.postponed.append(sent.set)
     assert otel_llm.flush(1e6) is True
     assert sent.is_set()
     assert "ValueError" in quiet.text
@@ -75,7 +75,7 @@ def test_an_error_of_what_waits_does_not_make_it_wait(
 def test_an_error_of_its_own_ends_it(
     recorder: Any, monkeypatch: pytest.MonkeyPatch, quiet: pytest.LogCaptureFixture
 ) -> None:
-    def fail() -> None:
+    def fail(timeout: float) -> None:
         raise ValueError
 
     with monkeypatch.context() as patched:

@@ -39,7 +39,7 @@ def flush(timeout: float = 5.0) -> bool:
 def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
     try:
         finalizers.catch_up()
-        deferred.catch_up()
+        results.append(deferred.catch_up(max(deadline - time.monotonic(), 0.0)))
         results.extend(bool(_guarded(step, max(deadline - time.monotonic(), 0.0))) for step in _steps())
     except Exception as error:
         guard.report("flush", error)

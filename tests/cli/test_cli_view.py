@@ -20,7 +20,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+import otel_llm
+from otel_llm import ContentCapture, Settings
 from otel_llm.cli import main
+from otel_llm.cli.content import CONTENT
+from otel_llm.evaluation.dataset import extraction
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OTHER_TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -170,6 +174,33 @@ def test_content_is_shown_on_request(view: View, exported: Path) -> None:
         "tool: [tool result (c1)] sunny",
         "assistant: Sunny.",
     ]
+
+
+def test_the_content_of_steps_and_prompts_is_shown(view: View, tmp_path: Path, lenient: Any) -> None:
+    lenient.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
+    lenient.tracer_provider.add_span_processor(SimpleSpanProcessor(FileSpanExporter(tmp_path / "traces.jsonl")))
+
+    @otel_llm.observe(capture=True)
+    def format_prompt(question: str) -> str:
+        return otel_llm.Prompt("ask", "1", "Answer: {question}").format(question=question)
+
+    format_prompt("Why?")
+    with otel_llm.chat_span("m", "acme", messages=format_prompt("How?")):
+        pass
+    _, out, err = view(tmp_path / "traces.jsonl", "--content")
+    shown = [line.strip("│ ") for line in out.splitlines()]
+    for text in (
+        "template: Answer: {question}",
+        'input: {"question": "Why?"}',
+        "output: Answer: Why?",
+        "variable question: How?",
+    ):
+        assert text in shown
+    assert "no content" not in err
+
+
+def test_every_content_attribute_is_shown() -> None:
+    assert set(extraction.CONTENT) <= set(CONTENT)
 
 
 def test_content_that_was_not_captured_is_explained(view: View, tmp_path: Path) -> None:

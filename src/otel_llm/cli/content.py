@@ -6,34 +6,42 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from otel_llm import semconv as s
 from otel_llm.content.messages import parsed
 
 #: The content attributes, in the order in which they are shown, with a label for values that have no roles.
 CONTENT = {
-    "gen_ai.system_instructions": "system",
-    "gen_ai.input.messages": "input",
-    "gen_ai.retrieval.query.text": "query",
-    "gen_ai.tool.call.arguments": "arguments",
-    "gen_ai.tool.call.result": "result",
-    "gen_ai.retrieval.documents": "documents",
-    "gen_ai.output.messages": "output",
+    s.LLM_PROMPT_TEMPLATE: "template",
+    s.LLM_STEP_INPUT: "input",
+    s.SYSTEM_INSTRUCTIONS: "system",
+    s.INPUT_MESSAGES: "input",
+    s.RETRIEVAL_QUERY_TEXT: "query",
+    s.TOOL_CALL_ARGUMENTS: "arguments",
+    s.TOOL_CALL_RESULT: "result",
+    s.RETRIEVAL_DOCUMENTS: "documents",
+    s.OUTPUT_MESSAGES: "output",
+    s.LLM_STEP_OUTPUT: "output",
 }
-_VARIABLE = "gen_ai.prompt.variable."
+
+
+def is_content(name: str) -> bool:
+    """Whether the attribute `name` is content that is shown."""
+    return name in CONTENT or name.startswith(s.PROMPT_VARIABLE_PREFIX)
 
 
 def lines_of(attributes: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the content of a span as pairs of a label (a role or a name) and a text."""
     for name, value in attributes.items():
-        if name.startswith(_VARIABLE):
-            yield "variable " + name.removeprefix(_VARIABLE), _text(value)
+        if name.startswith(s.PROMPT_VARIABLE_PREFIX):
+            yield "variable " + name.removeprefix(s.PROMPT_VARIABLE_PREFIX), _text(value)
     for name, label in CONTENT.items():
         if name not in attributes:
             continue
         value = parsed(attributes[name])
         match name:
-            case "gen_ai.input.messages" | "gen_ai.output.messages" if isinstance(value, list):
+            case s.INPUT_MESSAGES | s.OUTPUT_MESSAGES if isinstance(value, list):
                 yield from _messages(value, label)
-            case "gen_ai.system_instructions" if isinstance(value, list):
+            case s.SYSTEM_INSTRUCTIONS if isinstance(value, list):
                 yield label, _parts(value)
             case _:
                 yield label, _text(value)

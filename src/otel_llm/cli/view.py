@@ -7,7 +7,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from otel_llm.cli import otlp
-from otel_llm.cli.content import CONTENT
+from otel_llm.cli.content import is_content
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.cli.traces import Trace, join
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     show(traces, open_console(no_color=arguments.no_color), content=arguments.content)
     if left_out:
         tell(f"{left_out} older trace(s) are not shown (--limit {arguments.limit})")
-    if arguments.content and not any(name in CONTENT for trace in traces for name in _attribute_names(trace)):
+    if arguments.content and not any(is_content(name) for trace in traces for name in _attribute_names(trace)):
         tell(
             "these spans have no content: to capture it, set"
             " OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY in the application's environment"

@@ -1,4 +1,4 @@
-"""Read a dataset, as a judge does: ``python examples/evaluation/read.py [otel-llm-evaluation.db]``."""
+"""Read a dataset, as a judge would: ``python examples/evaluation/read.py [otel-llm-evaluation.db]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample 5 % of all traces for evaluation, and all that failed or were slow; show what judges get to read.
+"""Sample 5 % of all traces for evaluation, and all that failed or were slow. Print the items that judges would get.
 
 Run it with OPENAI_API_KEY set, or with OPENAI_BASE_URL set to any server that speaks OpenAI's protocol.
 """
@@ -21,13 +21,13 @@ RULES = Path(__file__).with_name("rules.yaml")
 
 
 def show(item: dict[str, Any]) -> None:
-    """A sink: called on a thread of the sampler's, once an item."""
+    """A sink: called on the sampler's thread, once for each item."""
     print(f"{item['id'][:12]}  by {', '.join(item['sampled_by'])}: {item.get('query', '(no content)')}", flush=True)
 
 
 def main() -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "ask"}))
-    # Content of the traces that the rate marks is captured; of the others it stays off.
+    # Content is captured for the traces that the rate chooses, and is off for all others.
     sampler = EvaluationSampler(rate=0.05, rules=Rules.load(RULES), sink=show, capture_content=True)
     provider.add_span_processor(sampler)
     trace.set_tracer_provider(provider)
@@ -39,7 +39,7 @@ def main() -> None:
                 client.chat.completions.create(
                     model="gpt-4o-mini", messages=[{"role": "user", "content": f"Question {question}"}]
                 )
-        with suppress(openai.OpenAIError):  # a rule has it sampled
+        with suppress(openai.OpenAIError):  # sampled by a rule
             client.chat.completions.create(model="error-404", messages=[{"role": "user", "content": "Hello?"}])
 
     provider.shutdown()

@@ -1,9 +1,9 @@
 """An LLM Twin, which answers in its owner's voice.
 
-Retrieval with LangChain and OpenAI; the answer from the owner's own model on a SageMaker endpoint. Those calls are
-traced without a word here. What only the application knows, it says: its steps by `observe`, its prompts by a registry,
-whom it answers by `context`. It talks to whatever OPENAI_API_KEY, OPENAI_BASE_URL and
-AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME say. Its own words go to standard error.
+It retrieves with LangChain and OpenAI, and gets the answer from the owner's own model on a SageMaker endpoint. These
+calls are traced without any code here. The application adds what only it knows: its steps with `observe`, its prompts
+with a registry, session and user with `propagate_attributes`. OPENAI_API_KEY, OPENAI_BASE_URL and
+AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME configure the servers. Its output goes to standard error.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def answer_question(twin: LLMTwin, client: openai.OpenAI, question: str) -> None
 def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)
-    logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports to standard output
+    logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it writes to standard output
     with openai.OpenAI() as client:
         twin = LLMTwin(client, ENDPOINT)
         with (

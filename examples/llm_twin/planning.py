@@ -1,4 +1,4 @@
-"""What happens to an answer next: an agent with two tools, an outline, two reviews at once."""
+"""Plans what to do with an answer: an agent with two tools, an outline, and two reviews at the same time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def publication_slots(month: str) -> dict[str, object]:
 
 
 def suggest_publication(text: str) -> str:
-    """The agent asks for facts, gets them, and answers."""
+    """An agent that calls tools for facts, and then answers."""
     agent = create_agent(
         ChatOpenAI(model=CHAT_MODEL),
         tools=[article_statistics, publication_slots],
@@ -39,7 +39,7 @@ def suggest_publication(text: str) -> str:
 
 
 def outline_sequel(client: openai.OpenAI, text: str) -> str:
-    """The outline, streamed as a user interface would have it."""
+    """An outline, streamed as for a user interface."""
     with client.responses.stream(
         model=REASONING_MODEL,
         reasoning={"effort": "low"},
@@ -50,7 +50,7 @@ def outline_sequel(client: openai.OpenAI, text: str) -> str:
 
 
 async def review(text: str) -> list[str]:
-    """Two independent checks at once."""
+    """Two independent reviews at the same time."""
     async with openai.AsyncOpenAI() as client:
 
         async def check(what: str) -> str:

@@ -1,4 +1,4 @@
-"""Finding what the author has written on a question: self-query, query expansion, search, rerank."""
+"""Finds what the author has written about a question: self-query, query expansion, search, rerank."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import otel_llm
 
 CHAT_MODEL = os.environ.get("TWIN_CHAT_MODEL", "gpt-4o-mini")
 EMBEDDING_MODEL = os.environ.get("TWIN_EMBEDDING_MODEL", "text-embedding-3-small")
-RETIRED_MODEL = os.environ.get("TWIN_RETIRED_MODEL", "gpt-4-retired")  # one the provider refuses
+RETIRED_MODEL = os.environ.get("TWIN_RETIRED_MODEL", "gpt-4-retired")  # a model that the provider rejects
 
 QUERY_EXPANSION = PromptTemplate.from_template(
     "Write {to_expand_to_n} different search queries for the question below, one a line.\nQuestion: {question}",
@@ -29,13 +29,13 @@ QUERY_EXPANSION = PromptTemplate.from_template(
 
 
 class Filters(BaseModel):
-    """What a question says about the articles wanted."""
+    """What a question says about the articles to find."""
 
     platform: str | None
 
 
 class SelfQuery:
-    """Extracts filters from a question by structured output."""
+    """Extract filters from a question, with structured output."""
 
     def __init__(self, client: openai.OpenAI) -> None:
         self._client = client
@@ -54,7 +54,7 @@ class SelfQuery:
 
 
 class QueryExpansion:
-    """Other ways to ask the same: LangChain's prompt | model | parser, with a model to fall back to."""
+    """Other wordings of a question: LangChain's prompt | model | parser, with a fallback model."""
 
     def __init__(self) -> None:
         model = ChatOpenAI(model=RETIRED_MODEL, temperature=0).with_fallbacks(
@@ -69,7 +69,7 @@ class QueryExpansion:
 
 
 class ArticleRetriever(BaseRetriever):
-    """The articles nearest to a query, by cosine: a LangChain retriever as for any vector database."""
+    """The articles closest to a query by cosine similarity: a LangChain retriever, as for a vector database."""
 
     embeddings: OpenAIEmbeddings
     k: int = 3
@@ -86,7 +86,7 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 class VectorRetriever:
-    """Everything between a question and the passages that answer it."""
+    """Finds the passages that answer a question."""
 
     def __init__(self, client: openai.OpenAI) -> None:
         self._self_query = SelfQuery(client)
@@ -108,6 +108,6 @@ class VectorRetriever:
     @staticmethod
     @otel_llm.observe(capture=True)
     def rerank(question: str, hits: list[Document], keep_top_k: int) -> list[Document]:
-        """By words in common; stands for a cross-encoder."""
+        """Rank by common words, in place of a cross-encoder."""
         words = set(question.lower().split())
         return sorted(hits, key=lambda hit: -len(words & set(hit.page_content.lower().split())))[:keep_top_k]

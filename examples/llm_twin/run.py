@@ -1,4 +1,4 @@
-"""Runs the demo: the application under `opentelemetry-instrument`, its telemetry into a file, the file as a tree.
+"""Runs the demo: starts the application under `opentelemetry-instrument`, and prints its trace as a tree.
 
 Without OPENAI_API_KEY the application talks to a local stand-in for the API; with it, to the real one (or to what
 OPENAI_BASE_URL says). Its own model is always a stand-in: an endpoint costs by the hour. With `--backends` the
@@ -38,10 +38,10 @@ INSTRUMENTATION = {
     "OTEL_TRACES_EXPORTER": "otlp_json_file",
     "OTEL_METRICS_EXPORTER": "otlp_json_file",
     "OTEL_LOGS_EXPORTER": "otlp_json_file",
-    # Off by default. The demo's texts are made up, so here they may be shown.
+    # Content capture is off by default. The texts of the demo are made up, so they may be shown.
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
 }
-#: Beside the file, to the Collector.
+#: Sends the telemetry to the Collector, in addition to the file.
 EXPORTERS = {f"OTEL_{kind}_EXPORTER": "otlp_json_file,otlp" for kind in ("TRACES", "METRICS", "LOGS")}
 
 #: The `otel-llm` command of this environment.
@@ -49,7 +49,7 @@ COMMAND = [sys.executable, "-m", "otel_llm.cli"]
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
+    """The demo can't continue. The message says why."""
 
 
 def main() -> int:
@@ -85,7 +85,7 @@ def say(text: str = "") -> None:
 
 @contextmanager
 def stand_in(protocol: str) -> Iterator[str]:
-    """A local API on a free port, for as long as the block runs; its address."""
+    """Run a local API on a free port during the block. Yields its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", f"standin.{protocol}", "--port", "0"],
         env=os.environ | {"PYTHONPATH": str(EXAMPLES)},
@@ -132,14 +132,14 @@ def sagemaker_settings(url: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "stand-in",
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
-        # A proxy of the environment has no business with a local address.
+        # A proxy from the environment must not be used for a local address.
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
 
 
 def run_application(settings: dict[str, str]) -> None:
-    """The application as it is, under the OpenTelemetry launcher. The exporter writes to standard output."""
+    """Run the application under the OpenTelemetry launcher. The exporter writes to standard output."""
     launcher = SCRIPTS / "opentelemetry-instrument"
     if not launcher.exists():
         raise DemoError(f"{launcher} is missing: run `make demo`, or install this package with the extra `otlp`")
@@ -174,13 +174,13 @@ def show() -> None:
 
 
 def tool() -> Path:
-    """The command's path, as one would type it."""
+    """The path of the command, as a user would type it."""
     command = SCRIPTS / "otel-llm"
     return command.relative_to(ROOT) if command.is_relative_to(ROOT) else command
 
 
 def backends() -> dict[str, Any]:
-    """The stack's addresses and the environment to reach it; started if it does not run."""
+    """Start the stack if it is not running. Returns its URLs and the environment variables to reach it."""
     say("$ otel-llm up\n")
     if subprocess.run([*COMMAND, "up"], check=False).returncode:
         raise DemoError("the backends did not start; the reason should stand above")
@@ -193,7 +193,7 @@ def backends() -> dict[str, Any]:
 
 
 def show_in_jaeger(urls: dict[str, str]) -> None:
-    """Wait until the trace is there, whole, and say where."""
+    """Wait until the complete trace is in Jaeger, and print its URL."""
     trace_id, spans = newest_trace()
     deadline = time.monotonic() + ARRIVAL_SECONDS
     while (there := spans_in_jaeger(urls["Jaeger"], trace_id)) < spans:
@@ -206,7 +206,7 @@ def show_in_jaeger(urls: dict[str, str]) -> None:
 
 
 def newest_trace() -> tuple[str, int]:
-    """Its id and number of spans, by the file."""
+    """The id of the trace and the number of its spans, according to the file."""
     spans = [
         span["traceId"]
         for line in TELEMETRY.read_text().splitlines()
@@ -222,7 +222,7 @@ def spans_in_jaeger(url: str, trace_id: str) -> int:
     try:
         with direct.open(f"{url}/api/v3/traces/{trace_id}", timeout=10) as answer:
             found = json.load(answer)["result"]["resourceSpans"]
-    except OSError:  # not found yet
+    except OSError:  # the trace is not there yet
         return 0
     return sum(len(scope["spans"]) for resource in found for scope in resource["scopeSpans"])
 

@@ -1,4 +1,4 @@
-"""The operations of the conventions, by context manager: a workflow, an agent, its tool, what that retrieves.
+"""Operations by context manager: a workflow, an agent, its tool, and a retrieval.
 
 opentelemetry-instrument python examples/manual/operations.py
 """

@@ -1,4 +1,4 @@
-"""A model that no instrumentation knows: spans, metrics and times of the chunks as of one that is instrumented.
+"""A model that is not instrumented, with the spans, metrics and chunk times of one that is.
 
 opentelemetry-instrument python examples/manual/own_model.py
 """
@@ -9,7 +9,7 @@ import otel_llm
 
 
 def model(prompt: str) -> Iterator[str]:
-    """Stands for a client of your own."""
+    """Stands for your own client."""
     yield from ("Spans ", "have ", "two ", "ends.")
 
 

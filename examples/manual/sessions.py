@@ -1,4 +1,4 @@
-"""For whom a request is: on every span below, those of other libraries too, and on your log records.
+"""Session and user of a request: on every span below, including those of other libraries, and in your log records.
 
 opentelemetry-instrument python examples/manual/sessions.py
 """

@@ -1,4 +1,4 @@
-"""Steps of your own, by decorator: functions of every kind.
+"""Your own steps, by decorator: functions of every kind.
 
 opentelemetry-instrument python examples/manual/steps.py
 """
@@ -15,7 +15,7 @@ def rerank(hits: list[str], keep: int) -> list[str]:
     return sorted(hits)[:keep]
 
 
-@otel_llm.observe(capture=True)  # arguments and result: only where content is captured
+@otel_llm.observe(capture=True)  # arguments and result, if content is captured
 def format_prompt(question: str, context: list[str]) -> str:
     return f"{question}\n\n" + "\n".join(context)
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 import otel_llm
 
 app = FastAPI()
-# What a handler says of session and user then also holds while its response streams.
+# Session and user that a handler sets then also apply while its response streams.
 app.add_middleware(otel_llm.OtelLlmMiddleware)
 
 

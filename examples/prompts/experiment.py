@@ -1,4 +1,4 @@
-"""Two versions of a prompt, each shown to its share of the users; the calls say which."""
+"""Two versions of a prompt, each for a share of the users. The calls record which one was used."""
 
 from openai import OpenAI
 

@@ -1,4 +1,4 @@
-"""An experiment that is not about a prompt: the context says which variant the calls below are of."""
+"""An experiment whose variants are not prompts: `propagate_attributes` sets the variant of the calls below."""
 
 from openai import OpenAI
 

@@ -1,4 +1,7 @@
-"""A prompt of the registry in LangChain's messages."""
+"""A prompt from the registry in LangChain's messages.
+
+pip install "otel-llm[prompts]" langchain-openai
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""The ids of trace and session on every log record, by the standard library's logging and by structlog."""
+"""The ids of trace and session on every log record, with the standard library's logging and with structlog.
+
+pip install structlog
+"""
 
 import logging
 

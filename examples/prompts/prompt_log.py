@@ -1,4 +1,4 @@
-"""The prompt log: a line of JSON for each call of a model, here to standard output."""
+"""The prompt log: a line of JSON for each model call, here to standard output."""
 
 import sys
 

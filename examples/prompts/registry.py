@@ -1,4 +1,7 @@
-"""Prompts in files: the version in production, by a label or by number."""
+"""Prompts in files: the version in production, and one by its label.
+
+pip install "otel-llm[prompts,jinja]"
+"""
 
 from pathlib import Path
 

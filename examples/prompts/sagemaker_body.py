@@ -1,4 +1,7 @@
-"""A prompt of the registry in the body that a model behind a SageMaker endpoint is sent."""
+"""A prompt from the registry in the request to a model behind a SageMaker endpoint.
+
+pip install "otel-llm[prompts]" boto3
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A prompt in the code: its name and version are on the span of the call that its text is given to."""
+"""A prompt in the code: its name and version are on the span of the call that uses its text."""
 
 from openai import OpenAI
 

@@ -14,7 +14,7 @@ from standin.wire import Reply, Request, sse
 
 Json = dict[str, Any]
 _EFFORT = {"none": 0, "minimal": 16, "low": 64, "medium": 192, "high": 512}
-BROKEN = ("error-cut", "error-stream")  # models whose streams break off: the connection drops, an error event comes
+BROKEN = ("error-cut", "error-stream")  # models whose streams end early: by a dropped connection, by an error event
 FINGERPRINT = "fp_44709d6fcb"
 
 
@@ -88,7 +88,7 @@ def counted(prompt: int, completion: int, cached: int = 0, reasoning: int = 0, a
 
 
 def cached_part(prompt: int) -> int:
-    """Long prompts hit the provider's cache: all but the last, unfinished block of 128 tokens."""
+    """The tokens read from the cache: all complete blocks of 128 tokens of a long prompt."""
     return (prompt - 1) // 128 * 128 if prompt >= 1024 else 0
 
 
@@ -107,7 +107,7 @@ def arguments(function: Json) -> str:
 
 
 def structured(response_format: Json | None, said: str) -> str:
-    """The answer as the JSON that was asked for, or as it is."""
+    """The answer as JSON if the request asks for it, otherwise as it is."""
     kind = (response_format or {}).get("type")
     if kind == "json_schema":
         described = response_format or {}
@@ -116,7 +116,7 @@ def structured(response_format: Json | None, said: str) -> str:
 
 
 def called(tools: list[Json], choice: Any, parallel: bool) -> list[Json]:
-    """The tools a model would call: the one it is told to, else the first, or the first two where it may."""
+    """The tools that the model calls: the one in the request, else the first, or the first two if that is allowed."""
     if choice == "none":
         return []
     if isinstance(choice, dict):
@@ -193,7 +193,7 @@ def _chunks(body: Json, model: str, base: Json, choices: list[Json], usage: Json
 
 
 def _deltas(message: Json) -> Iterator[Json]:
-    """The message as a stream brings it: the role first, text in pieces, a call's name before its arguments."""
+    """The message as chunks: the role first, text in pieces, the name of a tool call before its arguments."""
     calls, function, audio = message.get("tool_calls"), message.get("function_call"), message.get("audio")
     yield {"role": "assistant", "content": None if calls or function or audio else "", "refusal": None}
     for piece in text.pieces(message["content"] or ""):

@@ -24,7 +24,7 @@ def frame(payload: bytes, headers: dict[str, str]) -> bytes:
 
 
 def payload_part(data: bytes) -> bytes:
-    """The event that carries a piece of the model's output."""
+    """An event with a piece of the model's output."""
     return frame(
         data,
         {":message-type": "event", ":event-type": "PayloadPart", ":content-type": "application/octet-stream"},
@@ -41,7 +41,7 @@ def exception(kind: str, message: str, code: str | None = None) -> bytes:
 
 
 def parts(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Each piece as a payload part; gates pass."""
+    """Each piece as a payload part. Gates are passed on."""
     for piece in pieces:
         if isinstance(piece, Gate):
             yield piece

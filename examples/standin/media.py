@@ -38,7 +38,7 @@ def embeddings(request: Request, model: str) -> Reply:
 
 
 def images(request: Request, model: str) -> Reply:
-    """Generations, edits and variations; JSON or multipart in."""
+    """Generations, edits and variations. The request is JSON or multipart."""
     body: Json = request.json or request.form
     made, chat_like = int(body.get("n") or 1), model.startswith(("gpt-image", "chatgpt-image"))
     as_json = chat_like or body.get("response_format") == "b64_json"
@@ -81,7 +81,7 @@ def speech(request: Request, model: str) -> Reply:
 
 
 def transcription(request: Request, model: str) -> Reply:
-    """Transcriptions and translations; the words are made up, whatever the sound says."""
+    """Transcriptions and translations. The text does not depend on the audio."""
     form = request.form
     said = "The quick brown fox jumps over the lazy dog."
     count = text.tokens(said)
@@ -117,7 +117,7 @@ def moderations(request: Request, model: str) -> Reply:
 
 
 class Batches:
-    """Batches that are being worked on at the first look and done at the second."""
+    """Batches: in progress at the first request, completed at the second."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

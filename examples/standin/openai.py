@@ -45,7 +45,7 @@ _ERRORS: dict[str, tuple[int, str, str | None, str]] = {
     "context": (400, "invalid_request_error", "context_length_exceeded", "The context is limited to 128000 tokens."),
     "content": (400, "invalid_request_error", "content_filter", "The response was filtered."),
 }
-# Seconds before the answer and before each chunk, at latency 1.
+# Seconds before the response and before each chunk, for a latency of 1.
 _PACE = {"chat/completions": (0.18, 0.02), "responses": (0.22, 0.02), "completions": (0.12, 0.02)}
 _OTHER_PACE = (0.05, 0.01)
 
@@ -100,7 +100,7 @@ class OpenAIServer(Server):
 
 
 def refused(model: str) -> Reply | None:
-    """The error a model's name asks for."""
+    """The error that the name of a model asks for."""
     if model == "error-drop":
         return Reply(abort=True)
     known = _ERRORS.get(model.removeprefix("error-")) if model.startswith("error-") else None
@@ -111,7 +111,7 @@ def refused(model: str) -> Reply | None:
 
 
 def error(status: int, message: str, kind: str = "invalid_request_error", code: str | None = None) -> Reply:
-    """An error in OpenAI's shape; those worth a retry ask for a quick one."""
+    """An error in OpenAI's shape. Those that can be retried ask for an immediate retry."""
     body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return Reply(status=status, body=body, headers={"retry-after-ms": "5"} if status in (409, 429, 500, 503) else {})
 

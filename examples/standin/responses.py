@@ -33,7 +33,7 @@ _FAILED = {"code": "server_error", "message": "The model failed to answer."}
 
 
 class Responses:
-    """The stored responses: the final one, and how far a background one has come."""
+    """The stored responses: the final one, and the progress of a background one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -225,7 +225,7 @@ def _item_events(item: Json, where: Json) -> Iterator[Json]:
     yield {"type": "response.output_item.done", **place, "item": item}
 
 
-# What an item looks like when it is opened, before its content has come.
+# The first state of an item, before its content.
 _OPENED: dict[str, Json] = {
     "message": {"content": [], "status": "in_progress"},
     "function_call": {"arguments": "", "status": "in_progress"},

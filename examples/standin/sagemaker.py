@@ -85,7 +85,7 @@ class SageMakerServer(Server):
 
 
 def refused(endpoint: str, request: Request) -> Reply | None:
-    """The error that an endpoint's name asks for. A model's error quotes its input, as real ones do."""
+    """The error that the name of an endpoint asks for. A model's error quotes its input, as real ones do."""
     kind = next((name for name in _ERRORS if endpoint.startswith(name)), None)
     if kind is None:
         return None
@@ -116,7 +116,7 @@ def _stream(request: Request, endpoint: str) -> Reply:
 
 
 def event_stream(frames: Iterable[Chunk], content_type: str = "text/event-stream") -> Reply:
-    """A reply of frames; `parts()` makes them of what a container streams."""
+    """A reply of frames. `parts()` makes them from what a container streams."""
     headers = {
         "content-type": "application/vnd.amazon.eventstream",
         "x-amzn-sagemaker-content-type": content_type,
@@ -134,7 +134,7 @@ def _start(request: Request, endpoint: str) -> Reply:
     return Reply(status=202, headers=headers, body={"InferenceId": inference})
 
 
-# --- what the containers say ---------------------------------------------------------------------
+# --- responses of the containers ---------------------------------------------------------------------
 
 _KINDS = (
     "chat",
@@ -157,7 +157,7 @@ def kind_of(endpoint: str) -> str:
 
 
 def answer(kind: str, request: Request, endpoint: str) -> Any:
-    """The body of an answer that is not streamed."""
+    """The body of a response that is not streamed."""
     body: Json = request.json if isinstance(request.json, dict) else {}
     if kind in ("chat", "lmi-chat"):
         return chat.chat(_openai_request(request, body), _model(body, endpoint)).body
@@ -177,7 +177,7 @@ def answer(kind: str, request: Request, endpoint: str) -> Any:
 
 
 def streamed(kind: str, request: Request, endpoint: str) -> tuple[str, list[Chunk]]:
-    """Type and pieces of an answer that is streamed."""
+    """The content type and the pieces of a streamed response."""
     body: Json = request.json if isinstance(request.json, dict) else {}
     if kind in ("chat", "completion"):
         make = chat.chat if kind == "chat" else chat.completion
@@ -203,7 +203,7 @@ def streamed(kind: str, request: Request, endpoint: str) -> tuple[str, list[Chun
 
 
 def _openai_request(request: Request, body: Json) -> Request:
-    """The request with the parameters where OpenAI has them: some callers send them as TGI's."""
+    """The request with its parameters where OpenAI has them. Some callers send them as for TGI."""
     parameters = body.get("parameters") or {}
     limit = parameters.get("max_new_tokens")
     whole = {**body, **({"max_tokens": limit} if limit else {})}

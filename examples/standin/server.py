@@ -31,12 +31,12 @@ from standin.wire import Chunk, Gate, Reply, Request, Scripted, sse
 
 __all__ = ["Chunk", "Gate", "Reply", "Request", "Scripted", "Server", "sse"]
 
-_GATE_LIMIT = 60.0  # a test that forgets to open its gate ends all the same
+_GATE_LIMIT = 60.0  # so that a test that forgets to open its gate still ends
 _POLL = 0.01
 
 
 class Server:
-    """The server. A protocol is a subclass with its own `route()` and, if need be, `headers_for()`."""
+    """The server. A protocol is a subclass with its own `route()`, and `headers_for()` if it needs one."""
 
     def __init__(self, *, port: int = 0) -> None:
         self.failures: list[Exception] = []
@@ -51,11 +51,11 @@ class Server:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="standin", daemon=True)
 
     def route(self, request: Request) -> Reply:
-        """The answer when nothing is scripted for a request."""
+        """The reply if nothing is scripted for a request."""
         return Reply(status=404, body={"error": {"message": f"Nothing here: {request.method} {request.path}"}})
 
     def headers_for(self, request: Request) -> dict[str, str]:
-        """Headers every answer carries, scripted ones included."""
+        """Headers of every reply, including scripted ones."""
         return {}
 
     @property
@@ -81,14 +81,14 @@ class Server:
             self._script.extend((path, reply) for reply in replies)
 
     def hold(self) -> Gate:
-        """A gate that `stop()` opens should the test not."""
+        """A gate that `stop()` opens if the test does not."""
         gate = Gate()
         with self._lock:
             self._gates.append(gate)
         return gate
 
     def clear(self) -> None:
-        """Forget the requests seen and what is still scripted."""
+        """Forget the past requests and the scripted replies."""
         with self._lock:
             self._requests.clear()
             self._script.clear()
@@ -151,7 +151,7 @@ class _HTTPServer(ThreadingHTTPServer):
     standin: Server
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is everyday business here: no traceback on stderr."""
+        """Print no traceback: clients that disconnect are normal here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, *args: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         split = urlsplit(self.path)
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
             yield b"0\r\n\r\n"
 
     def _wait(self, until: float | Gate) -> None:
-        """Wait for a time or a gate; a client that leaves meanwhile ends the wait with an OSError."""
+        """Wait for a time or a gate. If the client disconnects, the wait ends with an OSError."""
         if not until:
             return
         self.wfile.flush()

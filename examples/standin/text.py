@@ -1,4 +1,4 @@
-"""Deterministic stand-ins for what a model would say: answers, token counts, ids, vectors, JSON that fits a schema."""
+"""Deterministic replacements for the output of a model: answers, token counts, ids, vectors, JSON for a schema."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ids = count(1)
 
 
 def dated(model: str) -> str:
-    """The name the provider answers with for the name it was asked by."""
+    """The model in the response, for the model in the request."""
     return _DATED.get(model, model)
 
 
@@ -61,20 +61,20 @@ def answer(question: str, variant: int = 0) -> str:
 
 
 def tokens(value: Any) -> int:
-    """About four characters a token, as the rule of thumb has it; nothing is nothing."""
+    """The number of tokens: about one for four characters, none for an empty text."""
     text = value if isinstance(value, str) else json.dumps(value)
     return (len(text) + 3) // 4
 
 
 def cut(text: str, limit: int | None) -> tuple[str, bool]:
-    """The text within a token limit, and whether it was cut."""
+    """The text, cut to a limit of tokens, and whether it was cut."""
     if limit is None or tokens(text) <= limit:
         return text, False
     return text[: limit * 4], True
 
 
 def pieces(text: str, words: int = 3) -> Iterator[str]:
-    """The text in pieces that join to it again, as a stream would bring it."""
+    """The text in pieces, as for a stream."""
     parts = text.split(" ")
     for start in range(0, len(parts), words):
         piece = " ".join(parts[start : start + words])
@@ -82,7 +82,7 @@ def pieces(text: str, words: int = 3) -> Iterator[str]:
 
 
 def vector(text: str, size: int) -> list[float]:
-    """A unit vector that depends on nothing but the text."""
+    """A unit vector that depends on the text only."""
     source = random.Random(text)
     raw = [source.uniform(-1, 1) for _ in range(size)]
     norm = sum(x * x for x in raw) ** 0.5 or 1.0
@@ -90,7 +90,7 @@ def vector(text: str, size: int) -> list[float]:
 
 
 def fitting(schema: Any, name: str = "", defs: dict[str, Any] | None = None) -> Any:
-    """The smallest sensible value that satisfies a JSON schema of the subset providers accept."""
+    """A small value that satisfies a JSON schema of the subset that providers accept."""
     if not isinstance(schema, dict):
         return None
     defs = {**(defs or {}), **schema.get("$defs", {}), **schema.get("definitions", {})}

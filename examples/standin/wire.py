@@ -1,4 +1,4 @@
-"""What passes over the wire of the stand-in: the request as it came, the reply to give."""
+"""The requests that the stand-in receives, and its replies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Gate:
-    """A point in a reply where the server waits until the test says go on."""
+    """A point in a reply where the server waits until the test opens it."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -23,7 +23,7 @@ class Gate:
         self._opened.set()
 
     def wait_open(self, seconds: float) -> bool:
-        """Wait at most that long; whether the gate is open."""
+        """Wait for at most this time. Returns whether the gate is open."""
         self.reached.set()
         return self._opened.wait(seconds)
 
@@ -52,7 +52,7 @@ class Reply:
 
 @dataclass
 class Request:
-    """One request as it came in; header names are in lower case."""
+    """A request as it was received. Header names are in lower case."""
 
     method: str
     path: str

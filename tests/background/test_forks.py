@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.metrics import Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 
+from interpreter import python
 from otel_llm.background import forks
 from otel_llm.background.forks import ForkLock, ForkPolicy
+from otel_llm.core.telemetry import Telemetry
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -198,3 +207,61 @@ def test_none_is_kept() -> None:
         ForkLock()
     gc.collect()
     assert len(list(forks.SHARED._locks)) == known
+
+
+class Reader(MetricReader):
+    def _receive_metrics(self, metrics_data: Any, timeout_millis: float = 0, **kwargs: Any) -> None:
+        """They are not looked at."""
+
+    def shutdown(self, timeout_millis: float = 0, **kwargs: Any) -> None:
+        """Nothing to shut down."""
+
+
+@needs_fork
+def test_a_child_that_was_forked_during_a_collection_can_collect() -> None:
+    reader, begun = Reader(), threading.Event()
+    meters = MeterProvider([reader])
+    telemetry = Telemetry("otel_llm.test", meter_provider=meters)
+    assert telemetry.measured
+
+    def slow(options: object) -> list[Observation]:
+        begun.set()
+        time.sleep(0.05)  # in the SDK's lock
+        return []
+
+    meters.get_meter("application").create_observable_gauge("slow", [slow])
+    collecting = threading.Thread(target=reader.collect)
+    collecting.start()
+    assert begun.wait(30)
+    pid = os.fork()
+    if not pid:
+        again = threading.Thread(target=reader.collect, daemon=True)
+        again.start()
+        again.join(30)
+        os._exit(again.is_alive())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    collecting.join(30)
+
+
+@needs_fork
+@pytest.mark.parametrize("collecting", ["garbage", "metrics"])
+def test_children_of_a_busy_program_call_and_end(collecting: str, tmp_path: Path) -> None:
+    """Nothing of ours hangs. A child that the SDK's own locks keep is not ours to save."""
+    program = Path(__file__).with_name("forking.py")
+    told = json.loads(python("-W", "ignore", program, collecting, "20", tmp_path).stdout)
+    ours = [stacks for stacks in told["hung"] if is_ours(stacks)]
+    assert not ours, "\n".join(ours)
+    assert told["slowest_fork"] < 5  # it has 0.2 seconds, and two processors for many threads
+
+
+def is_ours(stacks: str) -> bool:
+    """Whether the main thread of a child that hangs, the last of the stacks, is in our code, or waits there."""
+    main = stacks.rpartition("\n\n")[2]
+    frames = re.findall(r'File "([^"]+)"', main)
+    return "otel_llm" in next((path for path in frames if "site-packages" in path or "otel_llm" in path), "")
+
+
+def test_whose_a_stack_is() -> None:
+    sdk = 'Thread 1:\n  File "/site-packages/opentelemetry/sdk/x.py", line 1\n  File "/src/otel_llm/a.py", line 1\n'
+    ours = 'Thread 1:\n  File "/lib/threading.py", line 1 in wait\n  File "/src/otel_llm/a.py", line 1\n'
+    assert [is_ours(stacks) for stacks in (sdk, ours, f"{ours}\n{sdk}", f"{sdk}\n{ours}")] == [False, True, False, True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from opentelemetry import _logs, metrics, trace
 
 from ..config import ContentCapture, Settings
 from ..content import capture
+from ..propagation.global_providers import LOGGER_PROVIDER, METER_PROVIDER, TRACER_PROVIDER
+from ..propagation.suppression import suppresses
 from ..version import __version__
 from .foreign import ForeignScopes
 from .instruments import Instruments
@@ -18,20 +19,9 @@ from .scopes import SCOPES
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
-
-#: Where the API keeps the global provider of each signal: the variables of a module, and the name among them.
-_TRACER = (trace.get_tracer_provider.__globals__, "_TRACER_PROVIDER")
-_METER = (metrics.get_meter_provider.__globals__, "_METER_PROVIDER")
-_LOGGER = (_logs.get_logger_provider.__globals__, "_LOGGER_PROVIDER")
-
-
-def _is_set(signal: tuple[Mapping[str, object], str]) -> bool:
-    """Whether a global provider is set. The public getters look into the environment first, which takes longer than
-    all else of a call that nobody listens to; a variable that an API of the future lacks counts as set."""
-    variables, name = signal
-    return variables.get(name, signal) is not None
 
 
 class Telemetry:
@@ -67,6 +57,8 @@ class Telemetry:
         self.captures_all = self.settings.capture_content is not ContentCapture.NO_CONTENT
         #: Whether the operation-details event is to be emitted, if anyone takes it.
         self.wants_event = bool(self.settings.emit_event)
+        #: Whether calls are traced at all: wrappers that could not be taken out are switched off by it.
+        self.on = True
         self.traced = tracer_provider is not None
         self.measured = meter_provider is not None
         self._logged = logger_provider is not None
@@ -76,18 +68,23 @@ class Telemetry:
         """Whether content is captured: of every call, or of those that are sampled for evaluation."""
         return self.captures_all or bool(capture.wanting)
 
-    def enabled(self) -> bool:
-        """Whether anything listens. Where no SDK is configured a call costs this check and nothing else."""
-        # A provider set once stays; until then each call asks anew, as it may come any time.
+    def traces(self, context: Context) -> bool:
+        """Whether a call that starts in ``context`` is traced.
+
+        It is if it is switched on, something listens, and ``context`` does not suppress instrumentation. Where no SDK
+        is configured, a call costs this check and nothing else.
+        """
+        # A provider that is set stays. Until then each call asks again, as it may be set at any time.
         if not self.traced:
-            self.traced = _is_set(_TRACER)
+            self.traced = TRACER_PROVIDER.is_set()
         if not self.measured:
-            self.measured = _is_set(_METER)
-        return self.traced or self.measured or self.logged or bool(self.listeners.all)
+            self.measured = METER_PROVIDER.is_set()
+        listens = self.traced or self.measured or self.logged or self.listeners.all
+        return bool(listens and self.on and not (context and suppresses(context)))
 
     @property
     def logged(self) -> bool:
         """Whether anyone takes log records."""
         if not self._logged:
-            self._logged = _is_set(_LOGGER)
+            self._logged = LOGGER_PROVIDER.is_set()
         return self._logged

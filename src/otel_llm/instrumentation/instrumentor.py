@@ -28,13 +28,16 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     provider: Provider
 
     telemetry: Telemetry
-    #: Whether calls are to be traced: wrappers that could not be taken out ask this.
-    active = False
     _patcher: Patcher | None = None
 
     @abstractmethod
     def targets(self) -> Sequence[Target]:
         """What to wrap."""
+
+    @property
+    def active(self) -> bool:
+        """Whether the library is instrumented. Wrappers that could not be taken out ask this, if they trace no call."""
+        return self.telemetry.on
 
     def instrumentation_dependencies(self) -> Collection[str]:
         return (f"{self.provider.distribution} {self.provider.supported}",)
@@ -69,10 +72,9 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         self.configure(**kwargs)
         if self._patcher is None:
             self._patcher = Patcher(self.accept)
-        self.active = True
         self._patcher.apply(self.targets())
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        self.active = False
+        self.telemetry.on = False
         if self._patcher is not None:
             self._patcher.restore()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
-from opentelemetry import trace
+from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
 
 from ..config import Settings
 from ..manual.scope import manual_telemetry
-from ..propagation.baggage import sharing
 from . import children, start_up
 from .installation import INSTALLATION
 
@@ -27,6 +27,7 @@ _PREFIX = "otel_llm_"
 
 
 def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
+    """The instrumentors of ``libraries``, by default of all."""
     found = {
         point.name.removeprefix(_PREFIX): point
         for point in entry_points(group="opentelemetry_instrumentor")
@@ -39,6 +40,12 @@ def _instrumentors(libraries: Iterable[str] | None) -> list[_OnImport]:
     return made
 
 
+def _disabled(instrumentor: _OnImport) -> bool:
+    """Whether the environment names ``instrumentor`` among those that the launcher leaves out."""
+    names = {name.strip() for name in os.environ.get(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS, "").split(",")}
+    return not names.isdisjoint({"*", f"{_PREFIX}{instrumentor.provider.name}"})
+
+
 def instrument(
     *libraries: Library,
     settings: Settings | None = None,
@@ -46,10 +53,12 @@ def instrument(
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
 ) -> None:
-    """Instrument ``libraries`` (such as ``"openai"``; default: all that are supported), imported already or later.
+    """Instrument ``libraries`` (such as ``"openai"``), whether they are imported already or later.
 
-    Nothing is imported by it; a library that is not installed is no error. Settings default to the environment's,
-    providers to the global ones.
+    By default, all supported ones are instrumented, except those that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names
+    (``otel_llm_openai``, or ``*`` for all). A library that is asked for by name is instrumented in any case. Nothing is
+    imported by this; a library that is not installed is no error. Settings default to the environment's, providers to
+    the global ones, which may be set later.
 
     May be called again. Settings or providers that are given then hold from the next call on, for ``libraries`` that
     are instrumented already too, and for the application's own spans. Without any, what is instrumented stays as it is.
@@ -57,8 +66,9 @@ def instrument(
     :raises ValueError: for a library that otel-llm does not know.
     """
     instrumentors = _instrumentors(libraries or None)
-    provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
-    start_up.watch(provider)
+    if not libraries:
+        instrumentors = [one for one in instrumentors if one.is_instrumented_by_opentelemetry or not _disabled(one)]
+    INSTALLATION.watch(tracer_provider)
     children.watch()
     providers: dict[str, Any] = {
         "tracer_provider": tracer_provider,
@@ -68,10 +78,7 @@ def instrument(
     given = settings is not None or any(provider is not None for provider in providers.values())
     if given or not INSTALLATION.configured:
         in_force = Settings.from_environment() if settings is None else settings
-        sharing.share(in_force.baggage)
-        start_up.log_prompts(in_force.prompt_log)
-        start_up.sample_for_evaluation(in_force, provider)
-        start_up.scrub_foreign(in_force, provider)
+        start_up.prepare(in_force, tracer_provider)
         manual_telemetry.configure(settings=settings, **providers)
         INSTALLATION.configured, INSTALLATION.providers = True, providers
     for instrumentor in instrumentors:
@@ -82,7 +89,10 @@ def instrument(
 
 
 def uninstrument(*libraries: Library) -> None:
-    """Put back the original functions of ``libraries`` (default: of all).
+    """Put back the original functions of ``libraries``.
+
+    By default of all; then the prompt log, the evaluation sampler and the removal of error texts that settings had
+    switched on end, too.
 
     :raises ValueError: for a library that otel-llm does not know.
     """
@@ -92,4 +102,5 @@ def uninstrument(*libraries: Library) -> None:
     if not libraries:
         INSTALLATION.configured, INSTALLATION.providers = False, {}
         manual_telemetry.configure()
+        INSTALLATION.strip()
         start_up.log_prompts(None)

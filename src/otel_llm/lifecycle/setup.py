@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+from ..propagation.global_providers import TRACER_PROVIDER
 from . import api
-from .start_up import has_global_tracer_provider
 
 
 def setup() -> None:
@@ -17,7 +17,7 @@ def setup() -> None:
 
     :raises RuntimeError: where no SDK is installed that could be set up: ``pip install "otel-llm[otlp]"``.
     """
-    if has_global_tracer_provider():
+    if TRACER_PROVIDER.is_set():
         api.instrument()
         return
     if not entry_points(group="opentelemetry_configurator"):

@@ -6,7 +6,6 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ..background.forks import ForkLock
 from ..core.telemetry import Telemetry
@@ -37,10 +36,7 @@ class ManualTelemetry:
     def listening(self, context: Context) -> Telemetry | None:
         """The telemetry to write to; ``None`` if nothing listens or ``context`` suppresses instrumentation."""
         telemetry = self._telemetry or self._make()
-        # An empty context suppresses nothing. The test for it is cheaper than asking.
-        if not telemetry.enabled() or (context and not is_instrumentation_enabled()):
-            return None
-        return telemetry
+        return telemetry if telemetry.traces(context) else None
 
     def _make(self) -> Telemetry:
         with self._lock.lock:  # the first spans may come from several threads at once

@@ -15,15 +15,12 @@ from .. import guard
 from ..content.boundary import cleaned
 from . import state
 from .attach import Frame
+from .global_providers import TRACER_PROVIDER
 from .state import Describes
 from .validation import Value, describing, identifier, metadata_of, tag_list
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-#: Called whenever attributes begin to be propagated. Start-up adds what sees to it that the global tracer provider has
-#: a :class:`ContextSpanProcessor`, also if it is set late.
-on_propagate: list[Callable[[], None]] = []
 
 
 class propagate_attributes:  # noqa: N801
@@ -66,8 +63,7 @@ class propagate_attributes:  # noqa: N801
         self._frame: Frame | None = None
 
     def _inside(self) -> Context:
-        for prepare in on_propagate:
-            prepare()
+        TRACER_PROVIDER.notice()  # so that spans of other libraries get it, too
         current = otel_context.get_current()
         return state.put(self._given.within(state.in_force(current)), current)
 

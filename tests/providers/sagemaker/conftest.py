@@ -78,7 +78,7 @@ def sparse(recorder: Any) -> Any:
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Neither we nor OpenTelemetry complain, and nothing stays current."""
-    monkeypatch.setattr(guard, "_seen", set())
+    monkeypatch.setattr(guard, "REPORTED", guard.Once())
     caplog.set_level(logging.WARNING)
     yield
     said = [record for record in caplog.get_records("call") if record.name.startswith(("otel_llm", "opentelemetry"))]

@@ -27,7 +27,8 @@ _KEY = otel_context.create_key("otel_llm-langchain-opening")
 class Lookup(Protocol):
     """What knows the runs: the callback handler."""
 
-    active: bool
+    @property
+    def active(self) -> bool: ...
 
     def run_of(self, run_id: Any) -> Run | None: ...
 

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import wrapt
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.context import get_current
 
 from ... import guard
 from ... import semconv as s
@@ -91,7 +91,7 @@ class Embeddings:
 @guard.never_raise
 def _begin(instrumentor: Instrumentor, instance: Any) -> nesting.LayeredCall | None:
     telemetry = instrumentor.telemetry
-    if not (instrumentor.active and telemetry.enabled() and is_instrumentation_enabled()):
+    if not telemetry.traces(get_current()):
         return None
     if (outer := nesting.enclosing()) is not None and outer.request.operation == s.EMBEDDINGS:
         return None  # one of these methods calling another

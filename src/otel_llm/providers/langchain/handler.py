@@ -12,7 +12,6 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler  # type: ignore[import-not-found,unused-ignore]
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanKind
 
 from ... import guard, prompts
@@ -44,8 +43,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
 
     @property
     def active(self) -> bool:
-        instrumentor = self._instrumentor
-        return instrumentor.active and instrumentor.telemetry.enabled() and is_instrumentation_enabled()
+        return self._instrumentor.telemetry.traces(otel_context.get_current())
 
     def run_of(self, run_id: Any) -> Run | None:
         return self.runs.get(run_id) if isinstance(run_id, UUID) else None

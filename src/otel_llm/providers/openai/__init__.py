@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from ... import guard, prompts
 from ...config import ForeignSpans
@@ -121,9 +120,8 @@ def _reader(exchange: Exchange, endpoint: Endpoint) -> Reader:
     return Reader(partial(endpoint.read, exchange), accumulator, exchange.stream)
 
 
-def _untraced() -> AbstractContextManager[None]:
+def _untraced(here: Context) -> AbstractContextManager[None]:
     """Keep our baggage out of a request that is not traced, such as one for a file."""
-    here = get_current()
     private = state.private(here) if here else here
     return nullcontext() if private is here else Frame(private)
 
@@ -141,25 +139,27 @@ class OpenAIInstrumentor(Instrumentor):
         ]
 
     def _request(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        current = get_current()
         try:
-            begun = self._begin(client, args, kwargs)
+            begun = self._begin(current, client, args, kwargs)
         except Exception as error:
             guard.report("openai: reading the request", error)
             begun = None
         if begun is None:
-            with _untraced():
+            with _untraced(current):
                 return wrapped(*args, **kwargs)
         call, completion, args = begun
         return run(call, completion, wrapped, args, kwargs)
 
     async def _request_async(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        current = get_current()
         try:
-            begun = self._begin(client, args, kwargs)
+            begun = self._begin(current, client, args, kwargs)
         except Exception as error:
             guard.report("openai: reading the request", error)
             begun = None
         if begun is None:
-            with _untraced():
+            with _untraced(current):
                 return await wrapped(*args, **kwargs)
         call, completion, args = begun
         return await run_async(call, completion, wrapped, args, kwargs)
@@ -174,14 +174,11 @@ class OpenAIInstrumentor(Instrumentor):
         return True
 
     def _begin(
-        self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, current: Context, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Call, Complete, tuple[Any, ...]] | None:
         """Start the call for ``client.request(cast_to, options, ...)``; ``None`` if it is not traced."""
         telemetry = self.telemetry
-        if not (telemetry.enabled() and self.active):
-            return None
-        current = get_current()
-        if current and not is_instrumentation_enabled():
+        if not telemetry.traces(current):
             return None
         options = args[1] if len(args) > 1 else kwargs["options"]
         endpoint = _endpoint(options.method, options.url)

@@ -12,8 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.context import Context, get_current
 
 from ... import guard
 from ... import semconv as s
@@ -24,6 +23,7 @@ from ...core.request import AttributeValue, Request, Response
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...instrumentation.provider import SAGEMAKER
+from ...propagation.suppression import quiet
 from ...protocols.lines import Decoder
 from ...protocols.openai.endpoint import Server
 from ...protocols.openai.fields import string
@@ -91,7 +91,7 @@ class SageMakerInstrumentor(Instrumentor):
     def _begin_local(self, client: Any, *args: Any, **kwargs: Any) -> tuple[Call, Complete] | None:
         arguments = {**dict(zip(("Body", "EndpointName", "ContentType"), args, strict=False)), **kwargs}
         current = get_current()
-        if not self._wanted(current):
+        if not self.telemetry.traces(current):
             return None
         return self._begin_invocation(server_at("localhost", client.serving_port), arguments, False, current)
 
@@ -111,13 +111,10 @@ class SageMakerInstrumentor(Instrumentor):
 
         return await run_async(call, complete, wrapped, args, kwargs, _quiet(call))
 
-    def _wanted(self, context: Context) -> bool:
-        return self.telemetry.enabled() and self.active and (not context or is_instrumentation_enabled())
-
     def _begin(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Call, Complete] | None:
         try:
             current = get_current()
-            if kwargs or len(args) != 2 or not self._wanted(current):
+            if kwargs or len(args) != 2 or not self.telemetry.traces(current):
                 return None
             operation, arguments = args
             meta = client.meta
@@ -228,7 +225,7 @@ def _start_of(result: Any) -> Response:
 
 def _quiet(call: Call) -> Context:
     """The context of ``call`` in which botocore's own instrumentation, which has nothing to add, makes no span."""
-    return Context({**call.context, _SUPPRESS_INSTRUMENTATION_KEY: True, "suppress_instrumentation": True})
+    return quiet(call.context)
 
 
 def told_beside(result: dict[str, Any]) -> dict[str, AttributeValue]:

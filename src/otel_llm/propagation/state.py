@@ -183,6 +183,11 @@ def put(ambient: Ambient, context: Context) -> Context:
     """``context`` with ``ambient``, and in its baggage what of it is shared."""
     if isinstance(request := context.get(_REQUEST), _Request):
         request.hear(ambient, outermost=context.get(_KEY) is None)
+    return inside(ambient, context)
+
+
+def inside(ambient: Ambient, context: Context) -> Context:
+    """:func:`put` for what holds below only: a web request does not keep it."""
     return sharing.put(ambient, otel_context.set_value(_KEY, ambient, context))
 
 

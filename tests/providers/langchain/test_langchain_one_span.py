@@ -56,6 +56,7 @@ def test_a_chain_is_one_inference_with_the_knowledge_of_both(recorder, server, m
         "server.address": "127.0.0.1",
         "otel_llm.langchain.metadata": '{"customer":"acme"}',
         "otel_llm.langchain.tags": ("blue",),
+        "otel_llm.tags": ("blue",),
         "otel_llm.prompt.template.hash": known["otel_llm.prompt.template.hash"],
         "otel_llm.prompt.variables.count": 2,
     }

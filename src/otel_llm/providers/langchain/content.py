@@ -11,7 +11,7 @@ from ...core.finish_reasons import normalized
 from .reasons import reasons
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
-_MEDIA = ("image", "audio", "video", "file")
+MEDIA = ("image", "audio", "video", "file")
 
 
 def messages(values: Iterable[Any], capture_media: bool) -> list[Json]:
@@ -66,10 +66,10 @@ def _plain_content(content: Any) -> Json:
 def _parts(content: Any, capture_media: bool) -> list[Json]:
     if isinstance(content, str):
         return [text(content)] if content else []
-    return [_part(block, capture_media) for block in content] if isinstance(content, list) else []
+    return [part(block, capture_media) for block in content] if isinstance(content, list) else []
 
 
-def _part(block: Any, capture_media: bool) -> Json:
+def part(block: Any, capture_media: bool) -> Json:
     if isinstance(block, str):
         return text(block)
     if not isinstance(block, dict):
@@ -88,7 +88,7 @@ def _part(block: Any, capture_media: bool) -> Json:
         inner = block.get(kind)
         url = inner.get("url") if isinstance(inner, dict) else inner
         return media(kind.removesuffix("_url"), str(url), capture_media)
-    if kind in _MEDIA:
+    if kind in MEDIA:
         return _media(kind, block, capture_media)
     return {"type": kind} if not capture_media else block
 

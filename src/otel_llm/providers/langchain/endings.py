@@ -16,7 +16,7 @@ from ...core.local_call import InProcessCall
 from ...core.request import Response
 from ...instrumentation.instrumentor import Instrumentor
 from ...propagation import state
-from . import answers, content
+from . import answers, content, decisions
 from .runs import Run, Runs
 
 
@@ -57,6 +57,12 @@ class Endings:
         if run is not None:
             self._end_model(run, response, lambda call, answer: call.finish(answer))
 
+    def _read(self, run: Run, result: Any) -> Response:
+        call = run.call
+        if call is not None and call.request.operation == s.GENERATE_CONTENT:
+            return decisions.response(result)
+        return answers.response(result, self._instrumentor.telemetry.settings.capture_media)
+
     @guard.never_raise
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         run = self.runs.pop(run_id)
@@ -88,7 +94,7 @@ class Endings:
         wanted = call is None or call.wanted or agent is not None
         if isinstance(call, nesting.LayeredCall) and call.answered:
             wanted = False  # the SDK has told all of it
-        answer = answers.response(result, self._instrumentor.telemetry.settings.capture_media) if wanted else Response()
+        answer = self._read(run, result) if wanted else Response()
         run.over()
         if call is not None:
             end(call, answer)
@@ -100,6 +106,9 @@ class Endings:
         run = self.runs.pop(run_id)
         if run is None or not self._is_over(run, run_id):
             return
+        if isinstance(run.call, nesting.LayeredCall):  # a decision model
+            self._end_model(run, outputs, lambda call, answer: call.finish(answer))
+            return
         self._record_chain(run, kwargs.get("inputs"), outputs)
         self._finish(run)
 
@@ -110,6 +119,9 @@ class Endings:
             return
         if not self._is_over(run, run_id):
             _note_interrupt(run.call, error)
+            return
+        if isinstance(run.call, nesting.LayeredCall):
+            self._fail_model(run, error, None)
             return
         self._record_chain(run, kwargs.get("inputs"), None)
         self._fail(run, error)

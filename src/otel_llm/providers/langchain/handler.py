@@ -10,27 +10,23 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler  # type: ignore[import-not-found,unused-ignore]
-from opentelemetry import context as otel_context
-from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from ... import guard, prompts
+from ... import guard
 from ... import semconv as s
 from ...config import LangChainSteps
-from ...content.messages import Content
-from ...core import nesting
 from ...core.call import Call
 from ...core.local_call import InProcessCall
 from ...core.request import AttributeValue, Request
 from ...instrumentation.instrumentor import Instrumentor
 from . import content, models, naming
-from .boundary import Opening, opening
 from .endings import Endings, went_in
-from .runs import Run, Runs, current_run
-from .templates import Templates, identity
+from .model_starts import ModelStarts
+from .runs import Run, Runs
+from .templates import Templates
 
 
-class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
+class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
     """One for the process. What it knows is the runs under way."""
 
     run_inline = True
@@ -41,10 +37,6 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         self._templates = templates
         self.runs = Runs()
 
-    @property
-    def active(self) -> bool:
-        return self._instrumentor.telemetry.traces(otel_context.get_current())
-
     def run_of(self, run_id: Any) -> Run | None:
         return self.runs.get(run_id) if isinstance(run_id, UUID) else None
 
@@ -53,100 +45,6 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
 
     def __reduce__(self) -> Any:
         return BaseCallbackHandler, ()  # and sent to other processes, which have a handler of their own, or none
-
-    # --- beginning -----------------------------------------------------------------------------
-
-    def _parent(self, parent_run_id: UUID | None) -> tuple[Run | None, Context, Opening | None]:
-        """The run above, the context that a run below it begins in, and the frame that waits for that.
-
-        The run tree says who the parent is. What is current may be nearer: a span of the application's own within
-        that very run. And where the application left out LangChain's config, only it knows the parent.
-        """
-        current = otel_context.get_current()
-        run, inside = self.runs.get(parent_run_id), current_run(current)
-        if run is None or run.ended or run is inside:
-            return inside, current, opening(current)
-        return run, run.context, opening(current)
-
-    def _enter(self, run_id: UUID, run: Run, context: Context, opened: Opening | None) -> None:
-        self.runs.add(run_id, run)
-        run.enter(context, run.call if isinstance(run.call, nesting.LayeredCall) else None)
-        if opened is not None:
-            opened.began(run)
-
-    def _model(
-        self,
-        operation: str,
-        given: list[Any],
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-        kwargs: dict[str, Any],
-    ) -> None:
-        if not self.active:
-            return
-        told = metadata or {}
-        parent, context, opened = self._parent(parent_run_id)
-        params = kwargs.get("invocation_params") or {}
-        settings = self._instrumentor.telemetry.settings
-        words = given[0] if operation == s.CHAT else given
-
-        def give() -> Content:
-            if operation == s.CHAT:
-                return models.chat_content(words, params, settings.capture_media)
-            return models.text_content(words)
-
-        subject = opened.subject if opened is not None else None
-        request = models.request(operation, params, told, subject, give)
-        if request.attributes[s.PROVIDER_NAME] in settings.langchain_leave_to_sdk:
-            self._enter(run_id, Run(None, None), context, opened)
-            return
-        attributes = request.attributes
-        attributes.update(naming.described(kwargs.get("name"), run_id, tags, told))
-        attributes.update(naming.conversation(told))
-        known = self._templates
-        use = known.behind_messages(words) if operation == s.CHAT else known.behind_text(words[0])
-        if prompts.known:
-            use = prompts.latest(use, prompts.behind(words))
-        if use is not None:
-            if not use.name:
-                use.name, version = identity(told)
-                use.version = use.version or version
-            attributes.update(use.attributes())
-        call = nesting.start_outer(self._instrumentor.telemetry, request, context)
-        if use is not None:
-            call.record_content(use.content)
-        run = Run(call, parent.agent_key if parent is not None else None)
-        self._enter(run_id, run, call.context, opened)
-
-    @guard.never_raise
-    def on_chat_model_start(
-        self,
-        serialized: dict[str, Any],
-        messages: list[list[Any]],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self._model(s.CHAT, messages, run_id, parent_run_id, tags, metadata, kwargs)
-
-    @guard.never_raise
-    def on_llm_start(
-        self,
-        serialized: dict[str, Any],
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self._model(s.TEXT_COMPLETION, prompts, run_id, parent_run_id, tags, metadata, kwargs)
 
     @guard.never_raise
     def on_chain_start(
@@ -164,6 +62,9 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
     ) -> None:
         if not self.active:
             return
+        if run_type == "llm":
+            self._decision(inputs, run_id, parent_run_id, tags, metadata, name)
+            return
         settings = self._instrumentor.telemetry.settings
         if run_type is not None and settings.langchain_steps is not LangChainSteps.ALL:
             above = self.runs.get(parent_run_id)
@@ -171,14 +72,14 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
                 self.runs.add(run_id, above, own=False)
                 return
         told, marks = metadata or {}, tags or []
-        parent, context, opened = self._parent(parent_run_id)
-        key, outer = naming.agent_key(told), parent.agent_key if parent is not None else None
+        place = self._place(parent_run_id, told, tags)
+        parent, key = place.parent, naming.agent_key(told)
         attributes: dict[str, AttributeValue] = {}
-        if naming.starts_agent(key, outer, name, marks):
+        if naming.starts_agent(key, place.agent_key, name, marks):
             request = Request(s.INVOKE_AGENT, key or None, attributes, 0, kind=SpanKind.INTERNAL)
             if key:
                 attributes[s.AGENT_NAME] = key
-        elif parent is None and run_type is None:
+        elif parent is None and run_type is None and not naming.is_node(marks):
             subject = naming.own_name(name)
             request = Request(s.INVOKE_WORKFLOW, subject, attributes, 0, kind=SpanKind.INTERNAL)
             if subject:
@@ -188,19 +89,18 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             attributes[s.LLM_OPERATION_NAME] = run_type or "step"
         else:
             # A step that is no span of its own: what is in it is in the run above.
-            if parent is not None:
+            if parent is not None and not place.says_more:
                 self.runs.add(run_id, parent, own=False)
             else:
-                self._enter(run_id, Run(None, None), context, opened)
+                self._enter(run_id, place, None, place.agent_key)
             return
         if request.operation in (s.INVOKE_AGENT, s.INVOKE_WORKFLOW):
             attributes[s.OPERATION_NAME] = request.operation
-            attributes.update(naming.conversation(told))
         attributes.update(naming.described(None, run_id, tags, told))
-        call = InProcessCall.begin(self._instrumentor.telemetry, request, context)
+        call = InProcessCall.begin(self._instrumentor.telemetry, request, place.context)
         if s.OPERATION_NAME in attributes:
             call.record_content(lambda: went_in(inputs, settings.capture_media))
-        self._enter(run_id, Run(call, key), call.context, opened)
+        self._enter(run_id, place, call, key)
 
     @guard.never_raise
     def on_tool_start(
@@ -220,7 +120,7 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         if not self.active:
             return
         told, tool = metadata or {}, serialized or {}
-        _, context, opened = self._parent(parent_run_id)
+        place = self._place(parent_run_id, told, tags)
         subject = str(tool.get("name") or name or "tool")
         attributes: dict[str, AttributeValue] = {
             s.OPERATION_NAME: s.EXECUTE_TOOL,
@@ -231,13 +131,12 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
             attributes[s.TOOL_DESCRIPTION] = description[:1024]
         if isinstance(tool_call_id, str):
             attributes[s.TOOL_CALL_ID] = tool_call_id
-        attributes.update(naming.conversation(told))
         attributes.update(naming.described(name, run_id, tags, told))
         request = Request(s.EXECUTE_TOOL, subject, attributes, 0, kind=SpanKind.INTERNAL)
-        call = InProcessCall.begin(self._instrumentor.telemetry, request, context)
+        call = InProcessCall.begin(self._instrumentor.telemetry, request, place.context)
         given = input_str if inputs is None else inputs
         call.record_content(lambda: {s.TOOL_CALL_ARGUMENTS: content.arguments(given)})
-        self._enter(run_id, Run(call, naming.agent_key(told)), call.context, opened)
+        self._enter(run_id, place, call, naming.agent_key(told))
 
     @guard.never_raise
     def on_retriever_start(
@@ -255,17 +154,16 @@ class Handler(Endings, BaseCallbackHandler):  # type: ignore[misc]
         if not self.active:
             return
         told = metadata or {}
-        parent, context, opened = self._parent(parent_run_id)
+        place = self._place(parent_run_id, told, tags)
         attributes: dict[str, AttributeValue] = {s.OPERATION_NAME: s.RETRIEVAL}
-        if opened is not None:
-            attributes.update(models.server(opened.subject))
-            if (top_k := _top_k(opened.subject)) is not None:
+        if place.opened is not None:
+            attributes.update(models.server(place.opened.subject))
+            if (top_k := _top_k(place.opened.subject)) is not None:
                 attributes[s.RETRIEVAL_TOP_K] = top_k
         attributes.update(naming.described(name, run_id, tags, told))
-        call = Call.begin(self._instrumentor.telemetry, Request(s.RETRIEVAL, None, attributes, 0), context)
+        call = Call.begin(self._instrumentor.telemetry, Request(s.RETRIEVAL, None, attributes, 0), place.context)
         call.record_content(lambda: {s.RETRIEVAL_QUERY_TEXT: str(query)})
-        key = parent.agent_key if parent is not None else None
-        self._enter(run_id, Run(call, key), call.context, opened)
+        self._enter(run_id, place, call, place.agent_key)
 
 
 def _top_k(retriever: Any) -> int | None:

@@ -13,16 +13,14 @@ from ...config import LangChainSteps
 from ...content.encoding import dumps, utf8
 from ...content.scrubbing import without_secrets
 from ...core.request import AttributeValue
+from . import ids
 
 _MAX_ITEMS = 32
 _MAX_TEXT = 256
 _MAX_METADATA = 2048
 #: Metadata that LangChain and LangGraph put there themselves, or that has an attribute of its own.
 _THEIRS = ("ls_", "lc_", "langgraph_", "langsmith", "__")
-_THEIR_KEYS = frozenset(
-    {"session_id", "conversation_id", "thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "run_id", "revision_id"}
-)
-_THEIR_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
+_THEIR_KEYS = ids.KEYS | {"checkpoint_ns", "checkpoint_id", "task_id", "run_id", "revision_id"}
 _HIDDEN = "langsmith:hidden"
 #: A chain without a name goes by its class; so does a graph.
 _CLASSES = ("Runnable", "Channel", "Pregel", "LangGraph", "StateGraph", "CompiledStateGraph", "Branch", "_")
@@ -44,9 +42,14 @@ def agent_key(metadata: Mapping[str, Any]) -> str | None:
 
 def starts_agent(key: str | None, outer: str | None, name: str | None, tags: list[str]) -> bool:
     """Whether the chain ``name`` is the agent ``key`` itself, and not a step of it; ``outer`` is the parent's agent."""
-    if key is None or any(str(tag).startswith("graph:step:") for tag in tags):
+    if key is None or is_node(tags):
         return False
     return key != outer or name in (key, "LangGraph")
+
+
+def is_node(tags: list[str]) -> bool:
+    """Whether a run with ``tags`` is a node of a graph."""
+    return any(str(tag).startswith("graph:step:") for tag in tags)
 
 
 def own_name(name: str | None) -> str | None:
@@ -89,30 +92,16 @@ def described(
     attributes: dict[str, AttributeValue] = {s.LLM_LANGCHAIN_RUN_ID: str(run_id)}
     if name:
         attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name)
-    if tags and (own_tags := [tag for tag in map(_short, tags) if not tag.startswith(_THEIR_TAGS)]):
-        attributes[s.LLM_LANGCHAIN_TAGS] = own_tags[:_MAX_ITEMS]
+    if tags and (own := ids.own_tags(tags)):
+        attributes[s.LLM_LANGCHAIN_TAGS] = [_short(tag) for tag in own[:_MAX_ITEMS]]
     if isinstance(node := metadata.get("langgraph_node"), str):
         attributes[s.LLM_LANGCHAIN_NODE] = _short(node)
-    if (session := _id(metadata.get("session_id"))) is not None:
-        attributes[s.SESSION_ID] = session
     given = {
         key: value for key, value in metadata.items() if key not in _THEIR_KEYS and not str(key).startswith(_THEIRS)
     }
     if given and (told := _metadata(given)) is not None:
         attributes[s.LLM_LANGCHAIN_METADATA] = told
     return attributes
-
-
-def conversation(metadata: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    """The conversation's id, by its own name or as LangGraph's thread."""
-    for key in ("conversation_id", "thread_id"):
-        if (found := _id(metadata.get(key))) is not None:
-            return {s.CONVERSATION_ID: found}
-    return {}
-
-
-def _id(value: object) -> str | None:
-    return _short(value) if isinstance(value, str | int) and value != "" else None
 
 
 @guard.never_raise

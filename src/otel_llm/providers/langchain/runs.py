@@ -14,6 +14,7 @@ from ...background import finalizers
 from ...core.call import Call
 from ...core.local_call import InProcessCall
 from ...core.nesting import LayeredCall, enclose
+from .ids import Ids
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,15 +26,17 @@ _NONE = Context()
 class Run:
     """A run, and what its children need of it.
 
-    ``context`` is what is to be current inside of it. ``agent_key`` is the name of the agent at work in it, itself
+    ``context`` is what is to be current inside of it. ``ids`` are the session, user and conversation that its metadata
+    has. ``agent_key`` is the name of the agent at work in it, itself
     included, ``""`` if that has none, ``None`` if there is no agent.
     """
 
-    __slots__ = ("agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "model")
+    __slots__ = ("agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "ids", "model")
 
-    def __init__(self, call: Call | None, agent_key: str | None) -> None:
+    def __init__(self, call: Call | None, agent_key: str | None, ids: Ids) -> None:
         self.call = call
         self.agent_key = agent_key
+        self.ids = ids
         self.context = _NONE
         self.ended = False
         #: What a model's run calls, once that is known.

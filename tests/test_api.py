@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
+from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from types import GenericAlias
 from typing import Any
@@ -53,10 +55,40 @@ def test_every_public_name_has_a_docstring(module: Any) -> None:
         if not inspect.getdoc(value):
             without.append(name)
         for method, function in vars(value).items() if inspect.isclass(value) else ():
-            public = not method.startswith("_") and inspect.isroutine(function)
+            public = not method.startswith("_") and (inspect.isroutine(function) or isinstance(function, property))
             if public and not inspect.getdoc(getattr(value, method)):
                 without.append(f"{name}.{method}")
     assert without == []
+
+
+#: These are described elsewhere: the settings on their page, the others are made by functions of the package.
+_NOT_CALLED_BY_USERS = {"Settings", "PromptLog", "Rule"}
+
+
+def _callables(module: Any) -> Iterator[tuple[str, Any, str]]:
+    """The public functions and methods of ``module`` that it defines itself, with their docstrings."""
+    for name in _names(f"`{module.__name__}`"):
+        value = getattr(module, name)
+        if inspect.isfunction(value):
+            yield name, value, inspect.getdoc(value) or ""
+        if not inspect.isclass(value) or isinstance(value, GenericAlias) or issubclass(value, (Enum, Exception)):
+            continue
+        if "__init__" in vars(value) and name not in _NOT_CALLED_BY_USERS and not getattr(value, "_is_protocol", False):
+            yield name, value.__init__, inspect.getdoc(value) or ""
+        for method in vars(value):
+            if not method.startswith("_") and inspect.isroutine(getattr(value, method)):
+                yield f"{name}.{method}", getattr(value, method), inspect.getdoc(getattr(value, method)) or ""
+
+
+@pytest.mark.parametrize("module", [otel_llm, evaluation], ids=lambda module: module.__name__)
+def test_every_parameter_is_in_the_docstring(module: Any) -> None:
+    missing = [
+        f"{name}: {parameter}"
+        for name, function, docstring in _callables(module)
+        for parameter in inspect.signature(function).parameters.keys() - {"self", "cls"}
+        if not re.search(rf"(?:``|:param ){parameter}\b", docstring)
+    ]
+    assert missing == []
 
 
 def test_the_page_has_every_command() -> None:

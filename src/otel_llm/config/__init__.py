@@ -31,7 +31,7 @@ BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id"})
 
 
 class ContentCapture(Enum):
-    """Where prompts and answers are recorded."""
+    """Where prompts and answers are recorded: nowhere (the default), on spans, on events, or on both."""
 
     NO_CONTENT = (False, False)
     SPAN_ONLY = (True, False)
@@ -40,15 +40,17 @@ class ContentCapture(Enum):
 
     @property
     def on_span(self) -> bool:
+        """Whether content is recorded on spans."""
         return self.value[0]
 
     @property
     def on_event(self) -> bool:
+        """Whether content is recorded on events."""
         return self.value[1]
 
 
 class MetricGeneration(Enum):
-    """Which metric names are sent: those that released tools read, the newest, or both."""
+    """Which generation of metrics is recorded: the one that released tools read (the default), the newest, or both."""
 
     RELEASED = (True, False)
     LATEST = (False, True)
@@ -56,15 +58,17 @@ class MetricGeneration(Enum):
 
     @property
     def released(self) -> bool:
+        """Whether the released metrics are recorded."""
         return self.value[0]
 
     @property
     def latest(self) -> bool:
+        """Whether the newest metrics are recorded."""
         return self.value[1]
 
 
 class LangChainSteps(Enum):
-    """Which inner steps of a LangChain run are spans of their own."""
+    """Which inner steps of a LangChain run are spans: none, nodes and steps with a name (the default), or all."""
 
     OFF = "off"
     NAMED = "named"
@@ -80,7 +84,7 @@ class ForeignSpans(Enum):
 
 
 class SamplingAlgorithm(Enum):
-    """How the evaluation sampler computes a trace's position; ``AUTO`` follows the head sampler."""
+    """Which bits of the trace id the evaluation sampler decides by; ``AUTO`` (the default) follows the head sampler."""
 
     AUTO = "auto"
     TRACE_ID_RATIO = "trace_id_ratio"
@@ -146,9 +150,9 @@ def _knob(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How otel-llm behaves; docs/configuration.md describes each field.
+    """All settings of the package. ``docs/configuration.md`` describes each field, with its default.
 
-    :raises ValueError: for a value that can't be used; the message names the field.
+    :raises ValueError: for an invalid value; the message names the field and the reason.
     """
 
     capture_content: ContentCapture = _knob(
@@ -194,7 +198,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read every field from ``environ`` (default: ``os.environ``). A bad value warns and leaves the default."""
+        """Read every field from ``environ`` (default: ``os.environ``).
+
+        An invalid value is logged as a warning, and the field keeps its default. Nothing is raised.
+        """
         env = os.environ if environ is None else environ
         given: dict[str, Any] = {}
         refused: list[tuple[str, str, str, ValueError]] = []

@@ -53,17 +53,20 @@ def instrument(
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
 ) -> None:
-    """Instrument ``libraries`` (such as ``"openai"``), whether they are imported already or later.
+    """Instrument ``libraries``: ``"langchain"``, ``"openai"``, ``"sagemaker"``.
 
-    By default, all supported ones are instrumented, except those that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names
-    (``otel_llm_openai``, or ``*`` for all). A library that is asked for by name is instrumented in any case. Nothing is
-    imported by this; a library that is not installed is no error. Settings default to the environment's, providers to
-    the global ones, which may be set later.
+    The default is all of them, except those that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names (``otel_llm_openai``,
+    or ``*`` for all). A library that is passed by name is instrumented in any case. The libraries may be imported
+    before or later. This function imports none of them, and a library that is not installed is not an error.
 
-    May be called again. Settings or providers that are given then hold from the next call on, for ``libraries`` that
-    are instrumented already too, and for the application's own spans. Without any, what is instrumented stays as it is.
+    ``settings`` defaults to those of the environment. ``tracer_provider``, ``meter_provider`` and ``logger_provider``
+    default to the global ones, even if these are set later.
 
-    :raises ValueError: for a library that otel-llm does not know.
+    It may be called again. Settings or providers that are passed then apply from the next model call on, also to
+    ``libraries`` that are already instrumented, and to manual spans. If none are passed, what is instrumented does not
+    change.
+
+    :raises ValueError: for a library that otel-llm does not know; the message lists those it does.
     """
     instrumentors = _instrumentors(libraries or None)
     if not libraries:
@@ -89,12 +92,12 @@ def instrument(
 
 
 def uninstrument(*libraries: Library) -> None:
-    """Put back the original functions of ``libraries``.
+    """Restore the original functions of ``libraries``.
 
-    By default of all; then the prompt log, the evaluation sampler and the removal of error texts that settings had
-    switched on end, too.
+    The default is all of them. Then the prompt log, the evaluation sampler and the removal of error texts that settings
+    turned on end, too.
 
-    :raises ValueError: for a library that otel-llm does not know.
+    :raises ValueError: for a library that otel-llm does not know; the message lists those it does.
     """
     for instrumentor in _instrumentors(libraries or None):
         if instrumentor.is_instrumented_by_opentelemetry:

@@ -17,13 +17,12 @@ from .installation import INSTALLATION
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Send what waits: metrics, evaluation items, prompt log, and the spans, metrics and logs of the SDK.
+    """Send all telemetry that waits: spans, metrics, logs, evaluation items and lines of the prompt log.
 
-    It flushes the global providers and those that were given to :func:`instrument`. Not to be called on an event
-    loop's thread, which it would block: use ``await asyncio.to_thread(otel_llm.flush)`` there.
+    It flushes the global providers and those that were passed to :func:`instrument`. It waits at most ``timeout``
+    seconds in all, and returns whether everything was sent in that time. It would block an event loop: use
+    ``await asyncio.to_thread(otel_llm.flush)`` there.
 
-    :param timeout: the most seconds to wait, in all.
-    :returns: whether everything was sent in that time.
     :raises ValueError: if ``timeout`` is negative.
     """
     if timeout < 0:

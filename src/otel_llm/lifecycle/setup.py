@@ -11,11 +11,12 @@ from . import api
 def setup() -> None:
     """Set up the SDK, its exporters and instrumentations from the environment, as ``opentelemetry-instrument`` does.
 
-    For notebooks and workers, whose start command can't be changed. Call it once, before the first client is used. It
-    reads the variables that the launcher reads (``OTEL_*``, ``OTEL_LLM_*``). A tracer provider that the application or
-    the launcher has set stays; then only what is not instrumented yet is. A second call does nothing more.
+    It is meant for notebooks and workers whose start command can't be changed. Call it before the first client is used.
+    It reads the variables that the launcher reads (``OTEL_*``, ``OTEL_LLM_*``). If the application or the launcher has
+    set a tracer provider, that provider is kept, and the libraries that otel-llm supports are instrumented. A second
+    call changes nothing.
 
-    :raises RuntimeError: where no SDK is installed that could be set up: ``pip install "otel-llm[otlp]"``.
+    :raises RuntimeError: if no SDK with a distribution is installed; ``pip install "otel-llm[otlp]"`` installs one.
     """
     if TRACER_PROVIDER.is_set():
         api.instrument()

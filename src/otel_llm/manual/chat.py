@@ -26,11 +26,16 @@ from .requests import accepted_arguments, as_list, boolean, choice_count, parame
 class chat_span(ModelCall):  # noqa: N801
     """A call of a chat model that is not instrumented: span ``chat {model}``.
 
-    The span, the metrics and the event are those of an instrumented SDK. ``provider`` is the name of the model's
-    provider in the conventions (``anthropic``, ``mistral_ai``, ...), or one of your own. ``messages`` (a text, or
-    messages in OpenAI's or the conventions' shape), ``system`` and ``tools`` are content: they are recorded only if
-    content is captured. ``stream`` says that the answer comes in chunks. The other arguments are parameters of the
-    request; those known only later go to :meth:`request`. ``attributes`` are set on the span.
+    The span, the metrics and the event are those of an instrumented SDK. ``model`` is the requested model. ``provider``
+    is the name of its provider in the conventions (``anthropic``, ``mistral_ai``, ...), or one of your own.
+    ``messages`` (a text, or messages in OpenAI's or the conventions' shape), ``system`` and ``tools`` are content: they
+    are recorded only if content is captured. ``stream`` says that the answer comes in chunks. ``server_address`` and
+    ``server_port`` are those of the provider's API. ``attributes`` are set on the span.
+
+    The parameters of the request have the conventions' meaning (``gen_ai.request.*``): ``temperature``, ``top_p``,
+    ``top_k``, ``max_tokens``, ``stop`` (one sequence or several), ``seed``, ``choices`` (their number),
+    ``frequency_penalty``, ``presence_penalty``, ``reasoning_level`` and ``output_type`` (such as ``json``). Those that
+    become known later go to :meth:`request`.
 
     Values of other types are converted, or left out with a warning; an empty model or provider becomes ``_OTHER``.
 
@@ -109,7 +114,10 @@ class chat_span(ModelCall):  # noqa: N801
     ) -> Self:
         """Add to the request what was not known when the span was made. Returns the span.
 
-        The arguments are those of the constructor. Has an effect from the span's start to its end.
+        The arguments are those of the constructor: ``messages``, ``system`` and ``tools`` are content; ``temperature``,
+        ``top_p``, ``top_k``, ``max_tokens``, ``stop``, ``seed``, ``choices``, ``frequency_penalty``,
+        ``presence_penalty``, ``reasoning_level`` and ``output_type`` are parameters. A call has an effect from the
+        span's start to its end.
         """
         known = {name: value for name, value in parameters(locals()).items() if value is not None}
         call = self._call
@@ -181,7 +189,8 @@ class chat_span(ModelCall):  # noqa: N801
 
         ``output`` is content: a text or messages, by default the texts of the chunks. ``id`` is the provider's id of
         the response, ``model`` the model that answered. ``finish_reason`` says why the model stopped, for several
-        choices as a list. The numbers of tokens are those of :meth:`usage`.
+        choices as a list. ``input_tokens``, ``output_tokens``, ``cache_read_tokens``, ``cache_write_tokens`` and
+        ``reasoning_tokens`` are those of :meth:`usage`.
         """
         known = self._response
         known.id = identifier("id", id) or known.id

@@ -62,7 +62,7 @@ def observe(
     capture_result: bool | None = None,
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Any:
-    """Make each call of a function a span: ``@otel_llm.observe`` or ``@otel_llm.observe(name="rerank")``.
+    """Make each call of ``function`` a span: ``@otel_llm.observe`` or ``@otel_llm.observe(name="rerank")``.
 
     Decorates functions, coroutine functions, generators, asynchronous generators, methods, static and class methods
     and other callables, and returns one of the same kind. The span of a generator starts when the generator is called

@@ -17,9 +17,10 @@ from .requests import accepted_arguments, integer, request, required_name, serve
 class embeddings_span(ModelCall):  # noqa: N801
     """A call of an embedding model that is not instrumented: span ``embeddings {model}``.
 
-    Duration and tokens are metrics. ``provider`` is the name of the model's provider in the conventions
-    (``gen_ai.provider.name``), or one of your own. ``encoding_formats`` are those requested, such as ``float``. Texts
-    and vectors are never recorded. ``attributes`` are set on the span.
+    Duration and tokens are metrics. ``model`` is the requested model. ``provider`` is the name of its provider in the
+    conventions (``gen_ai.provider.name``), or one of your own. ``encoding_formats`` are those requested, such as
+    ``float``. ``server_address`` and ``server_port`` are those of the provider's API. Texts and vectors are never
+    recorded. ``attributes`` are set on the span.
 
     Values of other types are converted, or left out with a warning; an empty model or provider becomes ``_OTHER``.
 
@@ -51,9 +52,10 @@ class embeddings_span(ModelCall):  # noqa: N801
     def response(
         self, *, model: str | None = None, dimensions: int | None = None, input_tokens: int | None = None
     ) -> Self:
-        """Record the response: the model that answered, the number of dimensions of the vectors, and the tokens.
+        """Record the response. Returns the span.
 
-        Returns the span.
+        ``model`` is the model that answered, ``dimensions`` the number of dimensions of a vector, and ``input_tokens``
+        the number of tokens that the provider reports.
         """
         self._response.model = identifier("model", model) or self._response.model
         if (known := integer("dimensions", dimensions)) is not None:

@@ -56,8 +56,9 @@ class _InProcess(Operation):
 class workflow_span(_InProcess):  # noqa: N801
     """A whole run of the application, such as the answer to one request: span ``invoke_workflow {name}``.
 
-    Its duration is a metric. ``input``, and ``output`` of :meth:`update`, are content: a text, or messages in OpenAI's
-    or the conventions' shape. ``attributes`` are set on the span.
+    ``name`` is also the attribute ``gen_ai.workflow.name``. The duration is a metric. ``input``, and ``output`` of
+    :meth:`update`, are content: a text, or messages in OpenAI's or the conventions' shape. ``attributes`` are set on
+    the span.
 
     Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
 
@@ -78,9 +79,9 @@ class agent_span(_InProcess):  # noqa: N801
     It counts the inferences and tool calls below it, up to the next agent or tool, and sums up their tokens. Counts and
     duration are metrics.
 
-    ``model`` is the agent's model, if it uses only one. ``description`` is cut at 1024 characters. ``input``, and
-    ``output`` of :meth:`update`, are content: a text, or messages in OpenAI's or the conventions' shape. ``attributes``
-    are set on the span.
+    ``name`` is also the attribute ``gen_ai.agent.name``. ``model`` is the agent's model, if it uses only one.
+    ``description`` is cut at 1024 characters. ``input``, and ``output`` of :meth:`update`, are content: a text, or
+    messages in OpenAI's or the conventions' shape. ``attributes`` are set on the span.
 
     Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
 
@@ -114,9 +115,10 @@ class agent_span(_InProcess):  # noqa: N801
 class tool_span(_InProcess):  # noqa: N801
     """The execution of a tool in this process: span ``execute_tool {name}``.
 
-    Its duration is a metric. ``kind`` is ``function``, ``extension`` or ``datastore``, as the conventions define them.
-    ``call_id`` is the id that the model gave its tool call. ``description`` is cut at 1024 characters. ``input`` are
-    the arguments and ``output`` of :meth:`update` is the result; both are content. ``attributes`` are set on the span.
+    ``name`` is also the attribute ``gen_ai.tool.name``. The duration is a metric. ``kind`` is ``function``,
+    ``extension`` or ``datastore``, as the conventions define them. ``call_id`` is the id that the model gave its tool
+    call. ``description`` is cut at 1024 characters. ``input`` are the arguments and ``output`` of :meth:`update` is the
+    result; both are content. ``attributes`` are set on the span.
 
     Values of other types are converted, or left out with a warning; an empty name becomes ``_OTHER``.
 
@@ -149,9 +151,9 @@ class tool_span(_InProcess):  # noqa: N801
 class retrieval_span(Operation):  # noqa: N801
     """A search for documents: span ``retrieval {data_source}``.
 
-    Its duration is a metric. ``top_k`` is the number of documents that are requested. ``provider``, ``model`` and the
-    server are recorded if they are given. ``query`` is content, as are the documents (:meth:`documents`).
-    ``attributes`` are set on the span.
+    ``data_source`` is the id of the index or database. The duration is a metric. ``top_k`` is the number of documents
+    that are requested. ``provider``, ``model``, ``server_address`` and ``server_port`` are recorded if they are given.
+    ``query`` is content, as are the documents (:meth:`documents`). ``attributes`` are set on the span.
 
     Values of other types are converted, or left out with a warning.
 
@@ -188,7 +190,7 @@ class retrieval_span(Operation):  # noqa: N801
         return Call.begin(telemetry, request, parent)
 
     def documents(self, documents: Sequence[Any]) -> Self:
-        """Record the documents that were found. Returns the span.
+        """Record ``documents``, those that were found. Returns the span.
 
         They are content. A document is a text, a mapping (``id``, ``score`` and ``content`` have their meaning in the
         conventions), or a document of LangChain.

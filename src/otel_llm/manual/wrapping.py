@@ -82,8 +82,10 @@ def wrap(function: Any, make: Make, returned: Returned | None = None) -> Any:
     """
     if isinstance(function, staticmethod | classmethod):
         return type(function)(wrap(function.__func__, make, returned))
-    if isinstance(function, type) or not callable(function):
-        raise TypeError(f"observe decorates functions, not {'classes' if isinstance(function, type) else function!r}")
+    if isinstance(function, type):
+        raise TypeError(f"observe decorates functions, not the class {function.__name__}")
+    if not callable(function):
+        raise TypeError(f"observe decorates functions, not {function!r}")
     if hasattr(type(function), "__get__") and not isinstance(function, _NO_METHODS):
         observed = _wrap_function(function, make, returned)
         return observed if isinstance(function, FunctionType) else _like(function, observed)

@@ -69,12 +69,14 @@ def log_prompts(
     target: str | os.PathLike[str] | Stream | logging.Logger | Callable[[Record], Any],
     max_waiting: int = MAX_WAITING,
 ) -> PromptLog:
-    """Log each model call, whether its trace is sampled or not, as a line of JSON to ``target``: a file (it is
-    appended to), a text stream, or a logger (at level INFO). A function is called with each record, a dict, instead.
+    """Log each model call as a line of JSON, whether or not its trace is sampled. Returns the open log.
 
-    The log writes on a thread of its own. At most ``max_waiting`` lines wait for it; lines beyond that are dropped and
-    counted. ``docs/prompts.md`` describes the fields. A line has the content that the call recorded: none, unless
-    content is captured.
+    ``target`` is the path of a file, to which lines are appended, a text stream, a logger (lines have level INFO), or a
+    function that is called with each record, a dict. ``docs/prompts.md`` describes the fields. A line has the content
+    that the call recorded: none, unless content is captured.
+
+    A background thread writes the lines. At most ``max_waiting`` lines wait for it; further ones are dropped and
+    counted.
 
     :raises TypeError: for a target of another type.
     :raises ValueError: if ``max_waiting`` is not a whole number of at least 1.

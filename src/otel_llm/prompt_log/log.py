@@ -23,7 +23,10 @@ _logger = logging.getLogger("otel_llm")
 
 
 class PromptLog:
-    """A prompt log that is on, as :func:`log_prompts` returns it. As a context manager it shuts down at the end."""
+    """An open prompt log. :func:`otel_llm.log_prompts` opens one.
+
+    As a context manager, it is shut down at the end of the block. Otherwise it is at the end of the program.
+    """
 
     def __init__(self, write: Write, max_waiting: int = MAX_WAITING) -> None:
         self._write = write
@@ -40,20 +43,20 @@ class PromptLog:
 
     @property
     def dropped(self) -> int:
-        """The number of lines that were lost, in this process: there was no room to wait, or the target failed.
+        """The number of lines that this process lost, because too many were waiting or the target failed.
 
-        The next line that is written has the number of those lost before it.
+        The field ``dropped`` of the next line has the number of lines lost before it.
         """
         return self._worker.dropped
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Wait at most ``seconds`` until all lines so far are written or dropped; return whether they are."""
+        """Wait at most ``seconds`` until all lines so far are written or dropped. Returns whether they are."""
         return self._worker.flush(seconds)
 
     def shutdown(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Write what waits and stop; return whether that took at most ``seconds``. The program's end does it, too.
+        """Write the lines that wait, for at most ``seconds``, and close the log. Returns whether that was enough time.
 
-        What is not begun by then is dropped and counted.
+        Lines that are not begun by then are dropped and counted.
         """
         listeners.SHARED.remove(self._note)
         atexit.unregister(self.shutdown)

@@ -26,9 +26,10 @@ _TOLERANCE = Fraction(1, 10**9)
 class Experiment(Generic[Variant]):
     """An experiment: it assigns each key (such as a user or a session) one of several variants, always the same one.
 
-    ``variants`` maps names to prompts or other values, or is a list of names. The assignment depends on their order.
-    ``weights`` are the shares of the variants: a mapping by name, or a list in the order of the variants. They add up
-    to 1, or to 100 if they are per cent. By default all variants have the same weight.
+    ``id`` names the experiment. ``variants`` maps names to prompts or other values, or is a list of names. The
+    assignment depends on their order. ``weights`` are the shares of the variants: a mapping by name, or a list in the
+    order of the variants. They add up to 1, or to 100 if they are per cent. By default all variants have the same
+    weight.
 
     ``Experiment("greeting", {"formal": first, "warm": second}, {"formal": 0.9, "warm": 0.1}).assign(user_id)``
 

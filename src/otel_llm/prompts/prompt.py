@@ -22,13 +22,13 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt template with a name and a version, which are recorded on the calls that it leads to.
+    """A prompt template. Its ``name`` and ``version`` are recorded on the calls that it leads to.
 
     ``template`` is a text, or chat messages: a list of ``{"role": ..., "content": ...}``. Its variables are written as
     for ``str.format``: ``{question}``, or with a format ``{price:.2f}``. With ``notation="jinja2"`` they are written as
     for Jinja2, which runs in its sandbox (needs the extra ``jinja``). ``label`` is the label by which the prompt was
     requested, such as ``production``. ``hash`` is 16 hexadecimal digits of the SHA-256 of the template, for messages of
-    their JSON.
+    their JSON. ``assignment`` is set by :class:`.Experiment`.
 
     :raises TypeError: for an argument of the wrong type.
     :raises PromptError: (a ``ValueError``) for an empty name, version or label, an unknown notation, a malformed
@@ -93,7 +93,9 @@ class Prompt:
         return frozenset().union(*(content.variables for content in self._contents))
 
     def format(self, /, **variables: Any) -> Any:
-        """Fill in the template. Returns a text, or a list of messages ``{"role": ..., "content": ...}``.
+        """Fill in the template with ``variables``.
+
+        Returns a text, or a list of messages ``{"role": ..., "content": ...}``, as the template is.
 
         Every returned text is a ``str`` that remembers its prompt. An inference that is given this text records the
         prompt, and so does the manual span in which the text is made.
@@ -129,7 +131,7 @@ class Prompt:
         }
 
     def assigned(self, assignment: Assignment) -> Prompt:
-        """A copy of this prompt that belongs to a variant of an experiment."""
+        """A copy of this prompt with ``assignment``, the variant of an experiment that it belongs to."""
         return replace(self, assignment=assignment)
 
     def __reduce__(self) -> Any:

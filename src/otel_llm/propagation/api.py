@@ -1,4 +1,4 @@
-"""``otel_llm.propagate_attributes``: how the application says whom its calls are for."""
+"""``otel_llm.propagate_attributes`` sets attributes of all spans below: session, user, tags, prompt, ..."""
 
 from __future__ import annotations
 
@@ -24,18 +24,23 @@ _R = TypeVar("_R")
 
 
 class propagate_attributes:  # noqa: N801
-    """Say whom and what all spans below are for: ``with propagate_attributes(session_id="s-1", tags=["rag"]): ...``
+    """Set attributes of all spans below: ``with propagate_attributes(session_id="s-1", tags=["rag"]): ...``
 
-    Also an asynchronous context manager, and a decorator of functions and coroutine functions. It reaches spans of
-    other libraries, tasks, and generators of this API; threads by OpenTelemetry's threading instrumentation or by
-    :func:`bind_context`. Contexts nest: tags and metadata add up, all else is replaced; ``None`` leaves it as it is.
+    It works with ``with`` and ``async with``, and as a decorator of functions and coroutine functions. The spans below
+    include those of other libraries, of tasks of asyncio, and of generators decorated with ``observe``. For threads,
+    use OpenTelemetry's threading instrumentation or :func:`bind_context`. Blocks can be nested: tags and metadata are
+    added to those outside, everything else replaces it, and ``None`` changes nothing.
 
-    ``session_id``, ``user_id`` and ``conversation_id`` are texts of at most 256 characters (the rest is cut), ``tags``
-    texts, ``metadata`` maps names to texts, numbers and booleans; of both at most 32 are kept. Values of other types
-    are converted, or left out, and a warning says so once: ids and exact numbers become text, times ISO 8601,
-    containers JSON of at most 1024 bytes. Credentials in them are replaced by ``[secret]``.
-    ``prompt`` and ``experiment`` say by which prompt and variant the inferences below are led. What
-    ``OTEL_LLM_BAGGAGE`` names also goes to other processes, never to providers of models.
+    ``session_id``, ``user_id`` and ``conversation_id`` are texts of at most 256 characters; the rest is cut. ``tags``
+    are texts, and ``metadata`` maps names to texts, numbers and booleans; at most 32 of each are kept. ``prompt`` (a
+    :class:`.Prompt` or a text that one made) and ``experiment`` (from :meth:`.Experiment.assignment`) are recorded on
+    the inferences below, the experiment on every span.
+
+    Values of other types are converted, or left out with a warning: ids and decimals become text, times ISO 8601,
+    containers JSON of at most 1024 bytes. Credentials in them are replaced by ``[secret]``. The ids that
+    ``OTEL_LLM_BAGGAGE`` names are also sent to other processes, but never to providers of models.
+
+    :raises RuntimeError: when it is entered again before it has been left.
     """
 
     __slots__ = ("_frame", "_given")
@@ -89,9 +94,9 @@ class propagate_attributes:  # noqa: N801
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Run every call of ``function`` inside of such a context.
+        """Decorate ``function``: each call runs inside such a block.
 
-        :raises TypeError: for what is no function, and for generator functions.
+        :raises TypeError: if ``function`` is a class, not callable, or a generator function.
         """
         if isinstance(function, type):
             raise TypeError(f"expected a function, not the class {function.__name__}")
@@ -100,12 +105,12 @@ class propagate_attributes:  # noqa: N801
 
 
 def bind_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """``function``, to be run by another thread, in the OpenTelemetry context of here and now.
+    """Return ``function`` bound to the current OpenTelemetry context, so that another thread runs it in that context.
 
-    ``executor.submit(otel_llm.bind_context(work), item)``; needless where OpenTelemetry's threading instrumentation is
-    on, and for asyncio's tasks. Coroutine functions are run so, too.
+    ``executor.submit(otel_llm.bind_context(work), item)``. Coroutine functions can be bound too. It is not needed with
+    OpenTelemetry's threading instrumentation, nor for tasks of asyncio.
 
-    :raises TypeError: for what can't be called, and for generator functions, which run when they are iterated.
+    :raises TypeError: if ``function`` is not callable, or a generator function, which runs when it is iterated.
     """
     here = otel_context.get_current()
     inside: Callable[_P, _R] = _inside_of(function, lambda: here)
@@ -117,7 +122,7 @@ def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
         return type(function)(_inside_of(function.__func__, where))
     if not callable(function):
         raise TypeError(f"expected a function, not {type(function).__name__}")
-    # Of an object that is called, its __call__ tells what it is.
+    # For a callable object, __call__ shows whether it is a coroutine function.
     asked = [function] if isinstance(function, type) else [function, function.__call__]
     if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in asked):
         raise TypeError("a generator runs when it is iterated, not when it is called: use `with` inside of it")
@@ -140,7 +145,7 @@ def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
 
 
 class ContextSpanProcessor:
-    """Puts on the spans of other libraries what holds where they begin. An SDK span processor by its methods."""
+    """A span processor that sets the propagated attributes on the spans of other libraries. It needs no SDK."""
 
     @guard.never_raise
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
@@ -149,7 +154,7 @@ class ContextSpanProcessor:
             return
         scope = span.instrumentation_scope
         if scope is not None and scope.name.startswith("otel_llm."):
-            return  # ours have begun with it
+            return  # our spans already start with these attributes
         known = span.attributes or {}
         attributes = dict(known)
         around.describe(attributes)

@@ -17,14 +17,15 @@ _App = Callable[[_Scope, Any, Any], Awaitable[None]]
 
 
 class OtelLlmMiddleware:
-    """``app.add_middleware(otel_llm.OtelLlmMiddleware)``, for Starlette, FastAPI and any other ASGI framework.
+    """Keeps session and user of a web request while its response streams.
 
-    What a handler says by ``with otel_llm.propagate_attributes(...)`` then holds until the end of its request, also for
-    the body that it returns in a ``StreamingResponse`` and for background tasks. Without it, it ends with the ``with``.
+    Use ``app.add_middleware(otel_llm.OtelLlmMiddleware)`` with Starlette, FastAPI or any other ASGI framework. What a
+    handler sets by ``with otel_llm.propagate_attributes(...)`` then applies until the end of its request, including the
+    body of a ``StreamingResponse`` and background tasks. Without the middleware it ends with the block.
 
-    ``identify`` is called with the ASGI scope of each request. It gives arguments of
-    :class:`otel_llm.propagate_attributes` that hold for the whole request, or ``None``. An error in it is logged, and
-    the request goes on without them.
+    ``app`` is the ASGI application. ``identify`` is a function that takes the ASGI scope of each request and returns
+    arguments of :class:`otel_llm.propagate_attributes` for the whole request, or ``None``. If it raises an error, the
+    error is logged, and the request continues without them.
     """
 
     def __init__(self, app: _App, identify: Callable[[_Scope], Mapping[str, Any] | None] | None = None) -> None:

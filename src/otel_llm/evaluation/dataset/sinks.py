@@ -22,16 +22,19 @@ _DEFAULT_ROTATE_BYTES = 64 * 2**20
 
 @runtime_checkable
 class Sink(Protocol):
-    """Stores items. Called on one thread at a time."""
+    """An object that stores items. Its methods are called on one thread at a time."""
 
     def write(self, item: Item) -> None:
-        """Store ``item``, whole or not at all; again if it raised. An item with the same id replaces the other."""
+        """Store ``item`` completely, or raise an exception and store nothing; it is then called again.
+
+        If an item with the same id is stored already, replace it.
+        """
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Close the sink. No other method is called after it."""
 
     def after_fork(self) -> None:
-        """This is a child process now: what is open is the parent's."""
+        """Forget open files and connections. It is called in a child process, because they belong to the parent."""
 
 
 class _Function:
@@ -52,10 +55,11 @@ class _Function:
 
 
 class SQLiteSink:
-    """A SQLite database in WAL mode, which several processes of a host may write and others read meanwhile.
+    """Stores items in a SQLite database at ``path``, in WAL mode.
 
-    Table ``items``: the item's ``id``, when it was stored (seconds since the epoch), and the ``item`` as JSON, beside
-    columns to look for. The file is readable by its owner only, as it may hold prompts.
+    Several processes of a host can write to it while others read. The table ``items`` has a row for each item, with its
+    JSON in the column ``item``; ``docs/evaluation.md`` describes the other columns. The file can be read by its owner
+    only, because it may contain prompts.
     """
 
     def __init__(self, path: str | os.PathLike[str] = DEFAULT_DATASET) -> None:
@@ -68,7 +72,10 @@ class SQLiteSink:
         self._storing = ForkLock()
 
     def write(self, item: Item) -> None:
-        """:raises sqlite3.Error: if it can't be stored; also a database that is none of ours is left alone."""
+        """Store ``item``.
+
+        :raises sqlite3.Error: if it can't be stored, or the database is not one of this package.
+        """
         with self._storing.lock:
             self._store(item)
 
@@ -148,10 +155,13 @@ def _create_private(path: Path) -> None:
 
 
 class JSONLinesSink:
-    """A file of one item a line. When it has grown to ``rotate_bytes`` it gets the next number (``path.1`` is the
-    oldest), and a new one is begun; with ``keep``, only so many numbered ones are kept.
+    """Stores items in a file at ``path``, one line of JSON for each.
 
-    Processes of one host may share it. The files are readable by their owner only, as they may hold prompts.
+    When the file has reached ``rotate_bytes``, it is renamed to the next number (``path.1`` is the oldest), and a new
+    one is started. ``keep`` is the number of renamed files to keep (default: all). Several processes of a host can
+    share the file. The files can be read by their owner only, because they may contain prompts.
+
+    :raises ValueError: if ``rotate_bytes`` or ``keep`` is below 1.
     """
 
     def __init__(
@@ -164,7 +174,10 @@ class JSONLinesSink:
         self._keep = keep
 
     def write(self, item: Item) -> None:
-        """:raises OSError: if it can't be stored."""
+        """Store ``item``.
+
+        :raises OSError: if it can't be stored.
+        """
         line = (clean_json(item) + "\n").encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():

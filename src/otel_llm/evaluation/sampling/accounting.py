@@ -27,10 +27,11 @@ SHUTDOWN = "shutdown"
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The counts at one moment, by reason. Each local root that ended is offered once.
+    """The sampler's counts at one moment. Each local root that has ended is offered once.
 
-    ``pending`` items are neither stored nor dropped yet. ``chosen`` is how many of those offered the rate sampled;
-    those offered stand for ``all_traces`` traces before head sampling.
+    ``sampled_by``, ``not_sampled_by`` and ``dropped_by`` are counts by reason (``docs/evaluation.md`` lists them).
+    ``stored`` items are in the sink; ``pending`` ones are neither stored nor dropped yet. ``chosen`` is the number of
+    local roots that the rate sampled. The offered ones represent ``all_traces`` traces before head sampling.
     """
 
     sampled_by: Mapping[str, int]
@@ -59,18 +60,22 @@ class Accounts:
 
     @property
     def offered(self) -> int:
+        """The number of local roots that have ended: sampled + not sampled."""
         return self.sampled + self.not_sampled
 
     @property
     def sampled(self) -> int:
+        """The number of sampled ones: stored + dropped + pending."""
         return sum(self.sampled_by.values())
 
     @property
     def not_sampled(self) -> int:
+        """The number of those that were not sampled."""
         return sum(self.not_sampled_by.values())
 
     @property
     def dropped(self) -> int:
+        """The number of sampled ones that were not stored."""
         return sum(self.dropped_by.values())
 
 

@@ -32,7 +32,7 @@ def _raise(error: ValueError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions, and the share of the traces meeting them that is sampled."""
+    """Conditions on a trace, and the share of the matching traces that is sampled. Made by :meth:`of`."""
 
     name: str
     rate: float
@@ -43,9 +43,11 @@ class Rule:
 
     @classmethod
     def of(cls, given: Any, number: int = 1) -> Rule:
-        """The rule that the mapping ``given`` describes; ``number`` is its place in the list.
+        """Make the rule that the mapping ``given`` describes; ``docs/evaluation.md`` lists its keys.
 
-        :raises ValueError: that names the rule, the key and what is wrong with it.
+        ``number`` is its place in the list, for the name of a rule without one.
+
+        :raises ValueError: if it can't be used; the message names the rule, the key and the reason.
         """
         name = f"rule {number}"
         if not isinstance(given, Mapping):
@@ -78,25 +80,25 @@ class Rule:
 
     @property
     def early(self) -> bool:
-        """Whether it is known when a trace begins if the rule holds."""
+        """Whether the rule is decided when a trace starts."""
         return not self._tests
 
     def concerns(self, position: int, service: str | None) -> bool:
-        """Whether the rule may hold for a trace at ``position`` in ``service``."""
+        """Whether the rule may match a trace at ``position`` (see :mod:`.rate`) in ``service``."""
         return position < self._bound and (self.services is None or service in self.services)
 
     def carried(self, baggage: Mapping[str, object]) -> bool:
-        """Whether the baggage has the entries that the rule asks for."""
+        """Whether ``baggage`` has the entries that the rule requires."""
         return all(baggage.get(name) == wanted for name, wanted in self.baggage.items())
 
     def holds(self, spans: Iterable[Seen]) -> bool:
-        """Whether one of the spans meets every condition."""
+        """Whether one of ``spans`` meets every condition."""
         return any(all(test(seen) for test in self._tests) for seen in spans)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A document of rules: the rules themselves, and the rate and limit that it may have beside them."""
+    """A document of rules: ``rules``, and the ``rate`` and ``max_per_minute`` of the document, or ``None``."""
 
     rules: tuple[Rule, ...] = ()
     rate: float | None = None
@@ -104,7 +106,7 @@ class Rules:
 
     @classmethod
     def of(cls, given: Any, refuse: Refuse = _raise) -> Rules:
-        """From a list of rules, or a mapping with the keys ``rules``, ``rate`` and ``max_per_minute``.
+        """Read ``given``: a list of rules, or a mapping with the keys ``rules``, ``rate`` and ``max_per_minute``.
 
         ``refuse`` is called with the error of each rule or key that can't be used. If it returns, that rule or key is
         left out and the rest holds; by default it raises.
@@ -143,17 +145,17 @@ class Rules:
 
     @classmethod
     def parse(cls, text: str, refuse: Refuse = _raise) -> Rules:
-        """From JSON, or from YAML if PyYAML is installed.
+        """Read ``text``, which is JSON, or YAML if PyYAML is installed. ``refuse`` is as for :meth:`of`.
 
-        :raises ValueError: as :meth:`of`, and for text that is neither.
+        :raises ValueError: as for :meth:`of`, and if ``text`` is neither.
         """
         return cls.of(_document(text), refuse)
 
     @classmethod
     def load(cls, path: str | Path, refuse: Refuse = _raise) -> Rules:
-        """:meth:`parse` of a file.
+        """Read the file at ``path``, which is JSON or YAML. ``refuse`` is as for :meth:`of`.
 
-        :raises ValueError: as :meth:`parse`, and if the file can't be read.
+        :raises ValueError: as for :meth:`parse`, and if the file can't be read.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")

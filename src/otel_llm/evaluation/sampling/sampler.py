@@ -46,20 +46,22 @@ _logger = logging.getLogger("otel_llm")
 class EvaluationSampler(SpanProcessor):
     """Samples traces for evaluation: ``provider.add_span_processor(EvaluationSampler(rate=0.05))``.
 
-    ``rate``, from 0 to 1, is the share of *all* traces, whatever the head sampler keeps. The trace id decides, so every
-    service samples the same traces. Their spans are marked when they begin, by ``otel_llm.eval.sampled`` and
-    ``otel_llm.eval.rate``. ``rules`` (a list of mappings or :class:`~otel_llm.evaluation.Rule`, or
-    :class:`~otel_llm.evaluation.Rules`) add traces for what happened in them. ``max_per_minute`` limits the items.
+    ``rate``, from 0 to 1, is the share of *all* traces that is sampled, not only of those that the head sampler keeps.
+    The trace id alone decides, so every service samples the same traces. Their spans are marked from their start, with
+    ``otel_llm.eval.sampled`` and ``otel_llm.eval.rate``. ``rules`` (a list of mappings or of
+    :class:`~otel_llm.evaluation.Rule`, or :class:`~otel_llm.evaluation.Rules`) add traces because of what happened in
+    them. ``max_per_minute`` limits the items.
 
-    A local root is a span without a parent that this provider samples. ``grace`` seconds after it ended, its trace
-    becomes an item (``item.schema.json``) and goes to ``sink``: a path (SQLite, or JSON lines if it ends in
-    ``.jsonl``), a :class:`~otel_llm.evaluation.Sink`, or a function that takes an item and is called on the sampler's
-    own thread.
+    A local root is a span without a parent that the same provider samples. ``grace`` seconds after its end, it becomes
+    an item with the spans below it (``item.schema.json``). ``sink`` stores the item: a path (SQLite, or JSON lines if
+    it ends in ``.jsonl``), a :class:`~otel_llm.evaluation.Sink`, or a function that takes an item and is called on the
+    sampler's thread.
 
-    ``capture_content`` captures the prompts and answers of the marked traces on their spans, while content is off for
-    the others. ``algorithm`` is how traces are sampled; ``AUTO`` follows the head sampler. Spans that the head sampler
-    records but does not sample count only with ``evaluate_unsampled``. ``shutdown_timeout`` is in seconds. Metrics go
-    to ``meter_provider`` (default: the global one).
+    ``capture_content`` captures prompts and answers on the spans of marked traces, while content is off for all others.
+    ``algorithm`` determines how the rate chooses traces; ``AUTO`` follows the head sampler. Spans that the head sampler
+    records but does not sample are ignored, unless ``evaluate_unsampled`` is true. ``limits`` bounds what is kept in
+    memory. A shutdown takes at most ``shutdown_timeout`` seconds. Metrics go to ``meter_provider`` (default: the global
+    one).
 
     :raises ValueError: for a value that can't be used; the message says which and why.
     :raises TypeError: if ``sink`` is none of these.
@@ -115,7 +117,7 @@ class EvaluationSampler(SpanProcessor):
     # --- on the application's thread -----------------------------------------------------------------
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Mark the span if its trace is sampled."""
+        """Mark ``span`` if its trace is sampled. The SDK calls it, with the ``parent_context``."""
         try:
             context = span.get_span_context()
             if self._closed or not self._choice.considers(context):
@@ -138,7 +140,7 @@ class EvaluationSampler(SpanProcessor):
             guard.report("EvaluationSampler.on_start", error)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep the span if its trace may become an item."""
+        """Keep ``span`` if its trace may become an item. The SDK calls it."""
         try:
             context, parent = span.get_span_context(), span.parent
             if context is None:
@@ -214,7 +216,7 @@ class EvaluationSampler(SpanProcessor):
     # --- public ------------------------------------------------------------------------------
 
     def accounts(self) -> Accounts:
-        """What has become of the traces so far; what the metrics say."""
+        """The counts so far, which are also metrics."""
         return self._books.accounts()
 
     def captures(self, span: Any) -> bool:
@@ -227,7 +229,10 @@ class EvaluationSampler(SpanProcessor):
         return span.resource is self._resource and marked is True
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Store what has ended, without waiting for late spans; whether that was done in time."""
+        """Store what has ended, without waiting for late spans, for at most ``timeout_millis`` milliseconds.
+
+        Returns whether everything was stored in that time.
+        """
         return self._books.worker.flush(timeout_millis / 1000)
 
     def _at_exit(self) -> None:

@@ -13,7 +13,7 @@ from opentelemetry.metrics import Counter, Histogram, Meter
 
 from .. import semconv as s
 from ..config import MetricGeneration
-from .dimensions import PROMPT, Dimensions
+from .dimensions import MAX_SERIES, PROMPT, Dimensions
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -28,6 +28,7 @@ _RUN_KEYS = {
     s.INVOKE_WORKFLOW: (s.WORKFLOW_NAME,),
     s.EXECUTE_TOOL: (s.TOOL_NAME, s.TOOL_TYPE, s.AGENT_NAME),
 }
+_NO_MORE: Mapping[str, Any] = {}
 _MODALITIES = ("text", "image", "audio")
 #: Counters of the newest generation, by what follows ``gen_ai.client.inference.usage.`` and ``gen_ai.usage.``.
 _USAGE_COUNTERS = (
@@ -43,11 +44,29 @@ def _histogram(meter: Meter, name: str, unit: str, description: str, buckets: tu
     return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
 
 
+class _Series:
+    """The attributes of the metrics of calls that are alike, made once for all of them."""
+
+    __slots__ = ("answered", "asked", "every", "tokens")
+
+    def __init__(self, every: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+        """``more`` are those of ``every`` that only the answer told."""
+        self.every = every
+        self.answered = {name: value for name, value in every.items() if name != s.ERROR_TYPE}
+        self.asked = {name: value for name, value in self.answered.items() if name not in more}
+        #: By the attribute that holds the count.
+        self.tokens = (
+            (s.USAGE_INPUT_TOKENS, {**self.answered, s.TOKEN_TYPE: "input"}),
+            (s.USAGE_OUTPUT_TOKENS, {**self.answered, s.TOKEN_TYPE: "output"}),
+        )
+
+
 class Instruments:
     """Every instrument a call may record in, created once."""
 
     def __init__(self, meter: Meter, generation: MetricGeneration, dimensions: Dimensions) -> None:
         self._dimensions = dimensions
+        self._series: dict[tuple[Any, ...], _Series] = {}
         self._released, self._latest = generation.released, generation.latest
         seconds, token = "s", "{token}"
         # Beside inference (embeddings, ...) the newest generation keeps the released duration.
@@ -136,26 +155,43 @@ class Instruments:
 
     def call(self, ended: EndedCall) -> None:
         """Record a call of a provider that has ended. What the provider does not report is not recorded."""
-        context, more = ended.context, ended.response.metric_attributes
+        context, response = ended.context, ended.response
         inference = ended.request.attributes[s.OPERATION_NAME] in s.INFERENCE_OPERATIONS
-        every = self._dimensions.bounded(
-            {**_attributes(ended.request.attributes, ended.response.model), **more, **_error(ended)}
-        )
-        answered = {name: value for name, value in every.items() if name != s.ERROR_TYPE}
+        series = self._series_of(ended.request.attributes, response.model, response.metric_attributes, ended.error_type)
         if ended.time_to_first_chunk is not None:
-            asked = {name: value for name, value in answered.items() if name not in more}
             for histogram in self._first_chunk:
-                histogram.record(ended.time_to_first_chunk, asked, context)
+                histogram.record(ended.time_to_first_chunk, series.asked, context)
             for name, histogram in self._speed.items():
                 if (value := ended.speed.get(name)) is not None:
-                    histogram.record(value, asked, context)
-        if ended.response.usage:
-            self._record_usage(ended.response.usage, inference, answered, context)
+                    histogram.record(value, series.asked, context)
+        if response.usage:
+            self._record_usage(response.usage, inference, series, context)
         if self._latest and inference:
-            self._inference_duration.record(ended.duration, every, context)
+            self._inference_duration.record(ended.duration, series.every, context)
             if not self._released:
                 return
-        self._duration.record(ended.duration, every, context)
+        self._duration.record(ended.duration, series.every, context)
+
+    def _series_of(
+        self,
+        known: Mapping[str, Any],
+        response_model: str | None,
+        more: Mapping[str, Any] = _NO_MORE,
+        error_type: str | None = None,
+    ) -> _Series:
+        key = (*map(known.get, _KEYS), response_model, error_type, *more.items())
+        series = self._series.get(key)
+        if series is None:
+            every: dict[str, Any] = {name: known[name] for name in _KEYS if name in known}
+            if response_model is not None:
+                every[s.RESPONSE_MODEL] = response_model
+            every.update(more)
+            if error_type is not None:
+                every[s.ERROR_TYPE] = error_type
+            series = _Series(self._dimensions.bounded(every), more)
+            if len(self._series) < MAX_SERIES:
+                self._series[key] = series
+        return series
 
     def run(self, ended: EndedCall, calls: tuple[int, int]) -> None:
         """Record a run of an agent, with the inferences and tools it ``calls`` itself, of a workflow or of a tool."""
@@ -172,32 +208,22 @@ class Instruments:
 
     def chunk(self, seconds: float, known: Mapping[str, Any], response_model: str | None, context: Context) -> None:
         """Record the time from one chunk of a stream to the next."""
-        attributes = self._dimensions.bounded(_attributes(known, response_model))
+        series = self._series_of(known, response_model)
         for histogram in self._chunk:
-            histogram.record(seconds, attributes, context)
+            histogram.record(seconds, series.every, context)
 
-    def _record_usage(
-        self, usage: Mapping[str, int], inference: bool, attributes: Mapping[str, Any], context: Context
-    ) -> None:
+    def _record_usage(self, usage: Mapping[str, int], inference: bool, series: _Series, context: Context) -> None:
         if self._released:
-            for name, token_type in ((s.USAGE_INPUT_TOKENS, "input"), (s.USAGE_OUTPUT_TOKENS, "output")):
+            for name, attributes in series.tokens:
                 if (count := usage.get(name)) is not None:
-                    self._tokens.record(count, {**attributes, s.TOKEN_TYPE: token_type}, context)
+                    self._tokens.record(count, attributes, context)
         if self._latest and inference:
             for name, histogram in self._inference_tokens.items():
                 if (count := usage.get(name)) is not None:
-                    histogram.record(count, attributes, context)
+                    histogram.record(count, series.answered, context)
             for kind, counter in self._usage.items():
                 for modality, count in _by_modality(usage, kind):
-                    counter.add(count, {**attributes, s.TOKEN_MODALITY: modality}, context)
-
-
-def _attributes(known: Mapping[str, Any], response_model: str | None) -> dict[str, Any]:
-    """What every metric of a call has."""
-    attributes = {key: known[key] for key in _KEYS if key in known}
-    if response_model is not None:
-        attributes[s.RESPONSE_MODEL] = response_model
-    return attributes
+                    counter.add(count, {**series.answered, s.TOKEN_MODALITY: modality}, context)
 
 
 def _error(ended: EndedCall) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 #   make test    the tests            make lint    style, types, imports  make check   both
 #   make fuzz    the providers' answers and requests at random, FUZZ_EXAMPLES (1000) of each kind
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
+#   make foreign-tests    the test suites of langchain-core, langgraph and openai, with the instrumentation off and on (15 minutes)
 #   make clean   removes what these made, the backends aside
 #   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (an hour)
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
@@ -27,6 +28,7 @@ PYTEST_ARGS ?=
 DEMO_READY := $(VENV)-demo/.ready
 DEV_READY := $(VENV)/.ready-dev
 MUTATION_READY := $(VENV)/.ready-mutation
+FOREIGN_READY := $(VENV)-foreign/.ready
 
 OPENAI_VERSIONS := 1.66.0 2 3
 MATRIX := $(OPENAI_VERSIONS:%=matrix-%)
@@ -49,7 +51,7 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy wrapt==1.15.0
 
-.PHONY: help demo backends e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation clean
+.PHONY: help demo backends e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation foreign-tests clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -102,8 +104,12 @@ mutation: $(MUTATION_READY)
 	@$(BIN)/mutmut results
 	@$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
 
+# Not part of the gate. A test of theirs whose outcome changes with the instrumentation fails the command.
+foreign-tests: $(FOREIGN_READY)
+	$(VENV)-foreign/bin/python tests/foreign/run.py $(FOREIGN_ARGS)
+
 clean:
-	rm -rf $(VENV) $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* mutants out build dist .*_cache
+	rm -rf $(VENV) $(VENV)-foreign $(VENV)-demo $(VENV)-openai-* $(VENV)-langchain $(VENV)-sagemaker-* mutants out build dist .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --clear: a half-made environment of an interrupted run starts afresh. pip 25.1 brought dependency groups.
@@ -130,6 +136,12 @@ $(DEV_READY): pyproject.toml $(BIN)/python
 
 $(MUTATION_READY): $(DEV_READY)
 	@$(BIN)/python $(PIP) install --group mutation
+	@touch $@
+
+# The newest of each, as the development environment has them, and what their own tests need.
+$(FOREIGN_READY): pyproject.toml
+	$(call new_venv,$(VENV)-foreign)
+	@$(@D)/bin/python $(PIP) install --editable '.[otlp,openai,langchain]' --group foreign
 	@touch $@
 
 $(VENV)-langchain/.ready: pyproject.toml Makefile

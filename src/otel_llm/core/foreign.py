@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import metrics
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, get_current_span
 
+from .. import guard
 from .. import semconv as s
 from ..config import ForeignSpans
 from . import other_metrics
@@ -76,7 +77,7 @@ class ForeignScopes:
         self._meter, self._meter_provider = meter, meter_provider
         #: What we record beside each scope.
         self._instruments: dict[str, Instruments] = {}
-        self._told: dict[str, object] = {}
+        self._told = guard.Once(_MAX_SCOPES)
         #: Of each span what we added to it: that is ours to change.
         self._added: MutableMapping[Span, dict[str, Any]] = weakref.WeakKeyDictionary()
 
@@ -117,8 +118,7 @@ class ForeignScopes:
 
     def _say(self, scope: str, what: str) -> None:
         """Say once of each scope what becomes of the calls that it makes spans of."""
-        told = self._told
-        if scope not in told and len(told) < _MAX_SCOPES and told.setdefault(scope, mark := object()) is mark:
+        if self._told.first(scope):
             _logger.warning(
                 "%s makes spans of its operations itself: otel-llm %s. OTEL_LLM_FOREIGN_SPANS=join, leave or own "
                 "chooses what it does",

@@ -35,7 +35,7 @@ def broken(*args: Any, **kwargs: Any) -> Any:
 #: What breaks: where, and its name.
 PLACES: list[tuple[Any, str]] = [
     (provider, "_endpoint"),
-    (provider, "server_of"),
+    (provider.Servers, "of"),
     (provider, "watch_stream"),
     (provider, "watch_response"),
     (provider, "read_body"),

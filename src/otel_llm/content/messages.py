@@ -19,21 +19,19 @@ _MAX_VARIABLES = 32
 
 @dataclass(slots=True)
 class Content:
-    """What went into a call: messages, instructions given beside them, tools, and the variables of the prompt template
-    they came of, with its text unless the provider has it. ``None``: there were none."""
+    """The input of a call. ``variables`` are those of a prompt template that the provider keeps. ``None``: there are
+    none."""
 
     messages: list[Json] | None = None
     instructions: list[Json] | None = None
     tools: list[Json] | None = None
     variables: Mapping[str, Json] | None = None
-    template: str | None = None
 
     def by_attribute(self) -> dict[str, Json]:
         named: dict[str, Json] = {
             s.INPUT_MESSAGES: self.messages,
             s.SYSTEM_INSTRUCTIONS: self.instructions,
             s.TOOL_DEFINITIONS: self.tools,
-            s.LLM_PROMPT_TEMPLATE: self.template,
         }
         return {name: value for name, value in named.items() if value} | variables(self.variables or {})
 

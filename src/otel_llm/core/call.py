@@ -77,7 +77,7 @@ class Call:
         if (telemetry.captures_all or capture.wanting) and request.content is not None:
             recording.record_input(request.content)
         if prompt is not None:
-            call._record_prompt(prompt)
+            call.record_prompt(prompt)
         telemetry.under_way[id(call)] = request.attributes
         return call
 
@@ -124,8 +124,8 @@ class Call:
         if recording.telemetry.captures_content and self._open and recording.wants_content:
             recording.record(parts())
 
-    def _record_prompt(self, prompt: Any) -> None:
-        """Record the words of ``prompt``, if it knows them."""
+    def record_prompt(self, prompt: Any) -> None:
+        """Record the template and variables of ``prompt``, if it has them and content is captured."""
         words: Callable[[], Mapping[str, Json]] | None = getattr(prompt, "content", None)
         if callable(words):
             self.record_content(words)
@@ -146,7 +146,7 @@ class Call:
                 name = f"{operation} {request.subject}" if request.subject else operation
                 self.span.update_name(boundary.clean_text(name))
             if prompt is not None:
-                self._record_prompt(prompt)
+                self.record_prompt(prompt)
         if self._recording.telemetry.captures_content and content is not None and self._open:
             self._recording.record_input(content)
 
@@ -200,8 +200,8 @@ class Call:
 
     @guard.never_raise
     def _fail(self, error: BaseException, response: Response) -> None:
-        self._complete(response, {**(_provider_attributes(error) or {})}, error)
         recording = self._recording
+        self._complete(response, {**errors.described(error, recording.telemetry.error_readers)}, error)
         if recording.logged:
             about = errors.event_attributes(error, recording.telemetry.captures_all)
             recording.emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, about, self.context)
@@ -244,7 +244,7 @@ class Call:
         telemetry = recording.telemetry
         error_type = None
         if error is not None:
-            error_type = errors.error_type(error)
+            error_type = str(attributes[s.ERROR_TYPE])
         elif response.error is not None:
             error_type = errors.answered_type(response.error)
             if request.kind is SpanKind.CLIENT:
@@ -308,5 +308,3 @@ class Call:
 
 
 _NO_SPEED: Mapping[str, float] = {}
-# Errors of other libraries, whose attributes may themselves fail: that must not keep the call open.
-_provider_attributes = guard.never_raise(errors.provider_attributes)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 import traceback
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .. import guard
 from .. import semconv as s
 from ..content.boundary import clean_text
-from ..content.encoding import utf8
 
 _MAX_MESSAGE_CHARACTERS = 2048
 #: How many errors of a chain (``raise ... from``) a stack trace shows.
@@ -20,29 +19,42 @@ _MAX_CHAIN = 10
 _CODE = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 
 
-def error_type(error: BaseException) -> str:
-    """The code AWS gave the error, else its class.
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an error says of itself: its type, if that is not its class, and attributes."""
+
+    type: str | None = None
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
+
+
+#: Reads what only the errors of one SDK have; ``None`` for other errors. Each provider declares its own.
+ErrorReader = Callable[[BaseException], Facts | None]
+
+
+def described(error: BaseException, readers: Sequence[ErrorReader]) -> dict[str, str | int]:
+    """``error`` as attributes: its type, and what else it says of itself, to ``readers`` or to anyone. Never raises.
 
     Only a cancellation by a timeout is an error (:mod:`.cancellation`): its type is ``TimeoutError``.
     """
+    kind, attributes = None, dict(_attributes(error) or {})
+    for read in readers:
+        try:
+            read_of = read(error)
+        except Exception as failure:  # attributes of another library's error may fail
+            guard.report("reading an error", failure)
+            continue
+        if read_of is not None:
+            kind = kind or read_of.type
+            attributes.update(read_of.attributes)
     if isinstance(error, asyncio.CancelledError):
-        return TimeoutError.__name__
-    answer = aws_answer(error)
-    code = answer["Error"].get("Code") if answer is not None else None
-    return answered_type(code) if isinstance(code, str) and code else _class_name(error)
+        kind = TimeoutError.__name__
+    return {**attributes, s.ERROR_TYPE: kind or _class_name(error)}
 
 
 def _class_name(error: BaseException) -> str:
     """The class of ``error``: fully qualified, a builtin bare, as OpenTelemetry's Python GenAI packages have it."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-@guard.never_raise
-def aws_answer(error: BaseException) -> dict[str, Any] | None:
-    """The parsed answer that an error of botocore's carries, ``None`` for any other error."""
-    answer = getattr(error, "response", None)
-    return answer if isinstance(answer, dict) and isinstance(answer.get("Error"), dict) else None
 
 
 def answered_type(code: str) -> str:
@@ -60,19 +72,9 @@ def message(error: BaseException) -> str:
     return clean_text(str(error))[:_MAX_MESSAGE_CHARACTERS]
 
 
-def retries(answer: Any) -> int | None:
-    """How often the SDK had tried before it sent the HTTP request of ``answer``, a response or an error, if it had:
-    OpenAI's tells the server."""
-    try:
-        told = answer.request.headers["x-stainless-retry-count"]
-    except Exception:  # one of another kind: httpx's errors fail where they have no request
-        return None
-    return int(told) or None if isinstance(told, str) and told.isdecimal() else None
-
-
-def provider_attributes(error: BaseException) -> dict[str, str | int]:
-    """The provider's error code, HTTP status, id of the request and retries, where the error has them, as the SDKs of
-    OpenAI and others do."""
+@guard.never_raise
+def _attributes(error: BaseException) -> dict[str, str | int]:
+    """The provider's error code, HTTP status and id of the request, under the names that SDKs commonly use."""
     attributes: dict[str, str | int] = {}
     code = getattr(error, "code", None)
     if isinstance(code, str | int) and not isinstance(code, bool) and _CODE.fullmatch(str(code)):
@@ -83,26 +85,6 @@ def provider_attributes(error: BaseException) -> dict[str, str | int]:
     request_id = getattr(error, "request_id", None)
     if isinstance(request_id, str) and _CODE.fullmatch(request_id):
         attributes[s.LLM_REQUEST_ID] = request_id
-    if (tried := retries(error)) is not None:
-        attributes[s.LLM_REQUEST_RETRIES] = tried
-    if (answer := aws_answer(error)) is not None:
-        attributes |= _aws_attributes(answer)
-    return attributes
-
-
-def _aws_attributes(answer: dict[str, Any]) -> dict[str, str | int]:
-    """Status and request id of AWS, and the status that the model's container gave SageMaker."""
-    about = answer.get("ResponseMetadata")
-    known = about if isinstance(about, dict) else {}
-    statuses = (
-        (s.LLM_ERROR_STATUS_CODE, known.get("HTTPStatusCode")),
-        (s.LLM_SAGEMAKER_ORIGINAL_STATUS_CODE, answer.get("OriginalStatusCode")),
-    )
-    attributes: dict[str, str | int] = {name: status for name, status in statuses if type(status) is int}
-    if isinstance(request_id := known.get("RequestId"), str):
-        attributes[s.AWS_REQUEST_ID] = utf8(request_id)
-    if type(tried := known.get("RetryAttempts")) is int and tried > 0:
-        attributes[s.LLM_REQUEST_RETRIES] = tried
     return attributes
 
 
@@ -126,10 +108,3 @@ def _stack_trace(error: BaseException) -> str:
         told.append(f"Traceback (most recent call last):\n{guard.frames(chain.__traceback__)}{only}")
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
     return clean_text("\n".join(reversed(told)))
-
-
-def bubbles_up(error: BaseException) -> bool:
-    """Whether ``error`` is none, but LangGraph's way to leave a node: an interrupt, a command to the graph above."""
-    module = sys.modules.get("langgraph.errors")
-    kind = getattr(module, "GraphBubbleUp", None)
-    return isinstance(kind, type) and isinstance(error, kind)

@@ -1,8 +1,8 @@
-"""Who is told that a call has ended, and what they are told."""
+"""Who is told of a call: before a model call starts, and when a call has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,10 +56,23 @@ class Listener(Protocol):
 class Listeners:
     """The listeners of one or more :class:`.Telemetry` objects. Adding and removing is safe during calls."""
 
-    __slots__ = ("all",)
+    __slots__ = ("_preparing", "all")
 
     def __init__(self) -> None:
         self.all: tuple[Listener, ...] = ()
+        self._preparing: tuple[Callable[[Request], object], ...] = ()
+
+    def before_start(self, prepare: Callable[[Request], object]) -> None:
+        """Call ``prepare`` with the request of each model call before its span starts: it may add to the request."""
+        self._preparing = (*self._preparing, prepare)
+
+    def prepare(self, request: Request) -> None:
+        """Call what is to be called before a model call starts. An error is reported, and the next is called."""
+        for prepare in self._preparing:
+            try:
+                prepare(request)
+            except Exception as failure:
+                guard.report("Listeners.prepare", failure)
 
     def add(self, listener: Listener) -> None:
         self.all = (*self.all, listener)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from typing import TypeVar, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -23,6 +24,7 @@ from .recording import Recording
 from .request import AttributeValue, Request, Response
 from .telemetry import Telemetry
 
+_C = TypeVar("_C", bound=Call)
 _KEY = otel_context.create_key("otel_llm-enclosing-call")
 
 
@@ -43,17 +45,31 @@ def enclose(call: LayeredCall | None, context: Context, others: Mapping[str, obj
 
 def start(telemetry: Telemetry, request: Request, parent: Context | None = None) -> Call:
     """Start a call below which there is no layer, or a layer of the call that it is already part of."""
-    if _KEY not in (otel_context.get_current() if parent is None else parent) or enclosing(parent) is None:
-        return Call.begin(telemetry, request, parent)
-    return start_outer(telemetry, request, parent)
+    context = otel_context.get_current() if parent is None else parent
+    outer = enclosing(context) if _KEY in context else None
+    return _start(Call if outer is None else LayeredCall, telemetry, request, parent, outer)
 
 
 def start_outer(telemetry: Telemetry, request: Request, parent: Context | None = None) -> LayeredCall:
     """:func:`start` for who delegates to layers below, inside of :func:`enclose`."""
-    outer = enclosing(parent)
+    return _start(LayeredCall, telemetry, request, parent, enclosing(parent))
+
+
+def _start(
+    kind: type[_C], telemetry: Telemetry, request: Request, parent: Context | None, outer: LayeredCall | None
+) -> _C:
+    if outer is None or s.LLM_PROMPT_TEMPLATE_HASH not in outer.request.attributes:
+        telemetry.listeners.prepare(request)
+    if (prompt := request.prompt) is not None:
+        request.attributes.update(prompt.attributes())
     if outer is None or not _same_family(outer.request.operation, request.operation):
-        return LayeredCall.begin(telemetry, request, parent)
-    return InnerCall(outer, request)
+        call = kind.begin(telemetry, request, parent)
+    else:
+        call = cast("_C", InnerCall(outer, request))
+    if prompt is not None:
+        call.record_prompt(prompt)
+    request.texts = None  # the caller's, who may change them
+    return call
 
 
 def _same_family(outer: str, inner: str) -> bool:
@@ -159,7 +175,9 @@ class InnerCall(LayeredCall):
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
         # How it ended, the call around it learns itself.
-        self._pass_on(response, guard.never_raise(errors.provider_attributes)(error) or {})
+        known = errors.described(error, self._recording.telemetry.error_readers)
+        del known[s.ERROR_TYPE]
+        self._pass_on(response, known)
 
     @guard.never_raise
     def finish(self, response: Response | None = None, outcome: str | None = None) -> None:

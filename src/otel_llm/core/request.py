@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from opentelemetry.trace import SpanKind
 
 from .. import semconv as s
 from ..content.encoding import Json
 from ..content.messages import Content
+from ..propagation.state import Describes
 from . import finish_reasons
 
 AttributeValue = str | bool | int | float | Sequence[str]
@@ -32,7 +34,9 @@ class Request:
 
     ``operation`` and ``subject`` (the model, tool, agent, ...) name the span; ``attributes`` is all that is known at
     the start, operation and provider included (a sampler sees it). ``choices`` is how many finish reasons are
-    expected. ``content`` is called only when content is captured.
+    expected. ``content`` is called only when content is captured. ``texts`` is the input in which the text of a prompt
+    is looked for: messages, texts, or a body that has them under OpenAI's names. ``prompt`` is the prompt behind it, if
+    the provider knows one.
     """
 
     operation: str
@@ -41,6 +45,8 @@ class Request:
     choices: int = 1
     content: Callable[[], Content] | None = None
     kind: SpanKind = SpanKind.CLIENT
+    texts: Any = None
+    prompt: Describes | None = None
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ..content import capture
 from ..propagation.global_providers import LOGGER_PROVIDER, METER_PROVIDER, TRACER_PROVIDER
 from ..propagation.suppression import suppresses
 from ..version import __version__
+from .errors import ErrorReader
 from .foreign import ForeignScopes
 from .instruments import Instruments
 from .listeners import SHARED, Listeners
@@ -38,10 +40,13 @@ class Telemetry:
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
         listeners: Listeners = SHARED,
+        error_readers: Sequence[ErrorReader] = (),
     ) -> None:
         self.settings = Settings.from_environment() if settings is None else settings
         #: They are told of the end of each call.
         self.listeners = listeners
+        #: They read what only the errors of certain SDKs have.
+        self.error_readers = error_readers
         self.tracer = trace.get_tracer(scope, __version__, tracer_provider)
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         meter = metrics.get_meter(scope, __version__, meter_provider)

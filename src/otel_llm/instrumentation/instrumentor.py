@@ -10,6 +10,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
+from ..core.errors import ErrorReader
 from ..core.telemetry import Telemetry
 from .patching import Patcher, Target
 from .provider import Provider
@@ -26,6 +27,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     #: The library, its supported versions, and the instrumentation scope.
     provider: Provider
+    #: How errors of the library's SDKs are read.
+    error_readers: Sequence[ErrorReader] = ()
 
     telemetry: Telemetry
     _patcher: Patcher | None = None
@@ -66,6 +69,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             kwargs.get("tracer_provider"),
             kwargs.get("meter_provider"),
             kwargs.get("logger_provider"),
+            error_readers=self.error_readers,
         )
 
     def _instrument(self, **kwargs: Any) -> None:

@@ -82,8 +82,7 @@ class chat_span(ModelCall):  # noqa: N801
         made = request(self._OPERATION, model, known, attributes, SpanKind.CLIENT, choice_count(choices))
         if messages is not None or system is not None or tools is not None:
             made.content = lambda: content.request_content(messages, system, tools)
-        if prompts.known:
-            prompts.link(made, {"messages": messages, "instructions": system})
+        made.texts = [messages, system]
         super().__init__(made)
 
     def _reset(self) -> None:

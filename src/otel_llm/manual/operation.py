@@ -14,7 +14,6 @@ from .. import guard
 from .. import semconv as s
 from ..background import finalizers
 from ..content.boundary import cleaned
-from ..core import errors
 from ..core.call import Call
 from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
@@ -22,6 +21,7 @@ from ..propagation import validation
 from ..propagation.attach import Frame
 from ..propagation.state import Describes
 from ..propagation.validation import Value
+from ..providers._langgraph import bubbles_up
 from . import content, scope
 from .requests import plain_attributes
 from .step_call import Unrecorded, begin_step
@@ -127,7 +127,7 @@ class Operation:
         self._input = self._yielded = None
         if isinstance(error, GeneratorExit):
             error, outcome = None, "closed"
-        if error is not None and not errors.bubbles_up(error):
+        if error is not None and not bubbles_up(error):
             call.fail(error, self._response_of(call))
         elif outcome is not None:
             # The garbage collector may have closed the generator, and it runs at any place in the program.

@@ -10,7 +10,11 @@ from opentelemetry.context import Context
 from ..background.forks import ForkLock
 from ..core.telemetry import Telemetry
 from ..prompts.steps import NEAREST_STEP
+from ..providers._botocore import errors as botocore_errors
+from ..providers._stainless import errors as stainless_errors
 
+#: The application may call any SDK inside a manual span.
+_ERROR_READERS = (stainless_errors.read, botocore_errors.read)
 _OUTERMOST = otel_context.create_key("otel_llm-outermost-operation")
 
 
@@ -41,7 +45,7 @@ class ManualTelemetry:
     def _make(self) -> Telemetry:
         with self._lock.lock:  # the first spans may come from several threads at once
             if self._telemetry is None:
-                self._telemetry = Telemetry("otel_llm.manual", **self._arguments)
+                self._telemetry = Telemetry("otel_llm.manual", error_readers=_ERROR_READERS, **self._arguments)
             return self._telemetry
 
 

@@ -6,8 +6,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
 from .. import guard
-from .. import semconv as s
-from ..core import errors
 from ..core.call import Call
 from ..core.recording import Recording, start_span
 from ..core.request import AttributeValue, Request, Response
@@ -40,7 +38,6 @@ class StepCall(Call):
         ends_at = recording.started_at + recording.duration_ns
         try:
             if error is not None:
-                attributes[s.ERROR_TYPE] = errors.error_type(error)
                 recording.span.set_status(Status(StatusCode.ERROR, recording.error_text(error)))
             if attributes:
                 recording.span.set_attributes(attributes)

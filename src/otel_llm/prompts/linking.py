@@ -8,14 +8,14 @@ a library may drop the original after copying it.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import guard
 from .. import semconv as s
 from ..background.forks import ForkLock
-from ..core import nesting
+from ..core.listeners import SHARED
 from .use import PromptUse
 
 if TYPE_CHECKING:
@@ -150,33 +150,20 @@ def latest(*uses: PromptUse | None) -> PromptUse | None:
     return max((use for use in uses if use is not None), key=lambda use: use.order, default=None)
 
 
-@guard.never_raise
-def link(request: Request, body: Mapping[str, Any]) -> None:
-    """Add the prompt behind the texts in ``body`` to an inference's ``request``.
-
-    Nothing is added if the request names a prompt already, or is a layer of a call that does.
-    """
-    attributes = request.attributes
-    if request.operation not in s.INFERENCE_OPERATIONS or s.PROMPT_NAME in attributes:
+def link(request: Request) -> None:
+    """Find the prompt behind the texts of an inference's ``request``, unless it names one already."""
+    if not known or request.texts is None or request.operation not in s.INFERENCE_OPERATIONS:
         return
-    outer = nesting.enclosing()
-    if outer is not None and s.LLM_PROMPT_TEMPLATE_HASH in outer.request.attributes:
+    if s.PROMPT_NAME in request.attributes:
         return
-    use = behind([body.get(name) for name in _ASKED])
-    if use is None:
-        return
-    attributes.update(use.attributes())
-    if (content := request.content) is not None:
-        request.content = _with_prompt(content, use)
+    asked = request.texts
+    if isinstance(asked, Mapping):
+        asked = [asked.get(name) for name in _ASKED]
+    request.prompt = latest(cast("PromptUse | None", request.prompt), behind(asked))
 
 
-def _with_prompt(content: Callable[[], Any], use: PromptUse) -> Callable[[], Any]:
-    def with_prompt() -> Any:
-        made = content()
-        made.template, made.variables = use.template.text, {**(made.variables or {}), **use.variables}
-        return made
-
-    return with_prompt
+# Who imports this may have prompts: from now on each model call looks for them.
+SHARED.before_start(link)
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:

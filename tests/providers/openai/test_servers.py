@@ -10,7 +10,7 @@ import pytest
 from either import Either, settled
 from replies import ASK, ASKED, CHAT
 
-from otel_llm.providers.openai.server import server_of
+from otel_llm.providers.openai.server import Servers
 
 VERSION = "2025-04-01-preview"
 
@@ -83,7 +83,7 @@ def test_azure_with_its_deployment_in_the_client(recorder, server):
 )
 @pytest.mark.parametrize("kind", [openai.OpenAI, openai.AsyncOpenAI])
 def test_the_provider_by_its_host(kind, url, provider, port):
-    server = server_of(kind(base_url=url, api_key="any"))
+    server = Servers().of(kind(base_url=url, api_key="any"))
     assert (server.provider, server.port) == (provider, port)
     assert server.address == url.partition("://")[2].partition("/")[0].removesuffix(f":{port}").strip("[]")
 
@@ -101,7 +101,7 @@ def test_bedrock_by_its_client():
     if not hasattr(openai, "BedrockOpenAI"):
         pytest.skip("this SDK has no BedrockOpenAI")
     client = openai.BedrockOpenAI(base_url="https://gateway.internal/v1", api_key="any", aws_region="us-east-1")
-    assert server_of(client).provider == "aws.bedrock"
+    assert Servers().of(client).provider == "aws.bedrock"
 
 
 @pytest.fixture

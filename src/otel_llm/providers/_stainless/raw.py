@@ -13,11 +13,11 @@ from typing import Any
 
 from ... import guard
 from ... import semconv as s
-from ...core import errors
 from ...core.call import Call
 from ...core.request import Response
 from ...core.streams import Accumulator, AsyncChunkIterator, BytesObserver, ChunkIterator, Observer
 from ...protocols.sse import SSEDecoder
+from . import errors
 
 #: A JSON body longer than this many bytes is not read for telemetry.
 _MAX_BODY_BYTES = 4 * 1024 * 1024

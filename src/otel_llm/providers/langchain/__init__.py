@@ -23,6 +23,8 @@ from ...background.forks import ForkLock
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...instrumentation.provider import LANGCHAIN
+from .._botocore import errors as botocore_errors
+from .._stainless import errors as stainless_errors
 from .._stainless import self_tracing
 from .boundary import Boundaries
 from .embeddings import Embeddings
@@ -40,6 +42,8 @@ class LangChainInstrumentor(Instrumentor):
     """Instruments ``langchain-core`` and what builds on it."""
 
     provider = LANGCHAIN
+    #: Of the SDKs that the integrations call.
+    error_readers = (stainless_errors.read, botocore_errors.read)
 
     #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.
     handler: Handler | None = None

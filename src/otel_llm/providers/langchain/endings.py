@@ -10,12 +10,13 @@ from uuid import UUID
 from ... import guard
 from ... import semconv as s
 from ...background import finalizers
-from ...core import errors, nesting
+from ...core import nesting
 from ...core.call import Call
 from ...core.local_call import InProcessCall
 from ...core.request import Response
 from ...instrumentation.instrumentor import Instrumentor
 from ...propagation import state
+from .._langgraph import bubbles_up
 from . import answers, content, decisions
 from .runs import Run, Runs
 
@@ -179,7 +180,7 @@ class Endings:
             if call is not None:
                 call.stop_clock()
             finalizers.run(lambda: self._finish(run, None, "closed"))
-        elif errors.bubbles_up(error):
+        elif bubbles_up(error):
             _note_interrupt(call, error)
             self._finish(run)
         else:
@@ -189,7 +190,7 @@ class Endings:
 
 
 def _note_interrupt(call: Call | None, error: BaseException) -> None:
-    interrupted = type(error).__name__ in ("GraphInterrupt", "NodeInterrupt") and errors.bubbles_up(error)
+    interrupted = type(error).__name__ in ("GraphInterrupt", "NodeInterrupt") and bubbles_up(error)
     if interrupted and call is not None and call.recording:
         call.span.set_attribute(s.LLM_LANGCHAIN_INTERRUPTED, True)
 

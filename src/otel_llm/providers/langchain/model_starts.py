@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from ... import guard, prompts
+from ... import guard
 from ... import semconv as s
 from ...content.messages import Content
 from ...core import nesting
+from ...prompts import PromptUse
 from ...propagation import state
 from . import decisions, models, naming
 from .starts import Starts
@@ -49,20 +50,14 @@ class ModelStarts(Starts):
             return
         attributes = request.attributes
         attributes.update(naming.described(kwargs.get("name"), run_id, tags, told))
-        use = self._prompt_use(operation, words, told)
-        if use is not None:
-            attributes.update(use.attributes())
+        request.texts, request.prompt = words, self._template_use(operation, words, told)
         call = nesting.start_outer(self._instrumentor.telemetry, request, place.context)
-        if use is not None:
-            call.record_content(use.content)
         self._enter(run_id, place, call, place.agent_key)
 
-    def _prompt_use(self, operation: str, words: Any, metadata: dict[str, Any]) -> prompts.PromptUse | None:
-        """The use of a prompt that led to ``words``."""
+    def _template_use(self, operation: str, words: Any, metadata: dict[str, Any]) -> PromptUse | None:
+        """The use of one of LangChain's prompt templates that led to ``words``."""
         known = self._templates
         use = known.behind_messages(words) if operation == s.CHAT else known.behind_text(words[0])
-        if prompts.known:
-            use = prompts.latest(use, prompts.behind(words))
         if use is not None and not use.name:
             use.name, version = identity(metadata)
             use.version = use.version or version

@@ -15,7 +15,7 @@ from typing import Any
 
 from opentelemetry.context import Context, get_current
 
-from ... import guard, prompts
+from ... import guard
 from ...config import ForeignSpans
 from ...core import nesting
 from ...core.call import Call
@@ -31,10 +31,11 @@ from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import string
 from ...protocols.openai.items import CONVERTERS
 from ...semconv import LLM_REQUEST_ID
+from .._stainless import errors
 from .._stainless.foreign import ForeignInstrumentation
 from .._stainless.raw import Reader, note_exchange, read_body, watch_response, watch_stream
 from . import decisions, media, platform
-from .server import server_of
+from .server import Servers
 
 #: Endpoints by method and path.
 _ENDPOINTS: dict[tuple[str, str], Endpoint] = {
@@ -130,8 +131,10 @@ class OpenAIInstrumentor(Instrumentor):
     """Instruments the ``openai`` package."""
 
     provider = OPENAI
+    error_readers = (errors.read,)
 
     def targets(self) -> list[Target]:
+        self._servers = Servers()
         self._foreign = ForeignInstrumentation(self.provider.library, _WRAPPED_BY_OTHERS)
         return [
             Target("openai", "OpenAI.request", self._request),
@@ -189,7 +192,7 @@ class OpenAIInstrumentor(Instrumentor):
         if options.extra_json:
             body = {**body, **options.extra_json}
         exchange = Exchange(
-            server_of(client),
+            self._servers.of(client),
             options.url,
             body,
             string(body.get("model")),
@@ -211,8 +214,7 @@ class OpenAIInstrumentor(Instrumentor):
             else:
                 kwargs["options"] = options
         request = endpoint.request(exchange)
-        if prompts.known:
-            prompts.link(request, body)
+        request.texts = body
         exchange.choices = min(request.choices, MAX_CHOICES)
         call = nesting.start(telemetry, request, current)
         exchange.described = call.described

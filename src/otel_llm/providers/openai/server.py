@@ -30,32 +30,41 @@ _MODULE_CLIENTS = frozenset({"_ModuleClient", "_AzureModuleClient"})
 _BEDROCK_CLIENTS = frozenset({"BedrockOpenAI", "AsyncBedrockOpenAI"})
 #: The route by which an endpoint of SageMaker speaks OpenAI's protocol.
 _SAGEMAKER_ROUTE = re.compile(r"/endpoints/([^/]+)/(?:[^/]+/){0,2}openai/v1(?:/|$)")
-#: By the id of a base URL object, which the entry keeps alive. Each client has its own.
-_known: dict[int, tuple[Any, Server]] = {}
 _MOST_KNOWN = 256
 
 
-def server_of(client: Any) -> Server:
-    """Return the server of ``client``. It is computed once for each base URL."""
-    # The property of openai 3 imports a module each time; only the module-level client has another one behind it.
-    url = None if type(client).__name__ in _MODULE_CLIENTS else client.__dict__.get("_base_url")
-    if url is None:
-        url = client.base_url
-    known = _known.get(id(url))
-    if known is not None:
-        return known[1]
+class Servers:
+    """The servers of clients. Each is computed once for each base URL."""
+
+    def __init__(self) -> None:
+        #: By the id of a base URL object, which the entry keeps alive. Each client has its own.
+        self._known: dict[int, tuple[Any, Server]] = {}
+
+    def of(self, client: Any) -> Server:
+        """The server of ``client``."""
+        # The property of openai 3 imports a module each time; only the module-level client has another one behind it.
+        url = None if type(client).__name__ in _MODULE_CLIENTS else client.__dict__.get("_base_url")
+        if url is None:
+            url = client.base_url
+        known = self._known.get(id(url))
+        if known is not None:
+            return known[1]
+        server = _server(client, url)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[id(url)] = (url, server)
+        return server
+
+
+def _server(client: Any, url: Any) -> Server:
     # The host differs (VPC endpoints, private links), the path does not.
     sagemaker = _SAGEMAKER_ROUTE.match(url.path)
-    server = Server(
+    return Server(
         _provider(client, url.host),
         url.host or None,
         url.port or _DEFAULT_PORTS.get(url.scheme),
         sagemaker[1] if sagemaker else None,
     )
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    _known[id(url)] = (url, server)
-    return server
 
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}

@@ -28,7 +28,7 @@ from ...protocols.lines import Decoder
 from ...protocols.openai.endpoint import Server
 from ...protocols.openai.fields import string
 from ...protocols.openai.items import CONVERTERS
-from .._botocore import aio
+from .._botocore import aio, errors
 from .._botocore.bodies import BodyObserver, watch_body
 from .._botocore.clients import ClientClasses
 from .._botocore.eventstream import watch_events
@@ -55,6 +55,7 @@ class SageMakerInstrumentor(Instrumentor):
     """Instruments calls of SageMaker endpoints by botocore and aiobotocore."""
 
     provider = SAGEMAKER
+    error_readers = (errors.read,)
 
     def accept(self, module: ModuleType) -> bool:
         botocore = sys.modules.get("botocore")

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ... import prompts
 from ... import semconv as s
 from ...content.messages import Content
 from ...core import nesting
@@ -172,8 +171,7 @@ def read_request(
     if map_request is None:
         return None
     request = map_request(made)
-    if prompts.known:
-        prompts.link(request, known)
+    request.texts = known
     made.choices = min(request.choices, MAX_CHOICES)
     if not made.settled and (outer := nesting.enclosing()) is not None:
         _settle(made, request, outer.request.operation)

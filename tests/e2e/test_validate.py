@@ -165,11 +165,12 @@ def test_every_collector_is_scraped_under_the_job_that_alerts_name() -> None:
     assert scraped == {f"{name}:8888" for name in collectors}
 
 
-def test_every_alert_has_a_test() -> None:
+def test_every_alert_is_tried_firing_and_not_firing() -> None:
     rules = load(CONFIGURATION / "prometheus" / "rules.yaml")
     alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
     tests = load(CONFIGURATION / "prometheus" / "rules_test.yaml")["tests"]
-    assert alerts == {t["alertname"] for test in tests for t in test.get("alert_rule_test", ()) if t["exp_alerts"]}
+    tried = {(t["alertname"], bool(t["exp_alerts"])) for test in tests for t in test.get("alert_rule_test", ())}
+    assert tried == {(alert, fires) for alert in alerts for fires in (True, False)}
 
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)

@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 from typing import TYPE_CHECKING
 
-from otel_llm.cli import otlp
+from otel_llm.cli import otlp_files
 from otel_llm.cli.content import is_content
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.cli.traces import Trace, join
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     from otel_llm.cli.render import show
 
     try:
-        reading = otlp.read(arguments.files)
-    except otlp.InputError as error:
+        reading = otlp_files.read(arguments.files)
+    except otlp_files.InputError as error:
         return fail(str(error))
     traces, left_out = _selected(join(reading.spans), arguments)
     _report(reading)
@@ -79,14 +79,14 @@ def _attribute_names(trace: Trace) -> set[str]:
     return {name for node in trace.nodes() for name in node.span.attributes}
 
 
-def _report(reading: otlp.Reading) -> None:
+def _report(reading: otlp_files.Reading) -> None:
     for message in reading.notes + reading.problems[:_PROBLEMS_SHOWN]:
         tell(message)
     if (more := len(reading.problems) - _PROBLEMS_SHOWN) > 0:
         tell(f"{more} more problem(s)")
 
 
-def _why_nothing(reading: otlp.Reading, arguments: argparse.Namespace) -> str:
+def _why_nothing(reading: otlp_files.Reading, arguments: argparse.Namespace) -> str:
     if not reading.spans:
         return "no spans in the input"
     wanted = [f"an id that begins with {arguments.trace}"] * bool(arguments.trace) + ["an error"] * arguments.errors

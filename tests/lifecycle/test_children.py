@@ -98,6 +98,42 @@ def test_what_cannot_be_sent_in_time_is_said_once() -> None:
     assert "0.2 seconds were not enough" in line
 
 
+def test_a_child_that_recorded_nothing_sends_nothing_and_one_that_did_does() -> None:
+    finished = run(
+        """
+        import multiprocessing
+        import otel_llm
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+        def told(what):
+            return lambda exported: f"{multiprocessing.current_process().name} sends {what}\\n"
+
+        def step():
+            with otel_llm.step_span("step"):
+                pass
+
+        spans, metrics = ConsoleSpanExporter(formatter=told("spans")), ConsoleMetricExporter(formatter=told("metrics"))
+        tracer_provider = TracerProvider(shutdown_on_exit=False)
+        tracer_provider.add_span_processor(BatchSpanProcessor(spans))
+        meter_provider = MeterProvider([PeriodicExportingMetricReader(metrics)], shutdown_on_exit=False)
+        otel_llm.instrument(tracer_provider=tracer_provider, meter_provider=meter_provider)
+        call()
+        otel_llm.flush()
+        for name, work in (("idle", int), ("stepping", step), ("calling", call)):
+            child = multiprocessing.get_context("fork").Process(target=work, name=name)
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+        """
+    )
+    told = set(finished.stdout.splitlines())
+    assert {line for line in told if line.startswith("idle")} == set()
+    assert told >= {"stepping sends spans", "calling sends spans", "calling sends metrics"}
+
+
 def test_celery(tmp_path: Path) -> None:
     pytest.importorskip("celery")
     broker = tmp_path / "broker"

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from .. import guard
-from . import forks, threads
+from . import activity, forks, threads
 
 _T = TypeVar("_T")
 
@@ -90,6 +90,7 @@ class Worker(Generic[_T]):
             self.drop()
             return False
         self._queue.append((due, entry))
+        activity.SHARED.any = True
         if self._asleep:
             self._rouse()
         return True

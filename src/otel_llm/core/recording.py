@@ -10,6 +10,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from .. import guard
 from .. import semconv as s
+from ..background import activity
 from ..content import capture
 from ..content.boundary import clean_text
 from ..content.bounding import encode
@@ -46,6 +47,7 @@ def start_span(
         if not tries or perf_counter_ns() - start_ns < _MOMENT_NS:
             break
     span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=started_at)
+    activity.SHARED.any = True
     return span, started_at, start_ns
 
 
@@ -193,6 +195,7 @@ class Recording:
 def recording_on(telemetry: Telemetry, joined: Joined, attributes: Mapping[str, AttributeValue]) -> Recording:
     """A recording on the span that a call has joined, which gets those of the ``attributes`` that it lacks."""
     joined.span.set_attributes(attributes)
+    activity.SHARED.any = True
     return Recording(telemetry, joined.span, time_ns(), perf_counter_ns(), joined)
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from .. import guard
-from ..background import threads
+from ..background import activity, threads
 from .flush import flush
 
 #: Seconds that the end of a child waits, at most, for what it recorded to be sent.
@@ -102,7 +102,8 @@ def _others() -> list[threading.Thread]:
 
 
 def _send() -> None:
-    if not flush(PATIENCE):
+    # The metrics of the parent would be sent once more, and a backend that can't be reached would keep every child.
+    if activity.SHARED.any and not flush(PATIENCE):
         _logger.warning(
             "process %s ends before its telemetry was sent: %g seconds were not enough, or sending failed",
             os.getpid(),

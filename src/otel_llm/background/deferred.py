@@ -22,7 +22,7 @@ from .worker import Worker
 
 _logger = logging.getLogger("otel_llm")
 
-#: Seconds from the first work that waits until the thread does it: the most that a record is late.
+#: Seconds that the thread waits after the first work was added. No record is later than that.
 PAUSE = 0.1
 #: How many records are made in one go. Between two of these other threads have their turn, above all an event loop's.
 _IN_ONE_GO = 8
@@ -40,17 +40,18 @@ class Deferred:
     def __init__(self, policy: ForkPolicy = FORKS) -> None:
         self._policy = policy
         self._worker: Worker[None] = Worker("metrics", self._work, size=4, policy=policy)
-        #: Held by whoever does work, until what it took is done. A fork waits for it: in the child the SDK's locks that
-        #: the work has taken would stay locked for ever.
+        #: Held during work. A fork waits for it: in the child, the SDK's locks that the work holds would stay locked
+        #: for ever.
         self._working = ForkLock(policy)
         self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        #: Holds a token while the thread has nothing to do. Whoever takes it wakes the thread: atomic, unlike a flag.
+        #: Holds a token while the thread sleeps. The caller that takes the token wakes the thread. Taking is atomic,
+        #: unlike testing and clearing a flag.
         self._asleep: list[None] = [None]
         self.start_afresh()
         policy.add(self)
 
     def start_afresh(self) -> None:
-        self._waiting.clear()  # it is the parent's to do
+        self._waiting.clear()  # the parent does it
         self._asleep[:] = [None]
         self._progressed = 0.0
         self._warned = False
@@ -123,7 +124,7 @@ class Deferred:
             self.catch_up()
 
     def _work(self, entry: None) -> None:
-        self._asleep[:] = [None]  # before looking: whoever comes from now on wakes the thread again
+        self._asleep[:] = [None]  # before looking at the queue: work that is added from now on wakes the thread again
         while self._waiting and self.catch_up(most=_IN_ONE_GO):
             self._policy.stand_back()
 

@@ -1,4 +1,4 @@
-"""What a fork waits for, and what starts afresh in the child process.
+"""Makes a fork wait for work in progress, and starts threads and queues afresh in the child process.
 
 Only the thread that forks lives on in the child. A lock that another thread holds at that moment stays locked there
 for ever, and what that thread was doing stays half done.
@@ -22,14 +22,14 @@ _PAUSE = 0.0005
 
 
 class StartsAfresh(Protocol):
-    """Has a thread, or work to do, that belongs to the parent process."""
+    """An object with a thread, or with work, that belongs to the parent process after a fork."""
 
     def start_afresh(self) -> None:
         """Called in a child process, before anything else runs there."""
 
 
 class _References:
-    """Objects and what is known of each, as long as they exist. Unlike a WeakSet it may grow while it is read."""
+    """Maps objects to values, as long as they exist. Unlike ``WeakKeyDictionary`` it may change while it is read."""
 
     def __init__(self) -> None:
         self._known: dict[weakref.ref[Any], Any] = {}
@@ -49,8 +49,8 @@ class _References:
 class ForkPolicy:
     """Makes each fork wait until its locks are free, and makes objects start afresh in the child process.
 
-    It waits for ``patience`` seconds in all. Then the fork goes on: a child may find the work of another thread half
-    done, but its locks of ours are free.
+    A fork waits for at most ``patience`` seconds in all, and then goes on. The child may then find work of another
+    thread half done, but our own locks are free in it.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -106,9 +106,8 @@ class ForkPolicy:
             held = self._held[here] = []
             for fork_lock, _ in self._locks:
                 _hold(fork_lock.lock, max(deadline - time.monotonic(), 0.0), held)
-            # Other libraries' locks are not waited for, as their holders may be waiting for ours. Besides, a thread
-            # that was waited for has only just let go of one lock, and may be in the middle of more that are not known
-            # here. So all is tried anew when that thread has had time to go on.
+            # A thread with another library's lock may be waiting for one of ours, so all of ours are released before
+            # the next try. That also gives the thread time to release locks that are not known here.
             if self._hold_foreign(held) or time.monotonic() >= deadline:
                 return
             _release(held)
@@ -155,7 +154,7 @@ def _release(held: list[Any]) -> None:
 class ForkLock:
     """A reentrant ``lock`` that a fork waits for, and that is free in the child process.
 
-    What is done under it is done as a whole, so in a child it is done or not begun, unless the fork lost its patience.
+    Work under the lock is done completely, or not begun, when a fork happens, unless the fork stopped waiting.
     """
 
     def __init__(self, policy: ForkPolicy | None = None) -> None:

@@ -62,7 +62,7 @@ class Worker(Generic[_T]):
         self._queue: deque[tuple[float, _T | _Mark]] = deque()
         #: One token for each mark in the queue: while there are any, nothing waits until it is due.
         self._marks: list[None] = []
-        #: The thread puts a token here before it waits; whoever takes it has to wake, or start, the thread.
+        #: Holds a token while the thread sleeps. The caller that takes the token wakes the thread, or starts it.
         self._asleep: list[None] = [None]
         #: What the thread waits for. ``SimpleQueue.put`` is reentrant, unlike ``Condition.notify``.
         self._wake: queue.SimpleQueue[None] | None = None
@@ -76,7 +76,7 @@ class Worker(Generic[_T]):
 
     @property
     def waiting(self) -> int:
-        """The number of entries that nobody handles yet."""
+        """The number of entries that are not handled yet. The one being handled is not among them."""
         return len(self._queue)
 
     def put(self, entry: _T, due: float = 0.0) -> bool:
@@ -236,8 +236,8 @@ class Worker(Generic[_T]):
                 return False
             self._ended = self._closing
             if self._ended or not self._asleep:
-                # From now on whoever puts an entry wakes the thread, or gives the entry up. The queue is looked at once
-                # more for what came before that.
+                # From now on a call of `put` wakes the thread, or gives its entry up. An entry that came before that is
+                # found by looking once more.
                 self._asleep[:] = [None]
                 return True
             due, ready, entry = math.inf, False, None

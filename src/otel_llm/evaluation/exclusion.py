@@ -1,4 +1,4 @@
-"""Keeps judges, and whatever else runs for the sake of the evaluation, out of it."""
+"""Excludes evaluators, and other code that runs for the evaluation, from being evaluated."""
 
 from __future__ import annotations
 

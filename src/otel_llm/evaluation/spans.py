@@ -1,4 +1,4 @@
-"""What the evaluation keeps of a span that ended."""
+"""Copies what the evaluation needs of a span that ended."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, StatusCode
 
-#: What a span takes in addition to the values of its attributes.
+#: The bytes of a span without the values of its attributes.
 _SPAN_BYTES = 2000
 #: Texts of fewer characters are counted as if each took one byte.
 _SHORT = 256
-#: Other types whose values may be long, or may contain long ones.
+#: Other types whose values may be large, or may contain large ones.
 _CONTAINERS = frozenset({bytes, dict, tuple})
 
 
@@ -38,9 +38,9 @@ class SpanRecord(NamedTuple):
             span.parent,
             span.start_time or 0,
             span.end_time or 0,
-            span.status.status_code is StatusCode.ERROR,  # its description may be as long as a prompt
+            span.status.status_code is StatusCode.ERROR,  # the description is not kept: it may be as long as a prompt
             span.instrumentation_scope,
-            attributes.copy(),  # several times faster than `dict(...)`, which asks for each key
+            attributes.copy(),  # several times faster than `dict(...)`, which looks up each key
         )
 
     @property
@@ -52,7 +52,7 @@ class SpanRecord(NamedTuple):
         return self.end_ns - self.start_ns
 
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """The approximate number of bytes in memory."""
         size = _SPAN_BYTES
         for value in self.attributes.values():
             if value.__class__ is str:

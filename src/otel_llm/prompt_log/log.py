@@ -1,4 +1,4 @@
-"""A prompt log that is on: takes the records of ended calls, and writes them on a thread of its own."""
+"""A prompt log that is on. It takes a record of each call that ended, and its thread writes the records."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class PromptLog:
         atexit.register(self.shutdown)
 
     def start_afresh(self) -> None:
-        """The lines of a parent process are not this process's to write, nor to count."""
-        #: How many of the dropped lines the log itself has mentioned.
+        """In a child process: the parent writes and counts its own lines."""
+        #: How many of the dropped lines the log has reported in a line.
         self._mentioned = 0
 
     @property

@@ -1,4 +1,4 @@
-"""What a line of the prompt log says of a call."""
+"""Makes the record of a call, which is one line of the prompt log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.listeners import EndedCall
 
 Record = dict[str, Any]
 
-#: Fields -> attributes of the request that they are.
+#: Fields of the record -> attributes of the request.
 _REQUEST = (
     ("operation", s.OPERATION_NAME),
     ("provider", s.PROVIDER_NAME),
@@ -31,7 +31,7 @@ _REQUEST = (
     ("experiment_id", s.LLM_EXPERIMENT_ID),
     ("experiment_variant", s.LLM_EXPERIMENT_VARIANT),
 )
-#: ... and of the response or the span, whoever told it.
+#: Fields of the record -> attributes of the response or the span. The last one that is set counts.
 _RESPONSE = (
     ("request_id", s.LLM_REQUEST_ID),
     ("request_id", s.AWS_REQUEST_ID),
@@ -77,7 +77,7 @@ def record_of(ended: EndedCall) -> Record:
     reasons = finish_reasons.recorded(response.finish_reasons or (), error_type is not None)
     if reasons:
         record["finish_reasons"] = reasons
-    # The code of an error that came as an answer is its type, where it is a code at all.
+    # An error that came as an answer has its code as error type, if it has a code.
     code = ending.get(s.LLM_ERROR_CODE) or (error_type if response.error is not None else None)
     record["status"] = _status(reasons, error_type, code)
     if error_type is not None:
@@ -89,7 +89,7 @@ def record_of(ended: EndedCall) -> Record:
 
 
 def _under(prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of which there may be any, by the rest of their names."""
+    """The attributes whose names start with ``prefix``, by the rest of the name."""
     return {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
 
 
@@ -102,7 +102,7 @@ def _status(reasons: list[str], error_type: str | None, code: Any) -> str:
 
 
 def _add_content(record: Record, content: Mapping[str, Any]) -> None:
-    """Content as it was encoded; :func:`finished` parses it."""
+    """Add the content as it was encoded. :func:`finished` parses it."""
     encoded = []
     for name, attribute in _CONTENT:
         if attribute in content:
@@ -117,7 +117,7 @@ def _add_content(record: Record, content: Mapping[str, Any]) -> None:
 
 
 def finished(record: Record) -> Record:
-    """The record as it is written: what takes time is done here, on the log's own thread."""
+    """The record as it is written. What takes time is done here, on the log's thread."""
     began = datetime.fromtimestamp(record["timestamp"] / 1e9, UTC)
     record["timestamp"] = began.isoformat(timespec="microseconds").replace("+00:00", "Z")
     if "trace_id" in record:

@@ -1,4 +1,4 @@
-"""Where the lines of a prompt log go."""
+"""Targets of a prompt log: a file, a text stream, a logger or a function."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def writer(target: Any) -> Write:
 
 
 class File:
-    """A file that several processes may append to, and that may be moved away by a rotation."""
+    """A file that several processes may append to, and that log rotation may move away."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,13 +48,13 @@ class File:
     def __call__(self, record: Record) -> None:
         if not self._is_current():
             self._reopen()
-        # One write a line, unbuffered: appended whole, whoever else appends.
+        # One unbuffered write for each line, so that lines of several processes don't mix.
         self._file.write(clean_json(record).encode() + b"\n")
 
     def _is_current(self) -> bool:
         try:
             return os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
-        except (OSError, ValueError):  # gone, or closed as the disk failed it
+        except (OSError, ValueError):  # deleted, or closed after a failed write
             return False
 
     def _reopen(self) -> None:

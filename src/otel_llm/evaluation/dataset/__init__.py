@@ -1,1 +1,1 @@
-"""What is evaluated: items, how they are made of spans, where they are stored, and reading them."""
+"""Items: made of spans, stored in a dataset, and read from it."""

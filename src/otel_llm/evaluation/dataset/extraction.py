@@ -1,6 +1,6 @@
-"""The words of a trace: what was asked, what was answered, from which documents, by which prompt.
+"""Finds the question, the answer, the documents and the prompt in the spans of a trace.
 
-All of it is content: it is there only if content was captured.
+All of these are content, so they are found only if content was captured.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ CONTENT = (
     s.LLM_STEP_INPUT,
     s.LLM_STEP_OUTPUT,
 )
-#: What a step of the application's own says of what went into it and came out.
+#: The attributes with the input and output of a step.
 STEP = frozenset({s.LLM_STEP_INPUT, s.LLM_STEP_OUTPUT, s.INPUT_MESSAGES, s.OUTPUT_MESSAGES})
-#: Names under which applications have the question and the documents, in variables, arguments and results.
+#: The names that applications use for question, answer and documents among variables, arguments and results.
 _QUERY = ("query", "question")
 _ANSWER = ("answer",)
 _CONTEXT = ("context",)
@@ -47,7 +47,7 @@ def captured(spans: Iterable[SpanRecord]) -> bool:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Others who write an attribute may write anything, NaN too."""
+    """Whether ``value`` is a finite number. Attributes that other code sets may have any value, NaN included."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
 
 
@@ -61,7 +61,7 @@ def messages(span: SpanRecord, name: str) -> list[dict[str, Any]]:
 
 
 def text(message: Mapping[str, Any]) -> str | None:
-    """What a message says in words; ``None`` if that is nothing, as in one that only calls tools."""
+    """The text of a message, or ``None`` if it has none, as in a message that only calls tools."""
     parts = message.get("parts")
     said = [
         part["content"]
@@ -77,13 +77,12 @@ def _last(found: Iterable[dict[str, Any]], role: str | None = None) -> str | Non
 
 
 def answer_of(call: SpanRecord) -> str | None:
-    """What a model, agent or workflow said last."""
+    """The text of the last output message of a model, agent or workflow."""
     return _last(messages(call, s.OUTPUT_MESSAGES))
 
 
 def _recorded(span: SpanRecord, step: str, given: str, names: Sequence[str]) -> str | None:
-    """What a step of the application's recorded as its input or output: the text, or of several values the one that
-    is named so."""
+    """The input or output that a step recorded. Of several values it is the one with one of the ``names``."""
     text = span.attributes.get(step) or _last(messages(span, given), "user" if given == s.INPUT_MESSAGES else None)
     values = parsed(text)
     if not isinstance(values, dict):
@@ -102,8 +101,11 @@ def _variable(span: SpanRecord | None, names: Sequence[str]) -> str | None:
 
 
 def query(around: Iterable[SpanRecord], first: SpanRecord | None, answering: SpanRecord | None) -> str | None:
-    """The user's question: what a step ``around`` the answer recorded as its input, the outermost first; else a
-    variable of the prompt by that name; else the last thing the user says to the ``first`` inference."""
+    """The user's question.
+
+    It is the input of the outermost step ``around`` the answer that recorded one. Otherwise it is the variable of the
+    prompt with such a name, and otherwise the last user message of the ``first`` inference.
+    """
     for span in around:
         if (found := _recorded(span, s.LLM_STEP_INPUT, s.INPUT_MESSAGES, _QUERY)) is not None:
             return found
@@ -113,7 +115,7 @@ def query(around: Iterable[SpanRecord], first: SpanRecord | None, answering: Spa
 
 
 def answer(around: Iterable[SpanRecord], answering: SpanRecord | None) -> str | None:
-    """The answer: what a step around it recorded as its output, else what the ``answering`` inference said."""
+    """The answer: the output of the outermost step around it that recorded one, else of the ``answering`` inference."""
     for span in around:
         if (found := _recorded(span, s.LLM_STEP_OUTPUT, s.OUTPUT_MESSAGES, _ANSWER)) is not None:
             return found
@@ -123,8 +125,11 @@ def answer(around: Iterable[SpanRecord], answering: SpanRecord | None) -> str | 
 def context(
     retrievals: Iterable[SpanRecord], around: Iterable[SpanRecord], answering: SpanRecord | None
 ) -> list[dict[str, Any]]:
-    """The documents of the retrievals, each once, and of these, if any, those that the answering inference was given;
-    without retrievals, what the application has under that name."""
+    """The documents of the retrievals, each once.
+
+    If some of them are in the input of the ``answering`` inference, only these are returned. Without retrievals it is
+    what the application recorded under the name of the context.
+    """
     found: dict[str, dict[str, Any]] = {}
     for document in _documents(retrievals):
         found.setdefault(str(document.get("id") or document.get("content")), document)
@@ -157,7 +162,7 @@ def _documents(retrievals: Iterable[SpanRecord]) -> Iterator[dict[str, Any]]:
 
 
 def prompt(span: SpanRecord | None) -> dict[str, Any]:
-    """The prompt template behind an inference. Its text and variables are content; name, version and hash are not."""
+    """The prompt of an inference. Its template and variables are content; its name, version and hash are not."""
     if span is None:
         return {}
     known: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""Makes the item that is evaluated from the spans of a trace below one local root.
+"""Makes the item from a local root and the spans below it.
 
-``item.schema.json`` says what is in it. What is not known is left out, never invented.
+``item.schema.json`` describes the item. What is not known is left out.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .reader import SCHEMA, Item
 _USAGE = "gen_ai.usage."
 _MODEL_OPERATIONS = s.INFERENCE_OPERATIONS | {s.EMBEDDINGS}
 _GENAI = ("gen_ai.", "otel_llm.")
-#: The scope of the application's own steps.
+#: The instrumentation scope of spans that the application makes with this package.
 _MANUAL = "otel_llm.manual"
 _MARKS = frozenset({s.LLM_EVAL_SAMPLED, s.LLM_EVAL_RATE})
-#: Of a model call, by the name in the item.
+#: Fields of a model call in the item -> attributes.
 _OF_CALL = {
     "operation": s.OPERATION_NAME,
     "provider": s.PROVIDER_NAME,
@@ -38,7 +38,7 @@ _TIMES_OF_CALL = {
     "time_to_first_chunk": s.RESPONSE_TIME_TO_FIRST_CHUNK,
     "time_per_output_token": s.LLM_TIME_PER_OUTPUT_TOKEN,
 }
-#: Of the whole, from whichever span has it first.
+#: Fields of the item -> attributes of the first span that has them.
 _OF_TRACE = {
     "session_id": s.SESSION_ID,
     "user_id": s.USER_ID,
@@ -58,7 +58,7 @@ class _Tree:
         self._by_id = {span.span_id: span for span in spans}
 
     def above(self, span: SpanRecord) -> Iterator[SpanRecord]:
-        """Its ancestors, the nearest first."""
+        """The ancestors of ``span``, the nearest first."""
         passed = {span.span_id}
         above = self._by_id.get(span.parent_id or 0)
         while above is not None and above.span_id not in passed:
@@ -67,11 +67,11 @@ class _Tree:
             above = self._by_id.get(above.parent_id or 0)
 
     def within(self, span: SpanRecord, stage: SpanRecord) -> bool:
-        """Whether ``span`` is ``stage`` or in it. All are in the root, also those whose parents were left out."""
+        """Whether ``span`` is ``stage`` or below it. All are below the root, even if their parents were left out."""
         return stage is self._root or span is stage or any(above is stage for above in self.above(span))
 
     def outermost(self, spans: Iterable[SpanRecord]) -> list[SpanRecord]:
-        """Those of ``spans`` that are in none of the others, in the order of their start."""
+        """Those of ``spans`` that are not below another of them, by start time."""
         chosen = {span.span_id: span for span in spans}
         return sorted(
             (span for span in chosen.values() if all(above.span_id not in chosen for above in self.above(span))),
@@ -80,7 +80,7 @@ class _Tree:
 
 
 def service_of(resource: Mapping[str, Any]) -> str | None:
-    """The service's name, as rules ask for it."""
+    """The service's name in ``resource``, for the rules."""
     name = resource.get(_OF_SERVICE["service"])
     return name if isinstance(name, str) else None
 
@@ -90,12 +90,12 @@ def _operation(span: SpanRecord) -> object:
 
 
 def model_calls(spans: Sequence[SpanRecord]) -> list[SpanRecord]:
-    """The model calls. A call inside a call is the same one, seen by another layer, and counts once."""
+    """The model calls among ``spans``. A call below another is the same one in another layer, and counts once."""
     return _Tree(spans).outermost(span for span in spans if _operation(span) in _MODEL_OPERATIONS)
 
 
 def worth_evaluating(spans: Iterable[SpanRecord]) -> bool:
-    """Whether there is anything of GenAI in the spans."""
+    """Whether the spans have any attribute of GenAI."""
     return any(name.startswith(_GENAI) and name not in _MARKS for span in spans for name in span.attributes)
 
 
@@ -113,7 +113,7 @@ def build(
     rate: float | None,
     left_out: int,
 ) -> Item:
-    """The item of the trace below ``root``, which is one of ``spans``.
+    """Make the item of ``root``, which is one of ``spans``.
 
     ``sampled_by`` are the rate and rules that sampled it, ``rate`` the one its spans were marked with; ``left_out``
     counts the spans that were not kept.
@@ -125,7 +125,7 @@ def build(
     answering = _answering(inferences)
     around = _around(tree, stage, answering)
     answer = extraction.answer(around, answering)
-    if answer is not None:  # other models may have spoken after the one that gave it
+    if answer is not None:  # the model that gave it may not have been the last one
         answering = next((call for call in reversed(inferences) if extraction.answer_of(call) == answer), answering)
     retrievals = tree.outermost(
         span
@@ -165,7 +165,7 @@ def build(
 
 
 def _answering(inferences: Sequence[SpanRecord]) -> SpanRecord | None:
-    """The inference that gave the answer: the last one that said something, as far as that is known."""
+    """The inference that gave the answer: the last one with an answer, or the last one if no content is known."""
     by_end = sorted(inferences, key=lambda span: span.end_ns, reverse=True)
     speaking = (call for call in by_end if extraction.answer_of(call) is not None)
     succeeded = (call for call in by_end if not call.failed)
@@ -173,8 +173,10 @@ def _answering(inferences: Sequence[SpanRecord]) -> SpanRecord | None:
 
 
 def _stage(tree: _Tree, root: SpanRecord, spans: Iterable[SpanRecord], inferences: Iterable[SpanRecord]) -> SpanRecord:
-    """Where the question is answered: the first of the application's own steps around an inference that says what went
-    into it or came out of it; else everywhere."""
+    """The span in which the question is answered.
+
+    It is the outermost of the application's spans around an inference that recorded its input or output, else the root.
+    """
     around = {above.span_id for inference in inferences for above in tree.above(inference)}
     told = [
         span
@@ -188,14 +190,14 @@ def _stage(tree: _Tree, root: SpanRecord, spans: Iterable[SpanRecord], inference
 
 
 def _around(tree: _Tree, stage: SpanRecord, answering: SpanRecord | None) -> list[SpanRecord]:
-    """The steps that the answer was given in, from the stage on inwards."""
+    """The steps around the answer, from the stage inwards."""
     above = [] if answering is None else [span for span in tree.above(answering) if tree.within(span, stage)]
     steps = [stage, *(span for span in reversed(above) if span is not stage)]
     return [span for span in steps if _operation(span) not in _MODEL_OPERATIONS]
 
 
 def _answered_by(call: SpanRecord) -> dict[str, Any]:
-    """Where verdicts on the answer belong."""
+    """The span that verdicts on the answer refer to."""
     return {"span_id": format_span_id(call.span_id), **_found({"response_id": s.RESPONSE_ID}, call.attributes)}
 
 
@@ -229,7 +231,7 @@ def _total(calls: Iterable[SpanRecord]) -> dict[str, int]:
 
 
 def _found(names: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The texts among the attributes; others who write them may write anything."""
+    """The attributes whose values are texts. Other code may set attributes of any type."""
     return {key: value for key, name in names.items() if isinstance(value := attributes.get(name), str)}
 
 
@@ -242,7 +244,7 @@ def _first(spans: Iterable[SpanRecord], name: str) -> str | None:
 
 
 def _error_type(ordered: Iterable[SpanRecord], calls: Iterable[SpanRecord]) -> str | None:
-    """Of the last model call that failed for good; else of the outermost span that failed and has one.
+    """The error type of the last model call that failed for good, else of the outermost failed span that has one.
 
     A web framework's span around the call often has no error type, or only the HTTP status.
     """

@@ -1,4 +1,4 @@
-"""Datasets of items, as they are on disk, and reading them. Needs nothing but Python."""
+"""Reads datasets of items, and defines their format. It needs no other package."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 Item = dict[str, Any]
 
-#: What an item says that it is; changes when the meaning of one does.
+#: The name and version of an item's format, which is in each item.
 SCHEMA = "otel-llm.evaluation-item/1"
-#: "otlm", in the header of our databases.
+#: "otlm": marks our databases in their header.
 APPLICATION_ID = 0x6F746C6D
 VERSION = 1
 TABLE = """\
@@ -43,16 +43,16 @@ def json_schema() -> dict[str, Any]:
 
 
 class DatasetError(Exception):
-    """A dataset can't be read; the message says which, why, and what to do."""
+    """A dataset can't be read. The message says which one, why, and what to do."""
 
 
 def is_json_lines(path: str | os.PathLike[str]) -> bool:
-    """Whether a dataset at ``path`` is one of JSON lines; all others are SQLite."""
+    """Whether the dataset at ``path`` is a file of JSON lines. All others are SQLite databases."""
     return os.fspath(path).endswith(".jsonl")
 
 
 def rotated(path: Path) -> list[Path]:
-    """The numbered files of JSON lines beside ``path``, the oldest first."""
+    """The rotated files of the dataset at ``path``, the oldest first."""
     found = [one for one in path.parent.glob(f"{escape(path.name)}.*") if one.suffix[1:].isdecimal()]
     return sorted(found, key=_number)
 
@@ -63,8 +63,8 @@ def _number(path: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which items: those whose id begins with ``id``, begun at ``since`` (ISO 8601, UTC) or later, sampled by
-    ``reason``; of these the newest ``limit``."""
+    """Selects the newest ``limit`` items with an id that begins with ``id``, that started at ``since`` (ISO 8601, UTC)
+    or later, and that ``reason`` sampled."""
 
     id: str = ""
     since: str = ""
@@ -81,14 +81,14 @@ class Selection:
 
 @dataclass(slots=True)
 class Reading:
-    """The items that were selected, the oldest first, and how many lines or rows were none."""
+    """The selected items, the oldest first, and the number of lines or rows that could not be read."""
 
     items: Iterator[Item]
     unreadable: int = field(default=0)
 
 
 def read(path: Path, selection: Selection) -> Reading:
-    """Read a dataset that may be written meanwhile.
+    """Read a dataset. Other processes may write it at the same time.
 
     :raises DatasetError: if it is missing, locked or not ours; also while the items are iterated.
     """
@@ -132,8 +132,11 @@ def _all_lines(path: Path, reading: Reading) -> Iterator[Item]:
 
 
 def _files(path: Path) -> Iterator[TextIO]:
-    """All files of a dataset, the oldest first. It may be rotated meanwhile: the newest one is opened before it is
-    looked whether there is another numbered one, which it has become then."""
+    """All files of a dataset, the oldest first.
+
+    The dataset may be rotated at any time. So the newest file is opened before the numbered files are listed: if there
+    is a new one among them, it is the file that was opened.
+    """
     last = 0
     while True:
         newest = _opened(path)
@@ -151,7 +154,7 @@ def _files(path: Path) -> Iterator[TextIO]:
 
 
 def _opened(path: Path) -> TextIO | None:
-    """``None`` if it is gone, as rotated files may be that are not kept."""
+    """Open a file; ``None`` if it no longer exists, because the sink keeps only some of the rotated files."""
     try:
         return path.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -196,9 +199,9 @@ def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[st
 
 
 def check(database: sqlite3.Connection) -> bool:
-    """Whether ``database`` is one of ours; an empty one is not yet.
+    """Return ``True`` for a dataset of ours, and ``False`` for an empty database.
 
-    :raises sqlite3.DatabaseError: if it is somebody else's, or of a newer version.
+    :raises sqlite3.DatabaseError: for a database of another application, or of a newer version of ours.
     """
     (owner,) = database.execute("pragma application_id").fetchone()
     (version,) = database.execute("pragma user_version").fetchone()

@@ -1,4 +1,4 @@
-"""Where items go: a SQLite database, a file of JSON lines, or a function of the application's."""
+"""Sinks, which store items: a SQLite database, a file of JSON lines, or a function of the application."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class _Function:
         self._function(item)
 
     def close(self) -> None:
-        """It is the application's."""
+        """The function belongs to the application."""
 
     def after_fork(self) -> None:
-        """It is the application's."""
+        """The function belongs to the application."""
 
     def __str__(self) -> str:
         return getattr(self._function, "__qualname__", type(self._function).__qualname__)
@@ -66,9 +66,9 @@ class SQLiteSink:
         self.path = Path(path).absolute()
         self._database: sqlite3.Connection | None = None
         self._file: os.stat_result
-        #: Those of parent processes: closing one in a child would break the parent's locks.
+        #: The parent processes' connections. Closing one in a child would release the locks of the parent.
         self._foreign: list[sqlite3.Connection] = []
-        #: SQLite has locks of the whole process, which a child would never see released.
+        #: SQLite has locks for the whole process. In a child that is forked during a write they stay locked for ever.
         self._storing = ForkLock()
 
     def write(self, item: Item) -> None:
@@ -96,7 +96,7 @@ class SQLiteSink:
             )
 
     def close(self) -> None:
-        """Close the database; a later write opens it again."""
+        """Close the database. A later write opens it again."""
         with self._storing.lock:
             if self._database is not None:
                 self._database.close()
@@ -109,7 +109,7 @@ class SQLiteSink:
             self._database = None
 
     def _opened(self) -> sqlite3.Connection:
-        if self._database is not None and not self._is_there():  # what went into it would be nowhere
+        if self._database is not None and not self._is_there():  # what is written to a deleted file is lost
             self._database.close()
             self._database = None
         if self._database is None:
@@ -136,7 +136,7 @@ class SQLiteSink:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    database.execute("begin immediate")  # several processes may begin the dataset at once
+    database.execute("begin immediate")  # several processes may create the dataset at once
     with database:
         if not check(database):
             database.execute(TABLE)
@@ -186,14 +186,14 @@ class JSONLinesSink:
             _append(self.path, line)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to do: no file is kept open."""
 
     def after_fork(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to do: no file is kept open."""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other processes from rotating the file meanwhile, where the system can."""
+        """Keep other processes from rotating the file during a write, if the system has file locks."""
         try:
             import fcntl
         except ImportError:
@@ -204,7 +204,7 @@ class JSONLinesSink:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
                 yield
-            finally:  # closing alone would leave it locked as long as a child lives that was forked meanwhile
+            finally:  # a child process that was forked during the write has the file open, and would keep it locked
                 fcntl.flock(lock, fcntl.LOCK_UN)
         finally:
             os.close(lock)
@@ -227,13 +227,13 @@ def _append(path: Path, line: bytes) -> None:
         size = os.fstat(descriptor).st_size
         if size:
             os.lseek(descriptor, -1, os.SEEK_END)
-            if os.read(descriptor, 1) != b"\n":  # whoever wrote last was killed half-way
+            if os.read(descriptor, 1) != b"\n":  # the last writer was killed during its write
                 line = b"\n" + line
         try:
             written = 0
             while written < len(line):
                 written += os.write(descriptor, line[written:])
-        except OSError:  # a full disk, say: half a line would spoil the next one
+        except OSError:  # such as a full disk: half a line would make the next one unreadable
             os.ftruncate(descriptor, size)
             raise
     finally:
@@ -241,7 +241,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def open_sink(sink: object) -> Sink:
-    """``sink`` as one: a path makes a SQLite or JSON lines sink, a function is called with each item.
+    """Make a sink of ``sink``: a path to a SQLite database or a file of JSON lines, a function, or a sink.
 
     :raises TypeError: for anything else.
     """

@@ -1,4 +1,4 @@
-"""Keeps the traces in progress and the accounts, and has each local root that ended dealt with exactly once."""
+"""Keeps the traces in progress and the accounts. Each local root that ended is settled exactly once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Books:
-    """The state of a sampler in one process: what is under way, and what became of the rest.
+    """The state of a sampler in one process: the traces in progress, and what became of the others.
 
     A local root that ended is *pending* until it is settled. The worker's thread settles what it has begun, whatever
     becomes of it; a shutdown settles only what the thread has not begun. So every item is counted once, as what really
@@ -115,10 +115,13 @@ class Books:
         with self.lock:
             self.traces.expire(monotonic())
 
-    # --- by whoever has it ---------------------------------------------------------------------------
+    # --- on either -----------------------------------------------------------------------------------
 
     def settle(self, ended: Ended, reason: str | None) -> None:
-        """Count ``ended`` as stored, or as not stored for ``reason``. Called once, by whoever has it in hand."""
+        """Count ``ended`` as stored, or as not stored because of ``reason``.
+
+        It is called once: by the worker for what it has begun, by a shutdown for the rest.
+        """
         with self.lock:
             if reason is None:
                 self.ledger.store()

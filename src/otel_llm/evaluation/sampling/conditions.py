@@ -1,4 +1,4 @@
-"""The conditions of rules: each makes a test of a span from its value in the rule."""
+"""The conditions that rules can have. Each turns its value in a rule into a test of a span."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..spans import SpanRecord
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A span as the conditions see it: ``tokens`` are its own, or those of the whole trace if it is the root."""
+    """A span as conditions see it. ``tokens`` are those of the span, or of the whole trace if it is the root."""
 
     span: SpanRecord
     tokens: int
@@ -46,7 +46,7 @@ def text(value: Any) -> str | None:
 
 
 def texts(value: Any) -> frozenset[str]:
-    """A text, or a list of texts, as a set.
+    """Return a text or a list of texts as a set.
 
     :raises ValueError: if ``value`` is neither.
     """
@@ -57,7 +57,7 @@ def texts(value: Any) -> frozenset[str]:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A mapping of names to values, with lists as tuples, as the SDK has them.
+    """Return a mapping of names to values, with tuples instead of lists, as the SDK has attributes.
 
     :raises ValueError: if ``value`` is not one.
     """
@@ -67,7 +67,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def baggage_entries(value: Any) -> dict[str, str]:
-    """A mapping of names to texts, as baggage has them.
+    """Return a mapping of names to texts, as baggage has its entries.
 
     :raises ValueError: if ``value`` is not one.
     """

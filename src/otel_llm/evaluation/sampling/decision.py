@@ -1,4 +1,4 @@
-"""Decides which traces are evaluated: by the rate, by the baggage and service they begin with, by what happened."""
+"""Decides which traces are evaluated: by the rate, by service and baggage at the start, by what happened."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Beginning(NamedTuple):
     """What is known of a trace when it begins."""
 
     position: int
-    #: The entries of the baggage that rules ask for.
+    #: The baggage entries that rules refer to.
     baggage: Mapping[str, object]
-    #: The rate of what samples it already, by name.
+    #: The rate of each rule that samples it already, and of the rate itself, by name.
     sampled_by: Mapping[str, float]
-    #: Whether rules may sample it for what happens in it.
+    #: Whether rules may still sample it because of what happens in it.
     undecided: bool
 
     @property
     def rate(self) -> float | None:
-        """The rate that its spans are marked with: the highest that samples it."""
+        """The rate that its spans are marked with: the highest of those that sample it."""
         return max(self.sampled_by.values(), default=None)
 
 
 class Decision:
-    """The rate's choice together with the rules."""
+    """Combines the rate and the rules."""
 
     def __init__(self, choice: Choice, rules: Iterable[Rule]) -> None:
         self._choice = choice
@@ -75,7 +75,7 @@ class Decision:
         spans: Iterable[SpanRecord],
         calls: Iterable[SpanRecord],
     ) -> list[str]:
-        """The names of the rules that hold for what happened below ``root``."""
+        """The names of the rules that match what happened below ``root``."""
         if not self._late:
             return []
         service = self._service_of(resource)
@@ -91,7 +91,7 @@ class Decision:
         return bool(self._early) or self._choice.takes(position)
 
     def why_passed_over(self, position: int | None = None, resource: Resource | None = None, lost: str = "") -> str:
-        """Why a trace that nothing sampled was not; ``lost`` if its spans were given up before rules could decide."""
+        """The reason why a trace was not sampled. It is ``lost`` if spans were given up before rules could decide."""
         if not self._late:
             return why.RATE
         undecided = position is not None and resource is not None and self._is_undecided(position, resource)

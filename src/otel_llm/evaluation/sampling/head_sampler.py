@@ -1,4 +1,4 @@
-"""The rate's choice of traces, in accord with the head sampler in force."""
+"""Chooses the traces of the rate so that they are among those that the head sampler keeps."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _CONSISTENT: dict[SamplingAlgorithm, bool | None] = {
 
 
 def is_of_another(span: Span, parent_context: Context | None) -> bool:
-    """Whether the parent of ``span`` belongs to another provider, whose spans don't come here.
+    """Whether the parent of ``span`` belongs to another tracer provider, whose spans this sampler does not see.
 
-    A parent that is not a span of the SDK may stand for one of this provider.
+    A parent that is not a span of the SDK may stand for a span of this provider.
     """
     parent = get_current_span(parent_context)
     return isinstance(parent, ReadableSpan) and parent.resource is not span.resource
 
 
 class Choice:
-    """``rate`` of all traces. The head sampler is found out from the spans that begin.
+    """Chooses the share ``rate`` of all traces. It reads the head sampler from the spans that begin.
 
     :raises ValueError: for a rate, or an algorithm, that is none.
     """
@@ -44,18 +44,18 @@ class Choice:
             self._bound = bound(rate)
         except ValueError as error:
             raise ValueError(f"rate {error}") from None
-        self.rate = float(rate)  # of an attribute, which must not be now a whole number, now another
+        self.rate = float(rate)  # always a float, as the attribute with the rate must not change its type
         self._algorithm = SamplingAlgorithm(algorithm)
         self._evaluate_unsampled = evaluate_unsampled
         self._sampler: Any = None
         self._head = Head()
-        #: How positions are computed; ``None``: consistently where the trace state has a threshold.
+        #: Whether positions are computed consistently. ``None``: only where the trace state has a threshold.
         self._consistent = _CONSISTENT[self._algorithm]
         self._warned = False
 
     def look_at(self, span: Span) -> None:
-        """Read the head sampler from ``span``, the first of a trace; warn once if it keeps too few for the rate."""
-        sampler = getattr(span, "_sampler", None)  # nothing public tells
+        """Read the head sampler from ``span``, a local root. Warn once if it keeps too few traces for the rate."""
+        sampler = getattr(span, "_sampler", None)  # there is no public way
         if self._sampler is not sampler:
             self._sampler, self._head = sampler, Head.of(sampler)
             if self._algorithm is SamplingAlgorithm.AUTO:
@@ -64,13 +64,13 @@ class Choice:
         if share < self.rate and not self._warned:
             self._warned = True
             _logger.warning(
-                "%g of all traces shall be evaluated, but the head sampler keeps only %g: more there can't be",
+                "%g of all traces should be evaluated, but the head sampler keeps only %g, and drops the others",
                 self.rate,
                 share,
             )
 
     def position(self, context: SpanContext) -> int:
-        """The position of the trace; see :mod:`.rate`."""
+        """The position of the trace, as :mod:`.rate` defines it."""
         state = context.trace_state
         consistent = self._consistent
         if consistent is None:
@@ -82,17 +82,17 @@ class Choice:
         return where < self._bound
 
     def rate_of(self, context: SpanContext) -> float | None:
-        """The rate, if the trace is one of its own."""
-        known = not self._consistent and not context.trace_state  # then it is told sooner: every span asks
+        """The rate, if it samples the trace, else ``None``."""
+        known = not self._consistent and not context.trace_state  # faster, as this is asked for every span
         where = context.trace_id & LOW_64 if known else self.position(context)
         return self.rate if where < self._bound else None
 
     def considers(self, context: SpanContext) -> bool:
-        """Whether the span counts. Spans that are recorded but not sampled count only if that was asked for."""
+        """Whether the evaluation considers the span: if it is sampled, or if ``evaluate_unsampled`` is set."""
         return self._evaluate_unsampled or context.trace_flags & 1 == 1
 
     def share(self, context: SpanContext, is_first: bool) -> float:
-        """The share of traces that the head sampler keeps; for a trace from elsewhere, its trace state may say it."""
+        """The share of traces that the head sampler keeps. A trace from another process may have it in its state."""
         if self._evaluate_unsampled and self._head.records_all:
             return 1.0
         said = kept_share(context.trace_state) if context.trace_state else None

@@ -1,4 +1,4 @@
-"""Which traces a rate samples: a pure function of trace id and trace state, so that every service picks the same.
+"""Decides which traces a rate samples, by trace id and trace state only, so that every service samples the same.
 
 Each trace has a position in [0, 2**64); a rate samples the positions below its bound. A lower rate's traces are
 thus among a higher rate's. Positions computed as the head sampler computes them are among those it keeps:
@@ -26,9 +26,9 @@ _BITS = 56
 _LARGEST: int = 2**_BITS - 1
 _HEX_DIGITS = _BITS // 4
 _TO_64 = 1 << (64 - _BITS)
-#: Where the SDK has its consistent samplers until they are stable.
+#: The SDK's module for consistent samplers, until they are stable.
 _CONSISTENT_MODULE = "opentelemetry.sdk.trace._sampling_experimental"
-#: Newer SDKs have it: it hands every span to the processors, whatever the sampler inside it decides.
+#: Newer SDKs have this sampler. It passes every span to the processors, whatever its inner sampler decides.
 _RECORDS_ALL: tuple[type, ...] = tuple(
     kind for kind in (getattr(sampling, "AlwaysRecordSampler", None),) if kind is not None
 )
@@ -54,13 +54,13 @@ def position(trace_id: int, trace_state: TraceState | None, consistent: bool) ->
 
 
 def kept_share(trace_state: TraceState | None) -> float | None:
-    """The share of traces that a consistent head sampler keeps, which it writes in the trace state."""
+    """The share of traces that a consistent head sampler keeps. It writes that into the trace state."""
     threshold = _entry(trace_state, "th:")
     return None if threshold is None else 1 - threshold / 2**_BITS
 
 
 def _entry(trace_state: TraceState | None, name: str, least: int = 1) -> int | None:
-    """A number of 14 hexadecimal digits, of which only ``least`` need be written, in the trace state's entry ``ot``."""
+    """A number in the trace state's entry ``ot``: 14 hexadecimal digits, of which at least ``least`` are written."""
     for member in (trace_state.get("ot") or "").split(";") if trace_state else ():
         digits = member.removeprefix(name)
         if digits != member and least <= len(digits) <= _HEX_DIGITS:

@@ -196,7 +196,7 @@ class EvaluationSampler(SpanProcessor):
         books = self._books
         with books.lock:
             books.ledger.offer(chosen, self._choice.share(context, span.parent is None))
-            if s.LLM_EVAL_SAMPLED in attributes and self._decision.marks(where):  # another sampler may have marked it
+            if s.LLM_EVAL_SAMPLED in attributes and self._decision.marks(where):  # the mark may be another sampler's
                 books.ledger.sample(why.RATE)
                 books.ledger.drop(given_up)
             else:
@@ -220,12 +220,13 @@ class EvaluationSampler(SpanProcessor):
         return self._books.accounts()
 
     def captures(self, span: Any) -> bool:
-        """Whether content is wanted of ``span``, which has not ended."""
+        """Whether the content of ``span``, which has not ended, should be captured."""
         marked = (span.attributes or {}).get(s.LLM_EVAL_SAMPLED)
         trace = self._books.traces.get(span.get_span_context().trace_id)
         if trace is not None:
             return trace.rate is not None and marked is not False
-        # A stream may outlive its root, and so its trace here. The mark counts if it is from this sampler's provider.
+        # The span of a stream may end after its root, when the trace is no longer kept. Then its mark decides, if the
+        # span is of this sampler's provider.
         return span.resource is self._resource and marked is True
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -262,7 +263,7 @@ class EvaluationSampler(SpanProcessor):
             for reason, count in sorted(accounts.dropped_by.items())
             if reason != why.NOTHING_TO_EVALUATE
         ]
-        if accounts.pending:  # the sink has it, and did not come back in time
+        if accounts.pending:  # the sink has not returned yet
             lost.append(f"{accounts.pending} (still being stored)")
         if lost:
             _logger.warning("of the traces sampled for evaluation, these were not stored: %s", ", ".join(lost))

@@ -83,5 +83,6 @@ def log_prompts(
     :raises OSError: for a file that can't be opened.
     """
     if isinstance(max_waiting, bool) or not isinstance(max_waiting, int) or max_waiting < 1:
-        raise ValueError(f"max_waiting must be a whole number of at least 1, not {max_waiting!r}")
+        given = max_waiting if isinstance(max_waiting, int | float | str) else type(max_waiting).__name__
+        raise ValueError(f"max_waiting must be a whole number of at least 1, not {given!r}")
     return OPEN.add(PromptLog(writer(target), max_waiting))

@@ -52,6 +52,8 @@ class Prompt:
             _check_name(what, getattr(self, what))
         if self.label is not None:
             _check_name("label", self.label)
+        if not isinstance(self.notation, str):
+            raise TypeError(f"{self}: notation must be a string, not {type(self.notation).__name__}")
         if self.notation not in NOTATIONS:
             raise PromptError(f"{self}: notation {self.notation!r} is not known; use one of {_listed(NOTATIONS)}")
         template = self.template if isinstance(self.template, str) else self._messages(self.template)

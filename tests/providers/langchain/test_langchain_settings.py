@@ -7,11 +7,14 @@ import pickle
 from datetime import date
 
 import pytest
+from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tools import ToolException, tool
 from langchain_core.tracers.context import tracing_v2_enabled
 from langsmith import Client
@@ -222,3 +225,22 @@ def test_session_and_conversation(recorder, metadata, session, conversation):
         known = span.attributes
         assert (known.get("session.id"), known.get("gen_ai.conversation.id")) == (session, conversation)
         assert "otel_llm.langchain.metadata" not in known
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+def test_the_functions_around_a_chain_with_history_are_no_steps(recorder, how):
+    recorder.missing |= FAKE_LACKS
+    history = InMemoryChatMessageHistory()
+    prompt = ChatPromptTemplate([MessagesPlaceholder("before"), ("user", "{question}")])
+    chain = RunnableWithMessageHistory(
+        prompt | fake(),
+        lambda: history,
+        input_messages_key="question",
+        history_messages_key="before",
+        history_factory_config=[],
+    )
+    asked = {"question": "Why?"}
+    chain.invoke(asked) if how == "invoke" else list(chain.stream(asked))
+    assert tree(recorder) == ["invoke_workflow", "  chat"]
+    assert len(history.messages) == 2

@@ -1,9 +1,9 @@
 """LangChain (langchain-core 1.x), with all that is built on it: langchain's agents, LangGraph, the integrations.
 
-LangChain tells of its runs by callbacks: one handler, added to every callback manager, maps them to calls. That is
-all it takes for a trace. The other targets make a run's context current where LangChain hands over to others' code
-(:mod:`.boundary`), link prompt templates to inferences (:mod:`.templates`), and cover what has no callbacks
-(:mod:`.embeddings`).
+LangChain reports its runs through callbacks. One handler of ours, added to every callback manager, turns them into
+calls, and that makes the trace. The other targets make a run's context current while LangChain calls code that is not
+its own (:mod:`.boundary`), link prompt templates to inferences (:mod:`.templates`), and trace embeddings, which have no
+callbacks (:mod:`.embeddings`).
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ class LangChainInstrumentor(Instrumentor):
     #: Of the SDKs that the integrations call.
     error_readers = (stainless_errors.read, botocore_errors.read)
 
-    #: The one handler; made when LangChain is first used, as its class is a subclass of LangChain's.
+    #: The only handler. It is made when LangChain is first used, because its class inherits from one of LangChain's.
     handler: Handler | None = None
     _making = ForkLock()
 
-    # An instrumentor is a singleton whose ``__init__`` runs each time it is asked for.
+    # Cached properties rather than ``__init__``: an instrumentor is a singleton, and ``__init__`` runs each time the
+    # class is called.
     @cached_property
     def templates(self) -> Templates:
         return Templates(lambda: self.active, lambda: self.telemetry.captures_content, _metadata)
@@ -64,7 +65,7 @@ class LangChainInstrumentor(Instrumentor):
             Target(f"{_CORE}.callbacks.manager", "CallbackManager.configure", self._configure),
             Target(f"{_CORE}.callbacks.manager", "AsyncCallbackManager.configure", self._configure),
             Target(f"{_CORE}.callbacks.manager", "AsyncCallbackManager.on_llm_start", self._start_text_runs),
-            # User code: tools, functions, and the steps of chains and graphs.
+            # The application's code: tools, functions, and the steps of chains and graphs.
             Target(f"{_CORE}.runnables.config", "_set_config_context", boundaries.config_context),
             Target("langgraph._internal._runnable", "_set_config_context", boundaries.config_context),
             # Models, which call the provider's SDK; tools and retrievers.
@@ -97,7 +98,7 @@ class LangChainInstrumentor(Instrumentor):
 
     def accept(self, module: ModuleType) -> bool:
         if not module.__name__.startswith(_CORE):
-            return True  # what builds on it, and is patched where it has what is looked for
+            return True  # a library that builds on langchain-core: what it has of the targets is patched
         about = ModuleType(_CORE)
         about.__version__ = getattr(importlib.import_module(f"{_CORE}.version"), "VERSION", None)  # type: ignore[attr-defined]
         return super().accept(about)
@@ -132,7 +133,7 @@ class LangChainInstrumentor(Instrumentor):
         manager.add_handler(self.handler or self._make_handler(), True)
 
     def _make_handler(self) -> Handler:
-        from .handler import Handler  # outside of the lock, as an import waits for locks of its own
+        from .handler import Handler  # before the lock, because an import takes locks of its own
 
         with self._making.lock:  # the first calls may come from several threads at once
             if self.handler is None:
@@ -140,16 +141,17 @@ class LangChainInstrumentor(Instrumentor):
             return self.handler
 
     async def _start_text_runs(self, wrapped: Any, manager: Any, args: Any, kwargs: Any) -> Any:
-        """An asynchronous text LLM's ``on_llm_start``.
+        """``on_llm_start`` of an asynchronous text LLM.
 
-        Where one handler runs inline, langchain-core calls only the inline ones. So that ours costs the application's
-        handlers no event, they are called without it, and it is called after them.
+        If one handler runs inline, langchain-core calls the inline handlers only. Ours runs inline, so the
+        application's handlers would miss the event. Therefore they are called without ours, and ours is called after
+        them.
         """
         ours = self.handler
         others = [handler for handler in manager.handlers if handler is not ours]
         if not others or len(others) == len(manager.handlers):
             return await wrapped(*args, **kwargs)
-        apart = copy.copy(manager)  # one manager may be in several calls at once
+        apart = copy.copy(manager)  # several calls may use one manager at the same time
         apart.handlers = others
         runs = await wrapped.__func__(apart, *args, **kwargs)
         for run in runs:
@@ -169,6 +171,6 @@ class LangChainInstrumentor(Instrumentor):
 
 
 def _metadata() -> dict[str, Any]:
-    """The metadata of the run that is current to LangChain."""
+    """The metadata of LangChain's current run."""
     config = sys.modules[f"{_CORE}.runnables.config"].var_child_runnable_config.get()
     return (config or {}).get("metadata") or {}

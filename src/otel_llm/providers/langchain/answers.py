@@ -1,4 +1,4 @@
-"""What a model of LangChain's answered, as a :class:`Response`."""
+"""Reads the answers of chat models and text LLMs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...core.request import Response
 from . import content
 from .reasons import reasons
 
-#: What integrations pass on of their provider's usage. Of Anthropic's and Bedrock's counts the input leaves out what
-#: is read from the cache and written to it; of OpenAI's it is the total.
+#: Names of token counts that integrations pass on from their provider. OpenAI's input is the total. Anthropic's and
+#: Bedrock's input does not include tokens that were read from the cache or written to it.
 _TOTAL_INPUT = ("prompt_tokens",)
 _FRESH_INPUT = ("input_tokens", "inputTokens")
 _OUTPUT = ("completion_tokens", "output_tokens", "outputTokens")
@@ -22,7 +22,7 @@ _CACHE_WRITE = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 
 
 def response(result: Any, capture_media: bool) -> Response:
-    """An ``LLMResult``: the generations that are one run's."""
+    """The response of one run, from its ``LLMResult``."""
     batches = getattr(result, "generations", None) or []
     generations = [one for batch in batches[:1] for one in batch]
     told = getattr(result, "llm_output", None) or {}
@@ -40,7 +40,7 @@ def response(result: Any, capture_media: bool) -> Response:
         made.id = made.id or _response_id(message, about)
         made.model = made.model or _string(about.get("model_name") or about.get("model"))
         for name, count in usage(getattr(message, "usage_metadata", None)).items():
-            made.usage.setdefault(name, count)  # each choice of one answer has the usage of all
+            made.usage.setdefault(name, count)  # each choice has the usage of the whole answer
         reported = reported or _reported(about)
     if not made.usage and not _was_cached(generations):
         made.usage = reported or _reported(told)
@@ -66,14 +66,14 @@ def _output(generation: Any, reason: str | None, capture_media: bool) -> Json:
 
 
 def _response_id(message: Any, about: Mapping[str, Any]) -> str | None:
-    """The provider's id; an id that LangChain made up is none."""
+    """The id that the provider gave, not one that LangChain generated."""
     found = _string(about.get("id")) or _string(getattr(message, "id", None))
     return None if found is None or found.startswith(("run-", "lc_run-", "lc_")) else found
 
 
 def usage(told: Any) -> dict[str, int]:
-    """LangChain's ``usage_metadata``, whose totals include cached and reasoning tokens."""
-    if not isinstance(told, dict) or told.get("total_cost") == 0:  # an answer out of LangChain's cache costs nothing
+    """The usage in LangChain's ``usage_metadata``. Its totals include cached and reasoning tokens."""
+    if not isinstance(told, dict) or told.get("total_cost") == 0:  # an answer from LangChain's cache costs nothing
         return {}
     counts = {s.USAGE_INPUT_TOKENS: told.get("input_tokens"), s.USAGE_OUTPUT_TOKENS: told.get("output_tokens")}
     given, came = told.get("input_token_details"), told.get("output_token_details")
@@ -94,7 +94,7 @@ def _was_cached(generations: list[Any]) -> bool:
 
 
 def _reported(about: Mapping[str, Any]) -> dict[str, int]:
-    """The usage that an integration passes on in its metadata ``about`` as OpenAI, Anthropic or Bedrock has it."""
+    """The usage in ``about``, the metadata of an answer, in the form of OpenAI, Anthropic or Bedrock."""
     told = next((found for key in ("token_usage", "usage") if (found := about.get(key))), None)
     if not isinstance(told, Mapping):
         return {}
@@ -118,7 +118,7 @@ def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def _known(counts: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, int]:
-    """The counts that are given, and the details that are not zero."""
+    """The ``counts`` that are known, and the ``details`` that are not zero."""
     found = {name: count for name, count in counts.items() if type(count) is int and count >= 0}
     return found | {name: count for name, count in details.items() if type(count) is int and count > 0}
 

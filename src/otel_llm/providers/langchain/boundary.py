@@ -1,7 +1,8 @@
-"""Where LangChain hands over to others' code: there the run's context is made current, and only there.
+"""Makes the context of a run current while LangChain calls code that is not its own.
 
-A callback must not do it, as nobody would take it back. Here it is either a copy of the context that LangChain makes
-for the code and then drops, or a frame of ours around LangChain's.
+A callback can't do this, because nothing would restore the previous context. There are two ways here. Either LangChain
+runs the code in a copy of the context, which is dropped afterwards, or a frame of ours is around LangChain's and
+restores it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _KEY = otel_context.create_key("otel_llm-langchain-opening")
 
 
 class Lookup(Protocol):
-    """What knows the runs: the callback handler."""
+    """What the boundaries need of the callback handler."""
 
     @property
     def active(self) -> bool: ...
@@ -36,9 +37,10 @@ class Lookup(Protocol):
 
 
 class Opening:
-    """A frame of ours, entered once or for each chunk: around ``run``, or waiting for the run that begins in it.
+    """A frame of ours around LangChain's. It is entered once, or once for each chunk.
 
-    ``subject`` is the LangChain object that runs. Of frames that ``stream`` somebody says when they are :meth:`over`.
+    It belongs to ``run``, or waits for the run that starts inside it. ``subject`` is the LangChain object that is
+    called. For a frame with ``stream``, :meth:`over` must be called at the end of the stream.
     """
 
     __slots__ = ("_stream", "_token", "_within", "run", "subject")
@@ -51,7 +53,7 @@ class Opening:
             run.guarded = stream
 
     def __enter__(self) -> None:
-        """Make current the context of the run, or one that its beginning will find this opening in."""
+        """Make the context of the run current. Before the run starts: a context in which its start finds this frame."""
         run = self.run
         if run is None:
             self._within = otel_context.set_value(_KEY, self)
@@ -65,20 +67,20 @@ class Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is GeneratorExit:
-            # A coroutine dropped half-way is closed wherever the garbage collector runs: nothing to take back there.
+            # The garbage collector may close an unfinished coroutine in any context. Then there is nothing to restore.
             current = otel_context.get_current()
             if current is not self._within and current_run(current) is not self.run:
                 return
         otel_context.detach(self._token)
 
     def began(self, run: Run) -> None:
-        """The run has begun: all that follows in the frame is inside of it. The frame takes the context back."""
+        """The run has started: the rest of the frame is inside it. Leaving the frame restores the context."""
         self.run = run
         run.guarded = self._stream
         otel_context.attach(run.context)
 
     def over(self) -> None:
-        """The frame is left for good, and with it everything inside."""
+        """The frame, and everything inside it, has ended."""
         run = self.run
         if run is not None:
             run.guarded = False
@@ -87,13 +89,13 @@ class Opening:
 
 
 def opening(context: Context) -> Opening | None:
-    """The frame that waits for the run beginning in ``context``."""
+    """The frame in ``context`` that waits for a run to start."""
     found = context.get(_KEY)
     return found if isinstance(found, Opening) and found.run is None else None
 
 
 class Boundaries:
-    """Handlers for the functions of LangChain that others' code is called from."""
+    """Wrappers of the functions in which LangChain calls code that is not its own."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
@@ -101,7 +103,7 @@ class Boundaries:
     # --- code that LangChain runs in a copy of the context -------------------------------------
 
     def config_context(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        """``_set_config_context(config, ...)``, which prepares the copy: nothing has to be taken back."""
+        """``_set_config_context(config, ...)``. It runs in the copy of the context, so nothing has to be restored."""
         result = wrapped(*args, **kwargs)
         if self._lookup.active:
             config = args[0] if args else kwargs.get("config")
@@ -136,7 +138,7 @@ class Boundaries:
         return made if run is None else aiterate(made, Opening(instance, run, stream=True))
 
     def cached(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        """``_convert_cached_generations``, for an answer that the cache has."""
+        """``_convert_cached_generations``, which LangChain calls for an answer from its cache."""
         if self._lookup.active:
             self._note_cached(instance)
         return wrapped(*args, **kwargs)
@@ -145,13 +147,13 @@ class Boundaries:
     def _note_cached(self, model: Any) -> None:
         run = current_run(otel_context.get_current())
         if run is None or run.model is not model:
-            return  # somebody else's run: that of the model is not traced
+            return  # the run of another object: the model's own run is not traced
         if isinstance(run.call, LayeredCall):
             run.call.answered_from_cache(s.LLM_LANGCHAIN_CACHED)
 
     @guard.never_raise
     def _run(self, instance: Any, args: Any, kwargs: Any) -> Run | None:
-        """The run of a model call, by the run manager it is given; of several, which are one call, the first's."""
+        """The run of a model call, found by its run manager. If there are several, the first one counts."""
         manager = kwargs.get("run_manager")
         if manager is None:
             managers = kwargs.get("run_managers") or next((one for one in args[1:] if _is_manager(one)), None)
@@ -164,7 +166,7 @@ class Boundaries:
             run.call.know(models.server(instance))
         return run
 
-    # --- calls in which the run begins -----------------------------------------------------------
+    # --- calls in which the run starts -----------------------------------------------------------
 
     def invoke(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         if not self._lookup.active:
@@ -184,7 +186,7 @@ class Boundaries:
         made = wrapped(*args, **kwargs)
         return aiterate(made, Opening(instance, stream=True), self._failed) if self._lookup.active else made
 
-    # --- around all of them ----------------------------------------------------------------------
+    # --- shared by all ---------------------------------------------------------------------------
 
     def _inside(self, opened: Opening, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         try:
@@ -203,12 +205,12 @@ class Boundaries:
             raise
 
     def _left(self, run: Run | None, error: BaseException) -> None:
-        """Tell of the run's end by what is no ``Exception`` (a cancellation, ...), of which LangChain may not tell."""
+        """End the run for an ``error`` that is no ``Exception``, as a cancellation: LangChain may not report it."""
         if not isinstance(error, Exception):
             self._failed(run, error)
 
     def _failed(self, run: Run | None, error: BaseException) -> None:
-        """Tell of the run's end by ``error``, of which LangChain has not told by now."""
+        """End the run with ``error``, unless LangChain has already reported the end."""
         if run is not None and not run.ended:
             self._lookup.left(run, error)
 
@@ -222,7 +224,7 @@ _Failed = Callable[[Run | None, BaseException], None]
 
 
 def iterate(source: Any, opened: Opening, failed: _Failed | None = None) -> Iterator[Any]:
-    """The generator ``source``, run inside of ``opened``; ``failed`` is told its error."""
+    """Iterate over the generator ``source`` inside ``opened``. ``failed`` is called if it raises."""
     step: Callable[[], Any] = partial(next, source)
     try:
         while True:
@@ -280,4 +282,4 @@ async def aiterate(source: Any, opened: Opening, failed: _Failed | None = None) 
 
 
 def _leave(source: Any) -> None:
-    """Without it Python would run what is left of a generator that was dropped, where nothing can be awaited."""
+    """Keep Python from closing a dropped generator in a place where nothing can be awaited."""

@@ -1,4 +1,4 @@
-"""LangChain's messages, tool calls and documents as the conventions' JSON."""
+"""Converts LangChain's messages, tool calls and documents to the JSON of the conventions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def messages(values: Iterable[Any], capture_media: bool) -> list[Json]:
 
 
 def message(value: Any, capture_media: bool) -> Json:
-    """A message object, or one of the shapes LangChain takes for one: a text, a pair, a dict."""
+    """A message object, or another value that LangChain accepts as a message: a text, a pair, a dict."""
     if isinstance(value, str):
         return {"role": "user", "parts": [text(value)]}
     if isinstance(value, tuple | list) and len(value) == 2:
@@ -57,7 +57,7 @@ def message(value: Any, capture_media: bool) -> Json:
 
 
 def _plain_content(content: Any) -> Json:
-    """A tool's answer: text blocks joined, JSON text as what it says."""
+    """The answer of a tool: text blocks are joined, JSON text is parsed."""
     if isinstance(content, list) and all(isinstance(one, dict) and one.get("type") == "text" for one in content):
         content = "".join(str(one.get("text")) for one in content)
     return parsed(content)
@@ -94,7 +94,7 @@ def part(block: Any, capture_media: bool) -> Json:
 
 
 def _media(kind: str, block: dict[str, Any], capture_media: bool) -> Json:
-    """An image, audio, video or file block of LangChain's, of either of its versions, or of Anthropic's."""
+    """An image, audio, video or file block in either of LangChain's formats, or in Anthropic's."""
     modality = "document" if kind == "file" else kind
     nested = block.get("source")
     source: dict[str, Any] = nested if isinstance(nested, dict) else block
@@ -107,14 +107,15 @@ def _media(kind: str, block: dict[str, Any], capture_media: bool) -> Json:
 
 
 def state(value: Any, capture_media: bool) -> list[Json]:
-    """What goes into or comes out of a chain or graph: its messages, or the whole of it as one."""
+    """The input or output of a chain or graph: its messages, or the whole value as one message."""
     if isinstance(value, Mapping) and isinstance(found := value.get("messages"), list | tuple):
         return messages(found, capture_media)
     if isinstance(value, list) and value and all(hasattr(one, "content") for one in value):
         return messages(value, capture_media)
     if hasattr(value, "content") and hasattr(value, "type"):
         return [message(value, capture_media)]
-    nothing = value is None or (isinstance(value, Mapping) and value == {"input": ""})  # not yet known, of a stream
+    # The input of a stream is not known at the start.
+    nothing = value is None or (isinstance(value, Mapping) and value == {"input": ""})
     return [] if nothing else [{"role": "user", "parts": [text(value)]}]
 
 
@@ -122,7 +123,7 @@ def answer(value: Any, capture_media: bool) -> list[Json]:
     """:func:`state` of what came out: the last message, with the reason that the model gave for its end."""
     said = state(value, capture_media)[-1:]
     reason = reasons(_last(value))[0]
-    ended = "stop" if reason is None else normalized(reason)  # the chain has ended by itself
+    ended = "stop" if reason is None else normalized(reason)  # the chain itself has ended normally
     return [
         {**one, "role": "assistant" if one["role"] == "user" else one["role"], "finish_reason": ended} for one in said
     ]
@@ -134,7 +135,7 @@ def _last(value: Any) -> Any:
 
 
 def arguments(value: Any) -> Json:
-    """A tool's arguments or result as an object."""
+    """The arguments or the result of a tool, as a JSON object."""
     found = parsed(value)
     return found if isinstance(found, dict) else {"value": found}
 
@@ -161,7 +162,7 @@ def documents(values: Iterable[Any]) -> list[Json]:
 
 
 def tools(definitions: Any) -> list[Json] | None:
-    """Tool definitions as they were bound to the model: OpenAI's nested ones, Anthropic's flat ones."""
+    """The tool definitions bound to a model, in OpenAI's nested form or Anthropic's flat form."""
     result = []
     for definition in definitions if isinstance(definitions, list) else ():
         if not isinstance(definition, dict):

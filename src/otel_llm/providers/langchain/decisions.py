@@ -1,6 +1,6 @@
-"""Decision models (langchain-core 1.8): typed questions about a state, answered with probabilities.
+"""Decision models (langchain-core 1.8), which answer typed questions about a state with probabilities.
 
-On the span they are what the Decisions API of OpenAI is, so that a model that calls it is one span with it.
+Their spans look like those of OpenAI's Decisions API, so that a model that calls this API is one span with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import answers, content, models
 
 
 def request(asked: Any, metadata: Mapping[str, Any], model: Any, capture_media: bool) -> Request:
-    """``asked`` is a ``ClassifierRequest``: a state, and questions by name."""
+    """Read the ``ClassifierRequest`` ``asked``: a state, and questions by name."""
 
     def give() -> Content:
         return Content(
@@ -27,12 +27,12 @@ def request(asked: Any, metadata: Mapping[str, Any], model: Any, capture_media: 
     made = models.request(s.GENERATE_CONTENT, {}, metadata, model, give)
     made.attributes[s.LLM_OPERATION_NAME] = "decisions"
     made.attributes[s.OUTPUT_TYPE] = "json"
-    made.choices = 0  # no answer to a question has a finish reason
+    made.choices = 0  # decisions have no finish reasons
     return made
 
 
 def response(answer: Any) -> Response:
-    """``answer`` is a ``ClassifierResponse``; ``None`` where none came."""
+    """Read the ``ClassifierResponse`` ``answer``; ``None`` if the model failed."""
     made = Response(usage=answers.usage(getattr(answer, "usage", None)))
     if isinstance(model := getattr(answer, "model", None), str) and model:
         made.model = utf8(model)
@@ -48,7 +48,7 @@ def _output(given: Any) -> list[Json]:
 
 
 def _state(value: Any, capture_media: bool) -> list[Json]:
-    """Messages as such; any other state as one message."""
+    """The messages of a state. Any other state becomes one message."""
     if hasattr(value, "content") or (
         isinstance(value, list | tuple) and value and all(hasattr(one, "content") for one in value)
     ):
@@ -57,7 +57,7 @@ def _state(value: Any, capture_media: bool) -> list[Json]:
 
 
 def _plain(value: Any, capture_media: bool) -> Json:
-    """A part of a state in plain types; its media, if they are not captured, are described."""
+    """A value of a state with its messages converted. Media that are not captured are only described."""
     if hasattr(value, "content") and hasattr(value, "type"):
         return content.message(value, capture_media)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Embeddings, which have no callbacks: the methods of every class of them are wrapped."""
+"""Traces embeddings. They have no callbacks, so the methods of every embeddings class are wrapped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PACKAGES = {
 
 
 class Embeddings:
-    """Wraps the methods of every class of embeddings, those that are yet to be defined included, and restores them."""
+    """Wraps the methods of every embeddings class, including classes that are defined later, and restores them."""
 
     def __init__(self, instrumentor: Instrumentor) -> None:
         self._instrumentor = instrumentor
@@ -40,7 +40,7 @@ class Embeddings:
 
     @guard.never_raise
     def apply(self, module: ModuleType) -> None:
-        """Begin with the classes that there are; ``module`` is the one that defines their base."""
+        """Wrap the existing classes, and those to come. ``module`` defines their base class."""
         if self._base is not None or not self._instrumentor.active:
             return
         self._base = base = module.Embeddings
@@ -94,7 +94,7 @@ def _begin(instrumentor: Instrumentor, instance: Any) -> nesting.LayeredCall | N
     if not telemetry.traces(get_current()):
         return None
     if (outer := nesting.enclosing()) is not None and outer.request.operation == s.EMBEDDINGS:
-        return None  # one of these methods calling another
+        return None  # one embeddings method calls another
     request = _request(instance)
     call = nesting.start_outer(telemetry, request)
     call.context = nesting.enclose(call, call.context)

@@ -1,4 +1,4 @@
-"""What comes of a run on its way, and its end: the second half of the callback handler."""
+"""The chunks of a run and its end: the part of the callback handler after the start."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .runs import Run, Runs
 
 
 class Endings:
-    """Ends what the first half began, also where nothing is to begin any more."""
+    """Ends the runs that were started, even if tracing has been turned off since."""
 
     _instrumentor: Instrumentor
     runs: Runs
 
-    # --- on the way ------------------------------------------------------------------------------
+    # --- chunks ----------------------------------------------------------------------------------
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run = self.runs.get(run_id)
@@ -80,7 +80,7 @@ class Endings:
             run.deferred = None
             self._end_model(run, response, lambda call, answer: call.finish(answer, "closed"))
 
-        # The generators below are closed after LangChain has told of it; what they know then is still wanted.
+        # LangChain reports the end before it closes the generators below. What they know by then is still recorded.
         if run.guarded:
             if call is not None:
                 call.stop_clock()
@@ -94,20 +94,20 @@ class Endings:
         agent = state.agent_in(run.context)
         wanted = call is None or call.wanted or agent is not None
         if isinstance(call, nesting.LayeredCall) and call.answered:
-            wanted = False  # the SDK has told all of it
+            wanted = False  # the layer below, the SDK, has the whole answer
         answer = self._read(run, result) if wanted else Response()
         run.over()
         if call is not None:
             end(call, answer)
         elif agent is not None:
-            agent.count(s.CHAT, answer)  # the SDK's own span does not
+            agent.count(s.CHAT, answer)  # the SDK's span does not count for the agent
 
     @guard.never_raise
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run = self.runs.pop(run_id)
         if run is None or not self._is_over(run, run_id):
             return
-        if isinstance(run.call, nesting.LayeredCall):  # a decision model
+        if isinstance(run.call, nesting.LayeredCall):  # a decision model, the only model reported as a chain
             self._end_model(run, outputs, lambda call, answer: call.finish(answer))
             return
         self._record_chain(run, kwargs.get("inputs"), outputs)
@@ -128,7 +128,7 @@ class Endings:
         self._fail(run, error)
 
     def _record_chain(self, run: Run, inputs: Any, outputs: Any) -> None:
-        """What came out of a chain, and what went in, of which LangChain tells at the end where it was streamed."""
+        """Record the output of a chain, and its input, which LangChain reports only at the end if it was streamed."""
         call = run.call
         if call is not None and call.request.operation in (s.INVOKE_AGENT, s.INVOKE_WORKFLOW):
             capture_media = self._instrumentor.telemetry.settings.capture_media
@@ -140,7 +140,7 @@ class Endings:
         if run is None or run.call is None:
             return
         run.call.record_content(lambda: {s.TOOL_CALL_RESULT: content.tool_result(output)})
-        # A tool may give its failure to the model as a result.
+        # A tool may return its error to the model as a result.
         failed = getattr(output, "status", None) == "error"
         self._finish(run, Response(error="tool_error" if failed else None))
 
@@ -156,7 +156,7 @@ class Endings:
 
     @guard.never_raise
     def left(self, run: Run, error: BaseException) -> None:
-        """LangChain's frame around ``run`` was left by ``error``, and nobody has told of its end."""
+        """End ``run``, which ``error`` has left without LangChain reporting the end."""
         self.runs.discard(run)
         if isinstance(run.call, nesting.LayeredCall):
             self._fail_model(run, error, None)
@@ -164,7 +164,7 @@ class Endings:
             self._fail(run, error)
 
     def _is_over(self, run: Run, run_id: UUID) -> bool:
-        """Whether what ended is the run itself, and not a step of it that is no run of its own to us."""
+        """Whether ``run_id`` is the id of ``run`` itself, and not of a step that has no run of its own here."""
         return run.id == run_id.int
 
     def _finish(self, run: Run, answer: Response | None = None, outcome: str | None = None) -> None:

@@ -1,7 +1,8 @@
-"""The callback handler: LangChain's runs to calls. Here they begin; :mod:`.endings` has the rest.
+"""The callback handler, which turns LangChain's runs into calls.
 
-Imported only once LangChain is. It is run where the event happens (``run_inline``), raises nothing, and makes no
-context current: :mod:`.boundary` does.
+This module has the start of chains, tools and retrievers; :mod:`.model_starts` has the start of models, :mod:`.endings`
+everything after the start. The handler is imported after LangChain. LangChain calls it in the thread of the event
+(``run_inline``). It raises nothing and makes no context current: that is the work of :mod:`.boundary`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .templates import Templates
 
 
 class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
-    """One for the process. What it knows is the runs under way."""
+    """The handler of the process. It knows the runs in progress."""
 
     run_inline = True
     raise_error = False
@@ -41,10 +42,11 @@ class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
         return self.runs.get(run_id) if isinstance(run_id, UUID) else None
 
     def __deepcopy__(self, memo: Any) -> Handler:
-        return self  # configurations are copied, with the callbacks in them
+        return self  # LangChain copies configurations together with their callbacks
 
     def __reduce__(self) -> Any:
-        return BaseCallbackHandler, ()  # and sent to other processes, which have a handler of their own, or none
+        # A configuration may be pickled for another process, which has its own handler or none.
+        return BaseCallbackHandler, ()
 
     @guard.never_raise
     def on_chain_start(
@@ -68,7 +70,7 @@ class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
         settings = self._instrumentor.telemetry.settings
         if run_type is not None and settings.langchain_steps is not LangChainSteps.ALL:
             above = self.runs.get(parent_run_id)
-            if above is not None:  # a prompt or a parser in a chain
+            if above is not None:  # a prompt or a parser in a chain has no span
                 self.runs.add(run_id, above, own=False)
                 return
         told, marks = metadata or {}, tags or []
@@ -88,7 +90,7 @@ class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
             request = Request(name or "step", None, attributes, 0, kind=SpanKind.INTERNAL)
             attributes[s.LLM_OPERATION_NAME] = run_type or "step"
         else:
-            # A step that is no span of its own: what is in it is in the run above.
+            # A step without a span: its children belong to the run above.
             if parent is not None and not place.says_more:
                 self.runs.add(run_id, parent, own=False)
             else:

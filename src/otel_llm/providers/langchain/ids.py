@@ -1,7 +1,7 @@
-"""Session, user, conversation and tags that LangChain's config gives: they hold for all that runs below.
+"""Session, user, conversation and tags in LangChain's config, which apply to everything below a run.
 
-A run's ``metadata`` and ``tags`` reach the runs of LangChain below it, and no other spans. Here they are put into the
-context, as :class:`otel_llm.propagate_attributes` would.
+LangChain passes ``metadata`` and ``tags`` on to its own runs only. Here they are put into the context, as
+:class:`otel_llm.propagate_attributes` does, so that all spans below have them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from uuid import UUID
 
 from opentelemetry.context import Context
 
+from ... import guard
 from ...propagation import state
 from ...propagation.global_providers import TRACER_PROVIDER
 from ...propagation.validation import identifier, tag_list
 
-#: Of each id the keys of metadata that may hold it; the first that does counts.
+#: The keys in the metadata for each id. The first key with a value is used.
 _SESSION = ("session_id", "langfuse_session_id")
 _USER = ("user_id", "langfuse_user_id")
 _CONVERSATION = ("conversation_id", "thread_id")
 _TAGS = "langfuse_tags"
-#: The keys that are read here.
+#: All keys that are read here.
 KEYS = frozenset({*_SESSION, *_USER, *_CONVERSATION, _TAGS})
-#: Tags of LangChain's and LangGraph's own.
+#: Tags that LangChain and LangGraph add.
 _THEIR_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
 
 #: Session, user and conversation.
@@ -31,8 +32,9 @@ Ids = tuple[str | None, str | None, str | None]
 NO_IDS: Ids = (None, None, None)
 
 
+@guard.never_raise
 def ids_of(metadata: Mapping[str, Any]) -> Ids:
-    """The ids that a run's ``metadata`` holds, its own and inherited ones."""
+    """The ids in the ``metadata`` of a run, inherited ones included."""
     if KEYS.isdisjoint(metadata):
         return NO_IDS
     return _first(metadata, _SESSION), _first(metadata, _USER), _first(metadata, _CONVERSATION)
@@ -43,10 +45,11 @@ def own_tags(tags: Iterable[Any]) -> list[str]:
     return [tag for tag in map(str, tags) if not tag.startswith(_THEIR_TAGS)]
 
 
+@guard.never_raise
 def within(context: Context, ids: Ids, inherited: Ids) -> Context:
-    """``context`` with those of ``ids`` that the run above, which has ``inherited``, does not have.
+    """``context`` with those of ``ids`` that are not in ``inherited``, the ids of the run above.
 
-    What is inherited holds already, unless the application has said otherwise in between.
+    Inherited ids are already in the context, or the application has since replaced them.
     """
     if ids == inherited:
         return context
@@ -54,8 +57,9 @@ def within(context: Context, ids: Ids, inherited: Ids) -> Context:
     return _said(state.Ambient(session, user, conversation), context)
 
 
+@guard.never_raise
 def tagged(context: Context, tags: list[str], metadata: Mapping[str, Any]) -> Context:
-    """``context`` of an outermost run, with its tags."""
+    """``context`` with the tags of an outermost run."""
     given = own_tags(tags)
     if isinstance(more := metadata.get(_TAGS), list | tuple):
         given += more

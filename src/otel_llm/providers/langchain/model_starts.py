@@ -1,4 +1,4 @@
-"""How runs of models begin: chat models, text LLMs, decision models."""
+"""The start of model runs: chat models, text LLMs and decision models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .templates import identity
 
 
 class ModelStarts(Starts):
-    """The part of the callback handler that models need at the start."""
+    """The part of the callback handler that starts the runs of models."""
 
     def _model(
         self,
@@ -45,7 +45,7 @@ class ModelStarts(Starts):
         subject = place.opened.subject if place.opened is not None else None
         request = models.request(operation, params, told, subject, give)
         if request.attributes[s.PROVIDER_NAME] in settings.langchain_leave_to_sdk:
-            place.context = state.private(place.context)  # the SDK's requests tell the provider no ids
+            place.context = state.private(place.context)  # the SDK makes the request: it must not send our baggage
             self._enter(run_id, place, None, None)
             return
         attributes = request.attributes
@@ -55,7 +55,7 @@ class ModelStarts(Starts):
         self._enter(run_id, place, call, place.agent_key)
 
     def _template_use(self, operation: str, words: Any, metadata: dict[str, Any]) -> PromptUse | None:
-        """The use of one of LangChain's prompt templates that led to ``words``."""
+        """The use of the LangChain template from which ``words`` were made, if it is known."""
         known = self._templates
         use = known.behind_messages(words) if operation == s.CHAT else known.behind_text(words[0])
         if use is not None and not use.name:
@@ -73,7 +73,7 @@ class ModelStarts(Starts):
         metadata: dict[str, Any] | None,
         name: str | None,
     ) -> None:
-        """A decision model's run, of which LangChain tells as a chain of the type ``llm``."""
+        """Start the run of a decision model. LangChain reports it as a chain with the run type ``llm``."""
         told = metadata or {}
         telemetry = self._instrumentor.telemetry
         place = self._place(parent_run_id, told, tags)

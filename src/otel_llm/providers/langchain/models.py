@@ -1,4 +1,4 @@
-"""Chat models, text LLMs: LangChain's word for request and answer to ours."""
+"""Reads the requests of chat models and text LLMs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...content.messages import Content, text
 from ...core.request import AttributeValue, Request, real
 from . import content
 
-#: LangChain's names of providers that the conventions name otherwise.
+#: Providers that have another name in the conventions than in LangChain.
 _PROVIDERS = {
     "azure": "azure.ai.openai",
     "azure_openai": "azure.ai.openai",
@@ -41,7 +41,7 @@ _NUMBERS = (
 _INTEGERS = (("seed", s.REQUEST_SEED), ("top_k", s.REQUEST_TOP_K))
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_tokens_to_sample", "max_output_tokens")
 _MODELS = ("model", "model_name", "model_id", "endpoint_name")
-#: Where the classes of the integrations keep the address they call.
+#: The fields in which the integrations keep the address of the provider.
 _ADDRESSES = (
     "anthropic_api_url",
     "openai_api_base",
@@ -58,14 +58,14 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def provider_name(name: str) -> str:
-    """The conventions' name of the provider that LangChain calls ``name``."""
+    """The name in the conventions of the provider that LangChain calls ``name``."""
     return _PROVIDERS.get(name.lower(), name.lower())
 
 
 def request(
     operation: str, params: Mapping[str, Any], metadata: Mapping[str, Any], model: Any, give: Callable[[], Content]
 ) -> Request:
-    """``params`` and ``metadata`` as LangChain's callbacks have them; ``model`` is the object if it is known."""
+    """The request of a model, from what LangChain's callbacks give. ``model`` is the object, or ``None``."""
     provider = metadata.get("ls_provider")
     attributes: dict[str, AttributeValue] = {
         s.OPERATION_NAME: operation,
@@ -110,7 +110,7 @@ def _sampling(params: Mapping[str, Any], metadata: Mapping[str, Any], attributes
 
 
 def server(model: Any) -> Mapping[str, AttributeValue]:
-    """The host that ``model``, a LangChain object, is set to call."""
+    """The server that the LangChain object ``model`` is configured to call."""
     fields = getattr(model, "__dict__", {})
     for name in _ADDRESSES:
         if isinstance(address := fields.get(name), str) and "//" in address:

@@ -1,4 +1,4 @@
-"""What a chain's run is: an agent, a workflow, or a step within one; and what LangChain says of any run."""
+"""Whether a chain's run is an agent, a workflow or a step of one, and the attributes that every run has."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from . import ids
 _MAX_ITEMS = 32
 _MAX_TEXT = 256
 _MAX_METADATA = 2048
-#: Metadata that LangChain and LangGraph put there themselves, or that has an attribute of its own.
+#: Metadata that LangChain and LangGraph add, or that has its own attribute.
 _THEIRS = ("ls_", "lc_", "langgraph_", "langsmith", "__")
 _THEIR_KEYS = ids.KEYS | {"checkpoint_ns", "checkpoint_id", "task_id", "run_id", "revision_id"}
 _HIDDEN = "langsmith:hidden"
-#: A chain without a name goes by its class; so does a graph.
+#: Chains and graphs without a name are named after their class.
 _CLASSES = ("Runnable", "Channel", "Pregel", "LangGraph", "StateGraph", "CompiledStateGraph", "Branch", "_")
 _COMPONENTS = (
     ("langchain_core.language_models.base", "BaseLanguageModel"),
+    ("langchain_core.decisions.base", "BaseDecisionModel"),
     ("langchain_core.tools.base", "BaseTool"),
     ("langchain_core.retrievers", "BaseRetriever"),
 )
 _CLASS_ENDS = ("PromptTemplate", "OutputParser", "Parser")
+#: Functions that ``RunnableWithMessageHistory`` wraps around a chain.
+_FUNCTIONS = frozenset({"insert_history", "load_history", "check_sync_or_async"})
 
 
 def agent_key(metadata: Mapping[str, Any]) -> str | None:
-    """The name of the agent that a run with ``metadata`` is part of, ``""`` for one without, ``None`` for none."""
+    """The name of the agent that a run belongs to: ``""`` if the agent has no name, ``None`` without an agent."""
     name = metadata.get("lc_agent_name")
     if isinstance(name, str):
         return name
@@ -41,7 +44,7 @@ def agent_key(metadata: Mapping[str, Any]) -> str | None:
 
 
 def starts_agent(key: str | None, outer: str | None, name: str | None, tags: list[str]) -> bool:
-    """Whether the chain ``name`` is the agent ``key`` itself, and not a step of it; ``outer`` is the parent's agent."""
+    """Whether the chain ``name`` is the agent ``key`` itself, not one of its steps. ``outer`` is the parent's agent."""
     if key is None or is_node(tags):
         return False
     return key != outer or name in (key, "LangGraph")
@@ -53,8 +56,8 @@ def is_node(tags: list[str]) -> bool:
 
 
 def own_name(name: str | None) -> str | None:
-    """``name``, unless it is one that LangChain gives by class."""
-    if not name or name.startswith(_CLASSES) or name.endswith(_CLASS_ENDS) or _is_component(name):
+    """``name``, unless LangChain has chosen it."""
+    if not name or name.startswith(_CLASSES) or name.endswith(_CLASS_ENDS) or name in _FUNCTIONS or _is_component(name):
         return None
     return name
 
@@ -63,8 +66,8 @@ def own_name(name: str | None) -> str | None:
 def _is_component(name: str) -> bool:
     """Whether ``name`` is a class of models, tools or retrievers.
 
-    Their own runs are no chains: a chain with such a name is a wrapper, as of ``with_retry()``, which goes by the
-    class of what it wraps.
+    The runs of these are not chains. A chain with such a name is a wrapper, for example from ``with_retry()``, which
+    has the name of the class that it wraps.
     """
     pending = [kind for module, base in _COMPONENTS if (kind := getattr(sys.modules.get(module), base, None))]
     while pending:
@@ -76,19 +79,19 @@ def _is_component(name: str) -> bool:
 
 
 def is_step(steps: LangChainSteps, name: str | None, kind: str | None, tags: list[str], key: str | None) -> bool:
-    """Whether an inner run is worth a span, by the setting."""
+    """Whether an inner run gets a span, according to the setting ``steps``."""
     if steps is LangChainSteps.OFF or _HIDDEN in tags:
         return False
     if steps is LangChainSteps.ALL:
         return True
-    # The nodes of an agent (model, tools) are how it is made, and say no more than what they call.
+    # The nodes of an agent (model, tools) add nothing to the spans of the model and the tools.
     return kind is None and key is None and own_name(name) is not None
 
 
 def described(
     name: str | None, run_id: Any, tags: list[str] | None, metadata: Mapping[str, Any]
 ) -> dict[str, AttributeValue]:
-    """Whatever is LangChain's about a run, bounded in size."""
+    """The ``otel_llm.langchain.*`` attributes of a run, limited in size."""
     attributes: dict[str, AttributeValue] = {s.LLM_LANGCHAIN_RUN_ID: str(run_id)}
     if name:
         attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name)

@@ -1,4 +1,4 @@
-"""Why a model's message ends, as LangChain and its integrations tell it."""
+"""Reads the finish reason of a message."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from ...content.encoding import utf8
 
 _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-#: LangChain's words that say less than the provider's own.
+#: Normalized reasons that say less than the provider's own.
 _VAGUE = ("other",)
 
 
 def reasons(message: Any, info: Any = None) -> tuple[str | None, str | None]:
-    """Why ``message`` ends, and the same in the provider's words. ``info`` is what a generation tells beside it."""
+    """The finish reason of ``message``, and the provider's own. ``info`` is the ``generation_info``."""
     about = getattr(message, "response_metadata", None)
     given = next(
         (reason for told in (info, about) for key in _REASONS if (reason := _string(_get(told, key))) is not None), None
     )
-    # From langchain-core 1.8.4 on, integrations give LangChain's word beside their provider's.
+    # From langchain-core 1.8.4 on, integrations set a normalized reason and the provider's own.
     normal = _string(_get(about, "normalized_finish_reason"))
     if normal is not None and normal not in _VAGUE:
         return _corrected(normal, message), given or normal
@@ -30,7 +30,7 @@ def reasons(message: Any, info: Any = None) -> tuple[str | None, str | None]:
 
 
 def _corrected(reason: str, message: Any) -> str:
-    """LangChain's ``reason``, where a stream's last chunk can't know of the refusal or tool call in an earlier one."""
+    """The normalized ``reason``, corrected: the last chunk of a stream doesn't know the refusals and calls before."""
     blocks = getattr(message, "content", None)
     if isinstance(blocks, list) and any(_get(block, "type") == "refusal" for block in blocks):
         return "refusal"

@@ -1,4 +1,4 @@
-"""Runs under way. LangChain tells of each by its id when it begins and, mostly, when it ends."""
+"""The runs in progress. LangChain reports the start of each run by its id, and usually the end."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NONE = Context()
 
 
 class Run:
-    """A run, and what its children need of it.
+    """A run, and what its children need to know of it.
 
-    ``context`` is what is to be current inside of it. ``ids`` are the session, user and conversation that its metadata
-    has. ``agent_key`` is the name of the agent at work in it, itself
-    included, ``""`` if that has none, ``None`` if there is no agent.
+    ``context`` is current while the run's code is called. ``ids`` are session, user and conversation in the run's
+    metadata. ``agent_key`` is the name of the agent that the run is or belongs to: ``""`` for an agent without a name,
+    ``None`` if there is no agent.
     """
 
     __slots__ = ("agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "ids", "model")
@@ -39,26 +39,26 @@ class Run:
         self.ids = ids
         self.context = _NONE
         self.ended = False
-        #: What a model's run calls, once that is known.
+        #: The LangChain model that is called, once it is known.
         self.model: Any = None
-        #: When the last chunk came, by LangChain's word.
+        #: When LangChain reported the last chunk (``perf_counter_ns``).
         self.chunk_ns = 0
-        #: Of the ids that lead to the run, its own; the others are those of steps that are no runs to us.
+        #: The id of the run. Ids of steps without a run of their own lead to it too.
         self.id = 0
-        #: A boundary is around the run, which ends it after all that is inside has ended.
+        #: Whether a frame of ours is around the run. It ends the run after everything inside has ended.
         self.guarded = False
         self.deferred: Callable[[], None] | None = None
 
     def enter(self, context: Context, layer: LayeredCall | None = None) -> None:
-        """The run is inside of ``context``; what it calls is a layer of ``layer``."""
+        """Run inside ``context``. The model calls below are layers of ``layer``."""
         self.context = enclose(layer, context, {_KEY: self})
 
     def over(self) -> None:
         self.ended = True
-        self.context = _NONE  # which holds the run in turn: nothing is left to the garbage collector
+        self.context = _NONE  # breaks the reference cycle: the context refers to the run
 
     def abandon(self) -> None:
-        """End a run of whose end LangChain will never tell."""
+        """End a run whose end LangChain will never report."""
         if self.ended:
             return
         self.over()
@@ -70,16 +70,16 @@ class Run:
 
 
 def current_run(context: Context) -> Run | None:
-    """The run that ``context`` is inside of."""
+    """The run that ``context`` belongs to."""
     found = context.get(_KEY)
     return found if isinstance(found, Run) and not found.ended else None
 
 
 class Runs:
-    """The runs under way, by id.
+    """The runs in progress, by id.
 
-    LangChain keeps the id, the very object, in what it will tell of the end with. Once that is gone nobody can tell
-    any more: so the id is held weakly, and with it goes the run.
+    LangChain keeps the id object in the run manager that reports the end. Once the manager is gone, nobody can report
+    the end. Therefore the id is held weakly, and the run ends as abandoned when the id is dropped.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Runs:
         return len(self._runs)
 
     def add(self, run_id: UUID, run: Run, own: bool = True) -> None:
-        """Note that ``run_id`` is ``run``, or, unless ``own``, a step of it that is no run of its own to us."""
+        """Add ``run`` as ``run_id``. Without ``own``, ``run_id`` is a step inside ``run``, without a run of its own."""
         key = run_id.int
         if own:
             run.id = key

@@ -1,4 +1,4 @@
-"""Where a run begins, in the run tree and in the context: the ground of the callback handler."""
+"""Where a run starts: its parent run and its context. The base of the callback handler."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from .templates import Templates
 
 @dataclass(slots=True)
 class Place:
-    """Where a run begins: ``parent`` is the run above, ``context`` what the run begins in.
+    """Where a run starts.
 
-    ``opened`` is the frame around LangChain's that waits for the run to begin. ``ids`` are the run's own and inherited.
+    ``parent`` is the run above, and ``context`` the context in which the span starts. ``opened`` is the frame of ours
+    around LangChain's that waits for the start of the run. ``ids`` are the ids in the run's metadata, inherited ones
+    included.
     """
 
     parent: Run | None
@@ -37,12 +39,12 @@ class Place:
 
     @property
     def says_more(self) -> bool:
-        """Whether the run has ids that the run above does not have."""
+        """Whether the run's ids differ from those of the run above."""
         return self.ids != (ids.NO_IDS if self.parent is None else self.parent.ids)
 
 
 class Starts:
-    """Finds the place of a run, and keeps the runs under way."""
+    """Finds the place of a run, and keeps the runs in progress."""
 
     _instrumentor: Instrumentor
     _templates: Templates
@@ -53,11 +55,11 @@ class Starts:
         return self._instrumentor.telemetry.traces(otel_context.get_current())
 
     def _place(self, parent_run_id: UUID | None, metadata: Mapping[str, Any], tags: list[str] | None) -> Place:
-        """Where the run begins that is below the run ``parent_run_id``, with what its config says in the context.
+        """Find the place of a run below ``parent_run_id``. The context of the place has the run's ids and tags.
 
-        The run tree says who the parent is. The current context may hold a nearer one: a span that the application
-        made within that very run. And where the application did not pass on LangChain's config, only the context
-        knows the parent.
+        The parent run of the run tree is also the parent in the trace. The current context is used in two cases: it is
+        inside that parent run, perhaps in a span of the application, or the run tree has no parent because the
+        application did not pass on LangChain's config.
         """
         current = otel_context.get_current()
         parent, inside = self.runs.get(parent_run_id), current_run(current)
@@ -65,15 +67,15 @@ class Starts:
             parent, context = inside, current
         else:
             context = parent.context
-        told = ids.ids_of(metadata) if metadata else ids.NO_IDS
+        told = (ids.ids_of(metadata) if metadata else None) or ids.NO_IDS
         known = ids.NO_IDS if parent is None else parent.ids
-        context = ids.within(context, told, known)
+        context = ids.within(context, told, known) or context
         if parent is None and (tags or metadata):
-            context = ids.tagged(context, tags or [], metadata)
+            context = ids.tagged(context, tags or [], metadata) or context
         return Place(parent, context, opening(current), told)
 
     def _enter(self, run_id: UUID, place: Place, call: Call | None, agent_key: str | None) -> None:
-        """The run ``run_id`` has begun at ``place``, as ``call``; without one it has no span of its own."""
+        """Note that the run ``run_id`` has started at ``place``. ``call`` is ``None`` if the run has no span."""
         run = Run(call, agent_key, place.ids)
         self.runs.add(run_id, run)
         context = place.context if call is None else call.context

@@ -1,7 +1,8 @@
-"""Prompt templates: their use is noted with what they make, and found again by the inference that is given it.
+"""Links prompt templates to the inferences that use them.
 
-What a template makes (messages, a prompt value) is known by its identity, held weakly: wherever the application carries
-it, through a chain, a graph's state or its own variables, the link holds, and nothing is kept.
+When a template is filled in, its use is noted for the messages or the prompt value that it makes. An inference that
+gets these objects finds the use by their identity, whichever way they came: through a chain, the state of a graph, or
+variables of the application. The objects are referenced weakly, so nothing is kept alive.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from . import content
 
 
 class IdentityMap:
-    """Objects, by identity and held weakly, to something known of them."""
+    """Maps objects to values by identity. The objects are referenced weakly."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[Any], Any]] = {}
@@ -27,7 +28,7 @@ class IdentityMap:
         return len(self._known)
 
     def put(self, key: Any, value: Any, name: int | None = None) -> None:
-        """Note ``value`` for ``key``, under its identity or under ``name``, as long as ``key`` lives."""
+        """Store ``value`` for ``key`` as long as ``key`` lives, under its identity or under ``name``."""
         number = id(key) if name is None else name
         self._known[number] = (weakref.ref(key, partial(self._dropped, number)), value)
 
@@ -36,7 +37,7 @@ class IdentityMap:
         return entry[1] if entry is not None and entry[0]() is key else None
 
     def named(self, name: int) -> tuple[Any, Any]:
-        """The key noted under ``name``, and its value."""
+        """The key stored under ``name``, and its value."""
         entry = self._known.get(name)
         return (None, None) if entry is None else (entry[0](), entry[1])
 
@@ -47,7 +48,7 @@ class IdentityMap:
 
 
 class Templates:
-    """Handlers for the functions that fill in a template, and what they have made."""
+    """Wrappers of the functions that fill in a template, and the uses that they have noted."""
 
     def __init__(
         self, active: Callable[[], bool], captures: Callable[[], bool], metadata: Callable[[], Mapping[str, Any]]
@@ -77,7 +78,7 @@ class Templates:
         return made
 
     def to_messages(self, wrapped: Callable[..., Any], value: Any, args: Any, kwargs: Any) -> Any:
-        """A text prompt's ``to_messages``, which makes a new message of it."""
+        """``to_messages`` of a text prompt, which turns it into a new message."""
         made = wrapped(*args, **kwargs)
         if (use := self._uses.get(value)) is not None:
             for message in made:
@@ -85,7 +86,7 @@ class Templates:
         return made
 
     def traced(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        """``_format_for_tracing``, which makes a new message of one with an image or a file, for the callbacks."""
+        """``_format_for_tracing``, which copies a message with an image or a file for the callbacks."""
         made = wrapped(*args, **kwargs)
         self._note_copies(args, made)
         return made
@@ -93,7 +94,7 @@ class Templates:
     # --- finding -----------------------------------------------------------------------------------
 
     def behind_messages(self, messages: Iterable[Any]) -> PromptUse | None:
-        """The use that ``messages`` came of; of several, the latest: the others belong to earlier turns."""
+        """The latest use that ``messages`` were made by. Earlier ones belong to earlier turns of the conversation."""
         uses = [use for message in messages if (use := self._uses.get(message)) is not None]
         return max(uses, key=lambda use: use.order, default=None)
 
@@ -108,7 +109,7 @@ class Templates:
         variables = _variables(template, given, self._captures())
         use = PromptUse(self._template(template), variables, *self._identity(template))
         if isinstance(made, list):
-            # What a placeholder passes on is the application's: a later call may have it without this template.
+            # Messages in a placeholder are the application's. A later call may use them without this template.
             theirs = {id(one) for value in given.values() if isinstance(value, list | tuple) for one in value}
             for message in made:
                 if id(message) not in theirs:
@@ -140,9 +141,9 @@ class Templates:
 
 
 def identity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Name and version of a prompt by run or template metadata: given as such, or by a hub it was pulled from.
+    """Name and version of a prompt in the metadata of a run or a template: set as such, or by the prompt hub.
 
-    Either may be ``None``: a version alone belongs to a template that has its name elsewhere.
+    Either may be ``None``. A version without a name belongs to a template whose name is known from elsewhere.
     """
     name, version = metadata.get("prompt_name"), metadata.get("prompt_version")
     given = None if version is None else str(version)
@@ -156,13 +157,13 @@ def identity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def text_of(template: Any) -> str:
-    """The template as it was written: a text, or the messages as JSON."""
+    """The source of the template: a text, or the messages as JSON."""
     written = _written(template)
     return written if isinstance(written, str) else dumps(written)
 
 
 def _written(part: Any) -> Any:
-    """A template, a message's template, or a message, in plain types."""
+    """A template, the template of a message, or a message, in plain types."""
     if isinstance(part, list | tuple):
         return [_written(one) for one in part]
     if isinstance(part, dict | str):
@@ -190,9 +191,9 @@ def _role(part: Any) -> str:
 
 
 def _variables(template: Any, given: Mapping[str, Any], values: bool) -> dict[str, Any]:
-    """The template's variables: what it was given and what had been filled in; their names alone, unless ``values``."""
+    """The variables of the template, those filled in before included. Without ``values``, only their names."""
     known = [*getattr(template, "input_variables", ()), *(getattr(template, "optional_variables", None) or ())]
-    # A function that fills in a variable has been called already; calling it again could change something.
+    # A function that provides a variable was called already. Calling it again could have side effects.
     before = {
         name: "[computed]" if callable(value) else value
         for name, value in (getattr(template, "partial_variables", None) or {}).items()

@@ -37,6 +37,12 @@ def test_the_picture_has_the_rooms_in_the_order_of_the_contract() -> None:
     }
 
 
+def test_no_clock_is_asked_for_by_its_module() -> None:
+    """An application's tests replace ``time.sleep`` and the like: what runs on our threads must not meet that."""
+    outside = [path for path in SOURCE.rglob("*.py") if "cli" not in path.parts]
+    assert [path.name for path in outside if re.search(r"^\s*import time\b", path.read_text(), re.MULTILINE)] == []
+
+
 def test_the_providers_are_apart() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (contract,) = [one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "independence"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -260,3 +261,30 @@ def test_each_reader_is_given_all(recorder: Any, client: Any) -> None:
             for metric in scope.metrics
         }
         assert {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"} <= names
+
+
+def test_a_clock_that_the_application_replaces_is_not_ours(
+    recorder: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests of an application count the calls of ``time.sleep``, or give a few values of ``time.monotonic``."""
+    real = {name: getattr(time, name) for name in ("sleep", "monotonic", "time", "time_ns", "perf_counter")}
+    asked_by_us: list[str] = []
+
+    def standing_in(name: str) -> Any:
+        def stand_in(*args: Any) -> Any:
+            module = str(sys._getframe(1).f_globals.get("__name__"))
+            if module.startswith("otel_llm"):
+                asked_by_us.append(f"{name} by {module}")
+            return real[name](*args)
+
+        return stand_in
+
+    for name in real:
+        monkeypatch.setattr(time, name, standing_in(name))
+    for _ in range(3):
+        client.chat.completions.create(**CHAT)
+    for _ in range(200):
+        deferred.do(int)
+    assert deferred.catch_up()
+    assert otel_llm.flush(30)
+    assert asked_by_us == []

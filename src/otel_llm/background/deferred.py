@@ -10,9 +10,9 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 
 from .. import guard
@@ -75,11 +75,11 @@ class Deferred:
 
         It is not if another thread is stuck for ``timeout`` seconds in what it has begun.
         """
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         left = min(len(self._waiting), most)
         while True:
             lock = self._working.lock
-            if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            if not lock.acquire(timeout=max(deadline - monotonic(), 0.0)):
                 return False
             try:
                 for _ in range(min(left, _IN_ONE_GO)):
@@ -89,15 +89,15 @@ class Deferred:
                         return True
                     _do(work, arguments)
             finally:
-                self._progressed = time.monotonic()
+                self._progressed = monotonic()
                 lock.release()
             left -= _IN_ONE_GO
             if left <= 0:
                 return True
-            time.sleep(0)
+            sleep(0)
 
     def _do_without_room(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        if time.monotonic() - self._progressed < STALLED:
+        if monotonic() - self._progressed < STALLED:
             _do(work, arguments)
             return
         with self._lock:
@@ -112,7 +112,7 @@ class Deferred:
             self._asleep.pop()
         except IndexError:  # another thread was faster
             return
-        self._progressed = time.monotonic()
+        self._progressed = monotonic()
         try:
             if self._worker.start():
                 # The last to be registered is the first to run: before the SDK's own, which was set up earlier.

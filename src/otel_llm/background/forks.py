@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep
 from typing import Any, Protocol
 
 from .. import guard
@@ -91,27 +91,27 @@ class ForkPolicy:
 
         Not to be called under a lock: the fork may be waiting for that.
         """
-        time.sleep(0)
-        deadline = time.monotonic() + self._patience
-        while self._served and threading.get_ident() not in self._served and time.monotonic() < deadline:
-            time.sleep(0.001)
+        sleep(0)
+        deadline = monotonic() + self._patience
+        while self._served and threading.get_ident() not in self._served and monotonic() < deadline:
+            sleep(0.001)
 
     # --- around a fork ---------------------------------------------------------------------------
 
     def before(self) -> None:
         here = threading.get_ident()
-        deadline = time.monotonic() + self._patience
+        deadline = monotonic() + self._patience
         self._served.add(here)
         while True:
             held = self._held[here] = []
             for fork_lock, _ in self._locks:
-                _hold(fork_lock.lock, max(deadline - time.monotonic(), 0.0), held)
+                _hold(fork_lock.lock, max(deadline - monotonic(), 0.0), held)
             # A thread with another library's lock may be waiting for one of ours, so all of ours are released before
             # the next try. That also gives the thread time to release locks that are not known here.
-            if self._hold_foreign(held) or time.monotonic() >= deadline:
+            if self._hold_foreign(held) or monotonic() >= deadline:
                 return
             _release(held)
-            time.sleep(_PAUSE)
+            sleep(_PAUSE)
 
     def _hold_foreign(self, held: list[Any]) -> bool:
         """Take other libraries' locks that are free, and return whether all are."""

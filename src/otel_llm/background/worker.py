@@ -6,10 +6,9 @@ import contextlib
 import math
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Generic, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -144,7 +143,7 @@ class Worker(Generic[_T]):
                 return True
             if monotonic() >= deadline:
                 return False
-            time.sleep(0.001)  # another thread starts it
+            sleep(0.001)  # another thread starts it
         self._hurry()
         if threading.get_ident() == self._here:
             self._give_up_all()

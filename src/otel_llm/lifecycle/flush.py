@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from opentelemetry import _logs, metrics, trace
@@ -31,15 +31,15 @@ def flush(timeout: float = 5.0) -> bool:
     results: list[bool] = []
     done = threading.Event()
     # On a thread: an exporter whose backend doesn't answer waits as long as it likes.
-    threads.start("flush", _flush, time.monotonic() + timeout, results, done)
+    threads.start("flush", _flush, monotonic() + timeout, results, done)
     return done.wait(timeout) and all(results)
 
 
 def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
     try:
         finalizers.catch_up()
-        results.append(deferred.catch_up(max(deadline - time.monotonic(), 0.0)))
-        results.extend(bool(_guarded(step, max(deadline - time.monotonic(), 0.0))) for step in _steps())
+        results.append(deferred.catch_up(max(deadline - monotonic(), 0.0)))
+        results.extend(bool(_guarded(step, max(deadline - monotonic(), 0.0))) for step in _steps())
     except Exception as error:
         guard.report("flush", error)
         results.append(False)

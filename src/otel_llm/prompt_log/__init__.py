@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 import weakref
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from .. import guard
@@ -38,8 +38,8 @@ class OpenLogs:
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Wait at most ``seconds`` until every prompt log has written its lines; return whether all have."""
-        deadline = time.monotonic() + seconds
-        written = [log.flush(max(deadline - time.monotonic(), 0.0)) for log in list(self._open)]
+        deadline = monotonic() + seconds
+        written = [log.flush(max(deadline - monotonic(), 0.0)) for log in list(self._open)]
         return all(written)
 
     @guard.never_raise

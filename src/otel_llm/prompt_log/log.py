@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
-import time
+from time import time_ns
 
 from .. import semconv as s
 from ..background import forks
@@ -95,7 +95,7 @@ class PromptLog:
     def _finish(self) -> None:
         try:
             if self._worker.dropped > self._mentioned:
-                self._write_one({"timestamp": time.time_ns()})
+                self._write_one({"timestamp": time_ns()})
         finally:
             if isinstance(self._write, File):
                 self._write.close()

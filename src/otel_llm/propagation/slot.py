@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable
+from time import monotonic
 from typing import Any
 
 #: The order in which they are called: what removes texts comes before what keeps them.
@@ -65,8 +65,8 @@ class ProcessorSlot:
             processor.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        deadline = time.monotonic() + timeout_millis / 1000
+        deadline = monotonic() + timeout_millis / 1000
         flushed = True
         for _, processor in list(self._held.values()):
-            flushed = processor.force_flush(max(int((deadline - time.monotonic()) * 1000), 0)) and flushed
+            flushed = processor.force_flush(max(int((deadline - monotonic()) * 1000), 0)) and flushed
         return flushed

@@ -63,6 +63,16 @@ def test_the_readme_has_every_own_attribute_and_metric() -> None:
     assert {name for name in own if name not in text and f"`.{name.rpartition('.')[2]}`" not in text} == set()
 
 
+def test_the_prose_has_no_words_of_the_past() -> None:
+    """A newcomer understands each sentence at first reading. A machine finds only the coarsest offences."""
+    words = re.compile(r"\b(whom|whence|whither|meanwhile|wherein|therein|thereof|hereof|lest|nought|amongst)\b", re.I)
+    files = [*PAGES, ROOT / "CHANGELOG.md"]
+    for folder, pattern in (("src", "*.py"), ("examples", "*.py"), ("collector", "*.yaml")):
+        files += (ROOT / folder).rglob(pattern)
+    found = [f"{path.name}: {match[0]}" for path in files for match in words.finditer(path.read_text())]
+    assert found == []
+
+
 def test_the_changelog_knows_the_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in changelog or f"## [{otel_llm.__version__}]" in changelog

@@ -146,7 +146,7 @@ LLM_LANGCHAIN_NODE = "otel_llm.langchain.node"
 LLM_LANGCHAIN_CACHED = "otel_llm.langchain.cached"
 #: The run waits for a person: a LangGraph interrupt, which is no error.
 LLM_LANGCHAIN_INTERRUPTED = "otel_llm.langchain.interrupted"
-#: What the application says of whom and what its calls are for.
+#: Tags and metadata that the application sets.
 LLM_TAGS = "otel_llm.tags"
 LLM_METADATA_PREFIX = "otel_llm.metadata."
 #: The experiment an inference is part of, and the variant it was assigned.

@@ -1,1 +1,1 @@
-"""Whom a request is for (session, user, tags, prompt, ...), and how that gets onto all spans below."""
+"""Session, user, tags, prompt, ... of a request, and how they get onto all spans below."""

@@ -57,7 +57,7 @@ PLACES: list[tuple[Any, str]] = [
     (request.Response, "describe"),
     (recording.Recording, "emit"),
     (call.Call, "chunk"),
-    (instruments, "_attributes"),
+    (instruments.Instruments, "_series_of"),
     (bounding, "dumps"),
 ]
 

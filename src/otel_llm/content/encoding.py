@@ -14,7 +14,7 @@ from typing import Any
 
 Json = Any
 
-#: Modules whose objects are told by their text: exact numbers, ids, paths, durations. Few programs import them all.
+#: Modules whose objects are encoded as their text: exact numbers, ids, paths, durations. Few programs import them all.
 _AS_TEXT = frozenset({"datetime", "decimal", "fractions", "pathlib", "uuid"})
 #: The deepest nesting of content on an event. Protocol buffers use two messages a level and are read to a depth of 100.
 _MAX_DEPTH = 32
@@ -87,7 +87,7 @@ def dumps(value: Json) -> str:
 
 
 def _writable(value: Any, around: tuple[int, ...]) -> Json:
-    """``value`` without what JSON can't say: numbers that are none are told by name, what holds itself by its type."""
+    """``value`` without what JSON lacks: NaN and infinities become their names, a container inside itself its type."""
     if isinstance(value, float) and not math.isfinite(value):
         return json.dumps(value)
     if value is None or isinstance(value, str | int | float):

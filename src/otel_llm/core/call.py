@@ -250,7 +250,7 @@ class Call:
             if request.kind is SpanKind.CLIENT:
                 attributes.update(errors.answered_code(response.error))
         first_chunk = recording.time_to_first_chunk
-        speed = self._stream_speed(response, seconds) if first_chunk is not None else _NO_SPEED
+        speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
         if (telemetry.captures_all or capture.wanting) and response.output is not None:
             recording.record_output(response.output, error_type is not None)
         emits_event = telemetry.wants_event and recording.logged
@@ -293,18 +293,5 @@ class Call:
             about = {**request.attributes, **attributes, **content}
             recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, self.context)
 
-    def _stream_speed(self, response: Response, seconds: float) -> Mapping[str, float]:
-        tokens = response.usage.get(s.USAGE_OUTPUT_TOKENS, 0)
-        if not tokens:
-            return _NO_SPEED
-        speed = {s.LLM_OUTPUT_TOKENS_PER_SECOND: tokens / seconds}
-        if tokens > 1:
-            streamed_ns = self._recording.last_chunk_ns - self._recording.first_chunk_ns
-            speed[s.LLM_TIME_PER_OUTPUT_TOKEN] = streamed_ns / 1e9 / (tokens - 1)
-        return speed
-
     def _record_metrics(self, ended: EndedCall) -> None:
         deferred.do(self._recording.instruments.call, ended)
-
-
-_NO_SPEED: Mapping[str, float] = {}

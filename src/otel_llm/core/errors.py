@@ -1,4 +1,4 @@
-"""What a failed call says about its error, and what it must not say."""
+"""What is recorded of the error of a failed call, without content unless it is captured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..content.boundary import clean_text
 _MAX_MESSAGE_CHARACTERS = 2048
 #: How many errors of a chain (``raise ... from``) a stack trace shows.
 _MAX_CHAIN = 10
-#: What a provider's error code, or its id of a request, looks like. Anything else may hold words of the prompt.
+#: The form of a provider's error codes and request ids. Other texts may quote the prompt.
 _CODE = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 
 
@@ -58,7 +58,7 @@ def _class_name(error: BaseException) -> str:
 
 
 def answered_type(code: str) -> str:
-    """The error type of an error that came as an answer with ``code``: low in cardinality, so no free text."""
+    """The type of an error that came as an answer with ``code``; ``_OTHER`` for free text, as types must be few."""
     return code if _CODE.fullmatch(code) else "_OTHER"
 
 
@@ -68,7 +68,7 @@ def answered_code(code: str) -> dict[str, str]:
 
 
 def message(error: BaseException) -> str:
-    """The text of ``error``, without credentials, bounded. It may quote prompts: for those who capture content."""
+    """The text of ``error``, shortened and without credentials. It may quote prompts, so it counts as content."""
     return clean_text(str(error))[:_MAX_MESSAGE_CHARACTERS]
 
 
@@ -100,7 +100,7 @@ def event_attributes(error: BaseException, with_message: bool) -> dict[str, str]
 
 
 def _stack_trace(error: BaseException) -> str:
-    """What Python prints for ``error`` and its causes, less source lines and credentials."""
+    """What Python prints for ``error`` and its causes, without source lines and credentials."""
     told: list[str] = []
     chain: BaseException | None = error
     while chain is not None and len(told) < _MAX_CHAIN:

@@ -1,4 +1,4 @@
-"""Running a function of the caller's, or of an SDK, inside a call."""
+"""Runs a function of the caller or of an SDK inside a call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .call import Call
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-#: What to do with the SDK's answer: end the call, or see to it that its stream does.
+#: Called with the SDK's answer: it ends the call, or watches the stream that will.
 Complete = Callable[[Call, Any], None]
 
 
@@ -26,7 +26,10 @@ def run(
     kwargs: Any,
     context: Context | None = None,
 ) -> Any:
-    """Run the caller's ``function`` inside ``call``, in ``context`` (default: its own), and return its very result."""
+    """Run ``function`` inside ``call`` and return its result unchanged.
+
+    The context of the call is current while it runs, or ``context`` if it is given.
+    """
     token = otel_context.attach(call.context if context is None else context)
     try:
         result = function(*args, **kwargs)
@@ -59,9 +62,12 @@ async def run_async(
 
 
 def first(source: Any, finalizer: Callable[[Any], None] | None = None) -> Any:
-    """The first step of the asynchronous generator ``source``, of which the event loop would get to know: at its end it
-    would close ``source`` and the generator that drives it side by side, which fails. It knows that one, which closes
-    ``source``; ``finalizer`` is given ``source`` if it is dropped before."""
+    """The first step of the asynchronous generator ``source``, hidden from the event loop.
+
+    At its end, the event loop closes all generators that it knows, at the same time. Closing ``source`` beside the
+    generator that drives it would fail. So the loop gets to know only the latter, which closes ``source``. If
+    ``source`` is dropped before, ``finalizer`` is called with it.
+    """
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, finalizer)
     try:

@@ -1,8 +1,9 @@
 """One model call that passes several instrumented layers (LangChain over openai) is one span, and counts once.
 
-Whoever delegates the call starts a :class:`LayeredCall` by :func:`start_outer`, and makes :func:`enclose`'s context
-current around what it delegates. A layer below that calls :func:`start` then gets an :class:`InnerCall`: the same
-interface, but what it learns goes into the enclosing call. The innermost layer knows best: it speaks to the provider.
+An outer layer starts a :class:`LayeredCall` with :func:`start_outer` and makes the context of :func:`enclose` current
+while inner layers run. An inner layer that calls :func:`start` then gets an :class:`InnerCall`. It has the same
+interface, but adds what it learns to the enclosing call. The innermost layer has the best data, as it talks to the
+provider.
 """
 
 from __future__ import annotations
@@ -29,29 +30,29 @@ _KEY = otel_context.create_key("otel_llm-enclosing-call")
 
 
 def enclosing(context: Context | None = None) -> LayeredCall | None:
-    """The call under way that ``context`` (default: the current one) is inside of."""
+    """The unfinished call that encloses ``context`` (default: the current one), or ``None``."""
     reference = (otel_context.get_current() if context is None else context).get(_KEY)
     call = reference() if isinstance(reference, weakref.ref) else None
     return call if isinstance(call, LayeredCall) and not call.ended else None
 
 
 def enclose(call: LayeredCall | None, context: Context, others: Mapping[str, object] | None = None) -> Context:
-    """A copy of ``context`` inside of ``call``; ``None``: of none. ``others`` is set in it too.
+    """A copy of ``context`` that ``call`` encloses, or no call if it is ``None``. ``others`` are set in it, too.
 
-    The call is held weakly, as it has its context in turn.
+    The context refers to the call weakly, because the call refers to its context.
     """
     return Context({**context, **(others or {}), _KEY: None if call is None else weakref.ref(call)})
 
 
 def start(telemetry: Telemetry, request: Request, parent: Context | None = None) -> Call:
-    """Start a call below which there is no layer, or a layer of the call that it is already part of."""
+    """Start a call that has no layers below it. Inside an enclosing call, it becomes a layer of that call."""
     context = otel_context.get_current() if parent is None else parent
     outer = enclosing(context) if _KEY in context else None
     return _start(Call if outer is None else LayeredCall, telemetry, request, parent, outer)
 
 
 def start_outer(telemetry: Telemetry, request: Request, parent: Context | None = None) -> LayeredCall:
-    """:func:`start` for who delegates to layers below, inside of :func:`enclose`."""
+    """Start a call that may have layers below it, which run in the context of :func:`enclose`."""
     return _start(LayeredCall, telemetry, request, parent, enclosing(parent))
 
 
@@ -79,25 +80,25 @@ def _same_family(outer: str, inner: str) -> bool:
 
 
 class LayeredCall(Call):
-    """A call that layers below may add to."""
+    """A call to which layers below may add."""
 
     __slots__ = ("__weakref__", "_errors", "_layers", "_learned", "answer", "cached", "joined")
 
     def __init__(self, recording: Recording, request: Request, context: Context) -> None:
         super().__init__(recording, request, context)
-        #: Whether a layer below has begun: it then tells of chunks.
+        #: Whether a layer below has started. It then reports the chunks.
         self.joined = False
-        #: Whether the answer is one that was given before: then nothing was called, and it counts nowhere.
+        #: Whether the answer came from a cache. Then no provider was called, and no metric counts it.
         self.cached = False
         self._layers: list[Response] = []
         self._errors: Mapping[str, AttributeValue] = {}
-        #: What the span was not begun with; set when it ends, with all the rest.
+        #: Attributes that became known after the span started. They are set when it ends.
         self._learned: dict[str, AttributeValue] = {}
-        #: All that was answered, once the call has ended.
+        #: The answer of all layers, once the call has ended.
         self.answer = Response()
 
     def know(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """Add to what is known of the request."""
+        """Add attributes of the request."""
         known = self.request.attributes
         new = {name: value for name, value in attributes.items() if known.get(name) != value}
         new.pop(s.OPERATION_NAME, None)
@@ -107,23 +108,23 @@ class LayeredCall(Call):
         self._learned.update(new)
 
     def learn(self, request: Request) -> None:
-        """Take over what a layer below says of the request."""
+        """Take over the request of a layer below."""
         self.joined = True
         self.request.choices = request.choices
         self.know(request.attributes)
 
     def add(self, response: Response, provider_errors: Mapping[str, AttributeValue]) -> None:
-        """Take over what a layer below was answered."""
+        """Take over the answer of a layer below."""
         self._layers.append(response)
         self._errors = provider_errors
 
     @property
     def answered(self) -> bool:
-        """Whether a layer below has been given a whole answer."""
+        """Whether a layer below has received a complete answer."""
         return any(layer.usage and layer.finish_reasons for layer in self._layers)
 
     def answered_from_cache(self, attribute: str) -> None:
-        """No provider is called; the span says so by ``attribute``."""
+        """Note that the answer came from a cache; ``attribute`` records it on the span."""
         self.cached = True
         self._agent = None
         self._learned[attribute] = True
@@ -151,7 +152,7 @@ class LayeredCall(Call):
 
 
 class InnerCall(LayeredCall):
-    """A layer of a call. It has no span of its own, but shares the recording of the call around it."""
+    """An inner layer of a call. It has no span of its own, but writes to that of the enclosing call."""
 
     __slots__ = ("_outer",)
 
@@ -167,14 +168,14 @@ class InnerCall(LayeredCall):
         self._outer.learn(request)
 
     def stop_clock(self) -> None:
-        """The enclosing call has its own."""
+        """Do nothing: the enclosing call has its own clock."""
 
     def chunk_gap(self, seconds: float, response_model: str | None) -> None:
         self._outer.chunk_gap(seconds, response_model)
 
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
-        # How it ended, the call around it learns itself.
+        # The enclosing call sees the error itself.
         known = errors.described(error, self._recording.telemetry.error_readers)
         del known[s.ERROR_TYPE]
         self._pass_on(response, known)
@@ -194,9 +195,9 @@ class InnerCall(LayeredCall):
 
 
 def merge(own: Response, layers: list[Response]) -> Response:
-    """What a layer was answered, with what those below it were: these know best, and several of them add up."""
+    """The answer of a layer, completed from the ``layers`` below it. Their data come first, and their tokens add up."""
     usage: dict[str, int] = {}
-    # A reason that only the layer above misses is none that the provider gives.
+    # If all reasons are missing in the layer above, the provider may still have given some.
     reasons = own.finish_reasons if any(own.finish_reasons or ()) else None
     merged = Response(own.id, own.model, reasons, {}, dict(own.attributes), dict(own.metric_attributes))
     merged.provider_reasons = own.provider_reasons

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .foreign import Joined
 
+_NO_SPEED: Mapping[str, float] = {}
 _MOMENT_NS = 20_000
 _TRIES = 3
 
@@ -109,6 +110,15 @@ class Recording:
     def time_to_first_chunk(self) -> float | None:
         """In seconds; ``None`` before the first chunk."""
         return (self.first_chunk_ns - self.start_ns) / 1e9 if self.first_chunk_ns else None
+
+    def speed(self, tokens: int, seconds: float) -> Mapping[str, float]:
+        """How fast a stream of ``seconds`` brought its output ``tokens``, by attribute; empty if that is not known."""
+        if not tokens or not self.first_chunk_ns:
+            return _NO_SPEED
+        speed = {s.LLM_OUTPUT_TOKENS_PER_SECOND: tokens / seconds}
+        if tokens > 1:
+            speed[s.LLM_TIME_PER_OUTPUT_TOKEN] = (self.last_chunk_ns - self.first_chunk_ns) / 1e9 / (tokens - 1)
+        return speed
 
     # --- content ---------------------------------------------------------------------------------
 

@@ -84,8 +84,11 @@ class Telemetry:
             self.traced = TRACER_PROVIDER.is_set()
         if not self.measured:
             self.measured = METER_PROVIDER.is_set()
-        listens = self.traced or self.measured or self.logged or self.listeners.all
-        return bool(listens and self.on and not (context and suppresses(context)))
+        if not self._logged:
+            self._logged = LOGGER_PROVIDER.is_set()
+        if not (self.traced or self.measured or self._logged or self.listeners.all):
+            return False
+        return self.on and not (context and suppresses(context))
 
     @property
     def logged(self) -> bool:

@@ -1,1 +1,1 @@
-"""What every instrumentor shares: patching, the base class, and the entry points that the launcher loads."""
+"""What all instrumentors share: patching, the base class, and the entry points that the launcher loads."""

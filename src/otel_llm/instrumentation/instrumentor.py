@@ -1,4 +1,4 @@
-"""What every instrumentor of ours is: an OpenTelemetry one that patches from a table, lazily, and restores exactly."""
+"""The base class of all instrumentors: it patches from a table when the library is imported, and restores exactly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _logger = logging.getLogger("otel_llm")
 
 
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """Instruments one library. A subclass says which, and gives the table of what to wrap.
+    """Instruments one library. A subclass declares the library and the table of functions to wrap.
 
     ``instrument()`` takes ``settings`` (:class:`otel_llm.Settings`; default: the environment's) and
     ``tracer_provider``, ``meter_provider``, ``logger_provider`` (default: the global ones, also when set later).

@@ -46,8 +46,8 @@ class _Patch:
 
     def restore(self) -> bool:
         """Put the original back, if that can be."""
-        # Somebody may have wrapped our wrapper since. Taking it out from below would cut theirs off, so it
-        # stays, and stays quiet: handlers ask Patcher.active.
+        # Another library may have wrapped this wrapper since. Removing it would remove theirs too, so it stays. It
+        # traces nothing, because handlers ask Telemetry.traces.
         if vars(self._owner).get(self._name) is not self._wrapper:
             return False
         if self._inherited:

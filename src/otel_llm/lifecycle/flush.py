@@ -30,7 +30,7 @@ def flush(timeout: float = 5.0) -> bool:
     cancellation.settle(finally_=True)
     results: list[bool] = []
     done = threading.Event()
-    # On a thread: an exporter whose backend doesn't answer waits as long as it likes.
+    # On a thread, because an exporter may wait for its backend longer than the timeout.
     threads.start("flush", _flush, monotonic() + timeout, results, done)
     return done.wait(timeout) and all(results)
 

@@ -1,4 +1,4 @@
-"""Making an OpenTelemetry context current for a while, wherever that begins and ends."""
+"""Makes an OpenTelemetry context current for a while, even if that ends in another thread or task."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from opentelemetry.context import Context
 
 
 class Frame:
-    """Makes a context current, as often as it is entered.
+    """Makes a context current. It can be entered many times.
 
-    It may be left elsewhere than it was entered: an asynchronous generator that is dropped is closed by another task, a
-    framework runs both ends of a dependency in threads of its own. There is nothing to take back there, nor to log.
+    It may be left in another place than it was entered: another task closes an asynchronous generator that was dropped,
+    and a framework may run the two ends of a dependency in different threads. There, nothing has to be restored.
     """
 
     __slots__ = ("_inside", "_token")
@@ -26,10 +26,10 @@ class Frame:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if kind is GeneratorExit and not self._is_current():
-            return  # closed wherever the garbage collector runs
+            return  # the garbage collector closes a generator in any place
         token = self._token
         try:
-            token.var.reset(token)  # what detach() does, which logs an error where this fails
+            token.var.reset(token)  # like detach(), which also logs an error if this fails
         except AttributeError:  # of another implementation of the context
             otel_context.detach(token)
         except ValueError:
@@ -42,7 +42,7 @@ class Frame:
 
 
 class Resumed(Frame):
-    """That of a generator, which goes on in the context that it was suspended in."""
+    """The frame of a generator, which continues in the context in which it was suspended."""
 
     __slots__ = ()
 

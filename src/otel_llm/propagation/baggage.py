@@ -1,4 +1,4 @@
-"""The ids of the application that go to other processes as OpenTelemetry baggage, and come from them."""
+"""The ids that this process sends to other processes, and receives from them, in OpenTelemetry's baggage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENTRIES = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conve
 
 
 class Sharing:
-    """Which of :data:`ENTRIES` this process writes to the baggage and reads from it."""
+    """The names of :data:`ENTRIES` that this process writes to the baggage and reads from it."""
 
     def __init__(self) -> None:
         #: ``None``: the environment has not been read.

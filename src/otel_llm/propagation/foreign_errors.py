@@ -30,7 +30,7 @@ class ForeignErrorProcessor:
         self._scrub(span)
 
     def on_end(self, span: Any) -> None:
-        """For an SDK that has no ``_on_ending``; exporters that were added before see the texts there."""
+        """For an SDK without ``_on_ending``. There, exporters that were added earlier still see the texts."""
         self._scrub(span)
 
     @guard.never_raise

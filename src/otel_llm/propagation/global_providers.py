@@ -28,10 +28,11 @@ class GlobalProvider:
         The public function reads the environment first, which takes longer than everything else that a call does when
         nothing listens. A variable that a later version of the API lacks counts as set.
         """
-        found = self._variables.get(self._name, self) is not None
-        if found and self._waiting:
+        if self._variables.get(self._name, self) is None:
+            return False
+        if self._waiting:
             self._call_waiting()
-        return found
+        return True
 
     def get(self) -> Any:
         """The provider; before it is set, OpenTelemetry's stand-in for it."""

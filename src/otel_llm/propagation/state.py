@@ -125,7 +125,7 @@ class _Request:
         self.said: Ambient | None = None
 
     def hear(self, ambient: Ambient, outermost: bool) -> None:
-        """Keep what the last outermost ``with`` said, and from those inside of it the ids that it left out."""
+        """Keep the values of the last outermost ``with``, and ids that only the ``with`` statements inside it set."""
         if outermost or self.said is None:
             self.said = ambient
         else:

@@ -1,1 +1,1 @@
-"""OpenAI's HTTP API: reads requests, answers and chunks, whoever serves them."""
+"""OpenAI's HTTP API: reads requests, answers and chunks of any server that speaks it."""

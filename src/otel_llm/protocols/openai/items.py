@@ -16,7 +16,7 @@ CLIENT_CALLS = frozenset(
 )
 #: Where the result of a tool that OpenAI ran stands in its item.
 _SERVER_RESULTS = ("results", "outputs", "output", "result", "error")
-#: What is told of items that are neither messages nor calls (approvals, references, programs, ...).
+#: The fields that are recorded of items that are neither messages nor calls (approvals, references, programs, ...).
 _OTHER_FIELDS = ("id", "name", "server_label", "arguments", "approval_request_id", "approve", "reason", "code", "error")
 #: Pieces of calls in a stream, and the field of the item they make up.
 _STREAMED_FIELDS = (

@@ -9,11 +9,9 @@ of the event loop, with its clock stopped.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 from .. import guard
@@ -27,13 +25,8 @@ End = Callable[[str | None], None]
 undecided: deque[tuple[_Cancellation, End]] = deque()
 #: How other libraries than asyncio cancel what runs in them: module and class.
 _OTHERS = (("trio", "Cancelled"), ("greenlet", "GreenletExit"))
-#: How the message of a cancellation by anyio begins, and what it says if a deadline is the reason.
-_ANYIO, _DEADLINE = ("Cancelled via cancel scope ", "Cancelled by cancel scope "), "deadline exceeded"
-
-
-@cache
-def _settle_at_exit() -> None:
-    atexit.register(settle, finally_=True)  # before the SDK shuts down, which was set up before the first call
+#: So many scopes of anyio, one inside of the other, are looked at.
+_MAX_SCOPES = 100
 
 
 def leave(error: BaseException, end: End) -> None:
@@ -45,8 +38,7 @@ def leave(error: BaseException, end: End) -> None:
         end(CLOSED)
     elif not isinstance(error, asyncio.CancelledError):
         end(CANCELLED if _cancels(error) else None)
-    elif isinstance(seen := _look(error), _Cancellation):
-        _settle_at_exit()
+    elif isinstance(seen := _look(), _Cancellation):
         undecided.append((seen, end))
         seen.task.get_loop().call_soon(settle)
     else:
@@ -101,15 +93,15 @@ class _Cancellation:
         return CANCELLED if failed or any(_is_failing(one) for one in tasks.on_stack_of(task)) else None
 
 
-def _look(error: asyncio.CancelledError) -> _Cancellation | str | None:
-    """What ``error`` tells while it passes: an outcome, ``None`` for a timeout, or what is to be looked at later."""
+def _look() -> _Cancellation | str | None:
+    """What shows while the error passes: an outcome, ``None`` for a timeout, or what is to be looked at later."""
     try:
-        message = error.args[0] if error.args else None
-        if isinstance(message, str) and message.startswith(_ANYIO):
-            return None if _DEADLINE in message else CANCELLED
         task = asyncio.current_task()
         if task is None:
             return CANCELLED
+        if scopes := _cancelled_scopes(task):
+            now = task.get_loop().time()
+            return None if any(scope.deadline <= now for scope in scopes) else CANCELLED
         if _has_expired(tasks.on_stack_of(task)):  # what of it can be seen
             return None
         if any(_ends_in_time(one) for one in tasks.waiting_for(task)):
@@ -119,6 +111,21 @@ def _look(error: asyncio.CancelledError) -> _Cancellation | str | None:
         if not isinstance(failure, RuntimeError):
             guard.report("cancellation", failure)
         return CANCELLED
+
+
+def _cancelled_scopes(task: asyncio.Task[Any]) -> list[Any]:
+    """The scopes of anyio that ``task`` is inside of and that are cancelled."""
+    backend = sys.modules.get("anyio._backends._asyncio")
+    states: Any = getattr(backend, "_task_states", {})
+    scope = getattr(states.get(task), "cancel_scope", None)
+    found = []
+    for _ in range(_MAX_SCOPES):
+        if scope is None:
+            break
+        if scope.cancel_called:
+            found.append(scope)
+        scope = getattr(scope, "_parent_scope", None)
+    return found
 
 
 def _ends_in_time(task: Any) -> bool:

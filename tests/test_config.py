@@ -43,6 +43,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     (BAGGAGE, "user_id,session_id", "baggage", {"user_id", "session_id"}),
     *(("OTEL_LLM_FOREIGN_SPANS", one.value, "foreign_spans", one) for one in ForeignSpans),
     ("OTEL_LLM_SCRUB_FOREIGN", "true", "scrub_foreign", True),
+    ("OTEL_LLM_FLUSH_ON_SIGTERM", "true", "flush_on_sigterm", True),
     ("OTEL_LLM_PROMPT_LOG", " prompts.jsonl ", "prompt_log", "prompts.jsonl"),
     ("OTEL_LLM_EVAL_SAMPLE_RATE", "0.05", "evaluation_sample_rate", 0.05),
     ("OTEL_LLM_EVAL_RULES", "[{error: true}]", "evaluation_rules", "[{error: true}]"),

@@ -130,9 +130,12 @@ def test_what_encloses(telemetry: Telemetry, recorder: Any) -> None:
     otel_context.detach(token)
     call.finish(answer())
     assert nesting.enclosing(inside) is None  # it is over
-    inside = nesting.enclose(nesting.start_outer(telemetry, ask()), Context())
+    other = nesting.start_outer(telemetry, ask())
+    inside = nesting.enclose(other, Context())
+    other.discard()
+    del other
     gc.collect()
-    assert nesting.enclosing(inside) is None  # nobody holds it
+    assert nesting.enclosing(inside) is None  # the context does not keep it
 
 
 def test_a_layer_that_comes_late_has_a_span_of_its_own(recorder: Any, telemetry: Telemetry) -> None:

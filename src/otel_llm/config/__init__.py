@@ -170,6 +170,7 @@ class Settings:
     prompt_log: str | None = _knob(PROMPT_LOG, str, None)
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
     foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)
+    flush_on_sigterm: bool = _knob("OTEL_LLM_FLUSH_ON_SIGTERM", boolean, False)
     evaluation_sample_rate: float | None = _knob("OTEL_LLM_EVAL_SAMPLE_RATE", number, None, share)
     evaluation_rules: str | None = _knob(EVAL_RULES, str, None)
     evaluation_rules_file: str | None = _knob(EVAL_RULES_FILE, str, None)

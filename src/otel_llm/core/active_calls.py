@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from .. import semconv as s
 from ..background import deferred, forks
 from .dimensions import Dimensions
+from .request import Request
 
 _DIMENSIONS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL)
+
+
+class UnderWay(Protocol):
+    """A call that has not ended."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether the metric counts it."""
+        ...
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def started_ns(self) -> int:
+        """Start in nanoseconds, by ``perf_counter_ns``."""
+        ...
+
+    def abandon(self) -> None:
+        """End the call with the answer so far, because the process ends."""
 
 
 class ActiveCalls:
     """The calls under way of one instrumentation scope."""
 
     def __init__(self, dimensions: Dimensions) -> None:
-        #: The attributes of each call's request, by the identity of the call.
-        self.under_way: dict[int, Mapping[str, Any]] = {}
+        #: By the identity of the call.
+        self.under_way: dict[int, UnderWay] = {}
         self._dimensions = dimensions
         #: Kinds that have been under way are reported with zero.
         self._kinds: Counter[tuple[tuple[str, str], ...]] = Counter()
@@ -40,7 +61,10 @@ class ActiveCalls:
         kinds = self._kinds
         for kind in kinds:
             kinds[kind] = 0
-        for known in list(self.under_way.values()):
+        for call in list(self.under_way.values()):
+            if not call.counted:
+                continue
+            known = call.request.attributes
             named = {name: str(known[name]) for name in _DIMENSIONS if name in known}
             kinds[tuple(self._dimensions.bounded(named).items())] += 1
         return [Observation(count, dict(kind)) for kind, count in kinds.items()]

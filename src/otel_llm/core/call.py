@@ -6,8 +6,9 @@ is here.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import SeverityNumber
@@ -32,13 +33,22 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 
+class Owner(Protocol):
+    """What ends a call in the normal case: the observer of a stream, a manual span, a run of LangChain."""
+
+    def abandon(self) -> None:
+        """End the call with what has come of the answer, unless it has ended."""
+
+
 class Call:
     """An operation under way. Not reusable; every method after the end does nothing.
 
     ``context`` is the context inside of the call: with its span current.
     """
 
-    __slots__ = ("_agent", "_open", "_recording", "context", "request")
+    __slots__ = ("_agent", "_open", "_owner", "_recording", "context", "request")
+
+    counted = True
 
     def __init__(self, recording: Recording, request: Request, context: Context) -> None:
         """A call that writes to ``recording``; :meth:`begin` starts one with a span of its own."""
@@ -47,6 +57,7 @@ class Call:
         self.context = context
         #: The agent that counts this call, held weakly.
         self._agent: Callable[[], Any] | None = None
+        self._owner: Callable[[], Owner | None] | None = None
         self._open = [None]  # popped by whoever ends the call: atomic, unlike a flag
 
     @classmethod
@@ -78,14 +89,23 @@ class Call:
             recording.record_input(request.content)
         if prompt is not None:
             call.record_prompt(prompt)
-        telemetry.under_way[id(call)] = request.attributes
+        telemetry.add(call)
         return call
+
+    def owned_by(self, owner: Owner) -> None:
+        """Let ``owner``, which is held weakly, end the call if it is abandoned: it knows the answer so far."""
+        self._owner = weakref.ref(owner)
 
     # --- what is known of it -----------------------------------------------------------------
 
     @property
     def span(self) -> Span:
         return self._recording.span
+
+    @property
+    def started_ns(self) -> int:
+        """When it began, by ``perf_counter_ns``."""
+        return self._recording.start_ns
 
     @property
     def recording(self) -> bool:
@@ -172,6 +192,17 @@ class Call:
         """End the call with the provider's answer. ``outcome`` says how a stream ended, other than by its end."""
         self._end(response or Response(), {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
 
+    def abandon(self) -> None:
+        """End the call with the answer so far, because the process ends."""
+        owner = None if self._owner is None else self._owner()
+        if owner is not None:
+            owner.abandon()
+        else:
+            self.finish(self._so_far(), "abandoned")
+
+    def _so_far(self) -> Response | None:
+        return None
+
     def stop_clock(self) -> None:
         """The operation is over now, though :meth:`finish` or :meth:`fail` is called later."""
         self._recording.stop_clock()
@@ -211,20 +242,20 @@ class Call:
             self._complete(response, attributes)
 
     def _claim(self) -> bool:
-        """Whether the call is the caller's to end: it has not ended, nor is anyone ending it."""
+        """Return whether the call has not ended yet; from now on it has, and who asked must complete it."""
         try:
             self._open.pop()
         except IndexError:
             return False
         self._recording.telemetry.under_way.pop(id(self), None)
-        if cancellation.undecided:  # what has ended inside of this call is told of before it
+        if cancellation.undecided:  # a cancelled call inside of this one is to end before it
             cancellation.settle()
         return True
 
     def _complete(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
     ) -> None:
-        """Record the end and end the span; never raises. ``attributes`` is added to."""
+        """Record the end and end the span. Never raises; adds to ``attributes``."""
         recording = self._recording
         duration_ns = recording.duration_ns
         try:

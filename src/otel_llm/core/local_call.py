@@ -55,6 +55,9 @@ class InProcessCall(Call):
                     total.usage[name] = total.usage.get(name, 0) + count
         return total
 
+    def _so_far(self) -> Response:
+        return self.totals()
+
     def _record_metrics(self, ended: EndedCall) -> None:
         calls = (self.inference_calls, self.tool_calls)
         deferred.do(self._recording.instruments.run, ended, calls)

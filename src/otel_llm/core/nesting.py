@@ -156,10 +156,13 @@ class InnerCall(LayeredCall):
 
     __slots__ = ("_outer",)
 
+    counted = False
+
     def __init__(self, outer: LayeredCall, request: Request) -> None:
         super().__init__(outer._recording, request, otel_context.get_current())
         self._outer = outer
         outer.learn(request)
+        outer._recording.telemetry.add(self)
         if outer._recording.telemetry.captures_content and request.content is not None:
             outer._recording.complete_input(request.content)
 
@@ -190,6 +193,7 @@ class InnerCall(LayeredCall):
             self._open.pop()
         except IndexError:
             return
+        self._recording.telemetry.under_way.pop(id(self), None)
         self.answer = self._merged(response)
         self._outer.add(self.answer, provider_errors)
 

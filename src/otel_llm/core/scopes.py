@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+
+from .. import guard
+from ..background import deferred, forks
+from . import cancellation
 from .active_calls import ActiveCalls
 from .dimensions import Dimensions
 
@@ -27,6 +32,29 @@ class Scopes:
         """The number of calls under way in all scopes."""
         return sum(len(state.active_calls.under_way) for state in self._known.values())
 
+    def abandon_at_exit(self) -> None:
+        """Call :meth:`abandon_all` when the program ends, before the exit handlers registered so far.
+
+        These include the shutdown of the SDK's providers and the closing of prompt logs.
+        """
+        atexit.unregister(self.abandon_all)
+        atexit.register(self.abandon_all)
+
+    def abandon_all(self) -> None:
+        """End all calls under way, inner ones first, because the process ends."""
+        cancellation.settle(finally_=True)
+        calls = [call for state in self._known.values() for call in list(state.active_calls.under_way.values())]
+        calls.sort(key=lambda call: call.started_ns)  # stable: layers of one call share their start
+        for call in reversed(calls):
+            guard.never_raise(call.abandon)()
+        deferred.catch_up()
+
+    def start_afresh(self) -> None:
+        """Forget the calls under way in a child process: the parent ends them."""
+        for state in self._known.values():
+            state.active_calls.under_way.clear()
+        cancellation.undecided.clear()
+
     def forget(self) -> None:
         """Begin afresh: for tests."""
         self._known.clear()
@@ -35,3 +63,4 @@ class Scopes:
 #: One for the process: settings may change, and a :class:`.Telemetry` with them, but a meter keeps its instruments
 #: and the first callback that it is given.
 SCOPES = Scopes()
+forks.SHARED.add(SCOPES)

@@ -36,7 +36,7 @@ class Observer:
     ``timed`` is false where the parts that come are pieces of one body, not chunks of the model's.
     """
 
-    __slots__ = ("_accumulator", "_call", "_last_ns", "_timed", "reading", "source")
+    __slots__ = ("__weakref__", "_accumulator", "_call", "_last_ns", "_timed", "reading", "source")
 
     def __init__(self, call: Call, accumulator: Accumulator, timed: bool = True) -> None:
         self._call = call
@@ -47,6 +47,7 @@ class Observer:
         self.reading = False
         #: The iterator that chunks are read from.
         self.source: Any = None
+        call.owned_by(self)
 
     @guard.never_raise
     def chunk(self, chunk: Any) -> None:
@@ -76,6 +77,10 @@ class Observer:
         """Reading raised ``error``."""
         if not self._call.ended:
             self._call.fail(error, self._response())
+
+    def abandon(self) -> None:
+        """The stream will not be read any further."""
+        self._finish("abandoned")
 
     def __del__(self) -> None:
         if not self._call.ended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
+
+    from .active_calls import UnderWay
 
 
 class Telemetry:
@@ -56,8 +58,11 @@ class Telemetry:
         #: What becomes of calls that another library makes spans of.
         self.foreign = ForeignScopes(self.settings.foreign_spans, make_instruments, meter, meter_provider)
         state.active_calls.observed_by(meter)
-        #: The attributes of the requests of the calls under way, by the identity of the call.
+        #: The calls under way, by their identity.
         self.under_way = state.active_calls.under_way
+        #: The listeners whose own exit handlers run after the calls under way have ended. ``None`` if that is not
+        #: ensured yet: at first, and after a provider has been set.
+        self._served_at_exit: tuple[Any, ...] | None = None
         #: Whether content is captured of every call.
         self.captures_all = self.settings.capture_content is not ContentCapture.NO_CONTENT
         #: Whether the operation-details event is to be emitted, if anyone takes it.
@@ -80,12 +85,12 @@ class Telemetry:
         is configured, a call costs this check and nothing else.
         """
         # A provider that is set stays. Until then each call asks again, as it may be set at any time.
-        if not self.traced:
-            self.traced = TRACER_PROVIDER.is_set()
-        if not self.measured:
-            self.measured = METER_PROVIDER.is_set()
-        if not self._logged:
-            self._logged = LOGGER_PROVIDER.is_set()
+        if not self.traced and TRACER_PROVIDER.is_set():
+            self.traced, self._served_at_exit = True, None
+        if not self.measured and METER_PROVIDER.is_set():
+            self.measured, self._served_at_exit = True, None
+        if not self._logged and LOGGER_PROVIDER.is_set():
+            self._logged, self._served_at_exit = True, None
         if not (self.traced or self.measured or self._logged or self.listeners.all):
             return False
         return self.on and not (context and suppresses(context))
@@ -93,6 +98,14 @@ class Telemetry:
     @property
     def logged(self) -> bool:
         """Whether anyone takes log records."""
-        if not self._logged:
-            self._logged = LOGGER_PROVIDER.is_set()
+        if not self._logged and LOGGER_PROVIDER.is_set():
+            self._logged, self._served_at_exit = True, None
         return self._logged
+
+    def add(self, call: UnderWay) -> None:
+        """Note that ``call`` is under way."""
+        self.under_way[id(call)] = call
+        if self._served_at_exit is not self.listeners.all:
+            # A provider or a listener is new, and may close at exit: calls under way have to end before that.
+            self._served_at_exit = self.listeners.all
+            SCOPES.abandon_at_exit()

@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import guard
 from ..background import activity, threads
+from ..core.scopes import SCOPES
 from .flush import flush
 
 #: Seconds that the end of a child waits, at most, for what it recorded to be sent.
@@ -78,8 +79,8 @@ class Children:
 
     @guard.never_raise
     def end(self) -> None:
-        """Send what waits, and once more when the threads have ended that the process waits for."""
-        _send()
+        """Send what the process recorded, and once more when the threads have ended that the process waits for."""
+        send()
         if _others():
             threads.start(_THREAD, _send_after_others, daemon=False)
 
@@ -88,7 +89,7 @@ def _send_after_others() -> None:
     while others := _others():
         for thread in others:
             thread.join()
-    _send()
+    send()
 
 
 def _others() -> list[threading.Thread]:
@@ -101,7 +102,9 @@ def _others() -> list[threading.Thread]:
     ]
 
 
-def _send() -> None:
+def send() -> None:
+    """Send all that the process has recorded, because it ends now; log it if that takes too long."""
+    SCOPES.abandon_all()
     # The metrics of the parent would be sent once more, and a backend that can't be reached would keep every child.
     if activity.SHARED.any and not flush(PATIENCE):
         _logger.warning(

@@ -24,6 +24,10 @@ def prepare(settings: Settings, tracer_provider: object = None) -> None:
     sharing.share(settings.baggage)
     log_prompts(settings.prompt_log)
     INSTALLATION.equip(settings, tracer_provider)
+    if settings.flush_on_sigterm:
+        from . import sigterm
+
+        sigterm.watch()
 
 
 def log_prompts(target: str | None) -> None:

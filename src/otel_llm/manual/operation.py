@@ -39,7 +39,7 @@ class Operation:
     :raises RuntimeError: when it is entered a second time.
     """
 
-    __slots__ = ("_call", "_frame", "_input", "_output_is_set", "_request", "_yielded")
+    __slots__ = ("__weakref__", "_call", "_frame", "_input", "_output_is_set", "_request", "_yielded")
 
     #: The names of the content attributes for input and output; ``None`` if the operation has none.
     INPUT: str | None = s.LLM_STEP_INPUT
@@ -88,6 +88,7 @@ class Operation:
             if isinstance(call, Unrecorded):
                 return call.context
             self._call = call
+            call.owned_by(self)
             if not telemetry.captures_content:
                 self._yielded = None
             if self._input is not None:
@@ -112,6 +113,10 @@ class Operation:
     def known(self) -> Mapping[str, AttributeValue]:
         """The attributes that are known of the span while it is under way."""
         return self._call.request.attributes if self._call is not None else {}
+
+    def abandon(self) -> None:
+        """End the span with what is known by now, because the block will not be left any more."""
+        self.end(outcome="abandoned")
 
     def end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
         """End the span, with ``error`` if there is one.

@@ -31,6 +31,8 @@ class StepCall(Call):
 
     __slots__ = ()
 
+    counted = False
+
     def _complete(
         self, response: Response, attributes: dict[str, AttributeValue], error: BaseException | None = None
     ) -> None:
@@ -58,4 +60,6 @@ def begin_step(telemetry: Telemetry, request: Request, parent: Context) -> StepC
         return Unrecorded(context)
     # A copy, because all calls of a decorated function share one request, and this call may add attributes.
     request = Request(request.operation, None, attributes.copy(), 0, kind=request.kind)
-    return StepCall(Recording(telemetry, span, started_at, start_ns), request, context)
+    call = StepCall(Recording(telemetry, span, started_at, start_ns), request, context)
+    telemetry.add(call)
+    return call

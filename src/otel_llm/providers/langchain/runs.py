@@ -31,7 +31,19 @@ class Run:
     ``None`` if there is no agent.
     """
 
-    __slots__ = ("agent_key", "call", "chunk_ns", "context", "deferred", "ended", "guarded", "id", "ids", "model")
+    __slots__ = (
+        "__weakref__",
+        "agent_key",
+        "call",
+        "chunk_ns",
+        "context",
+        "deferred",
+        "ended",
+        "guarded",
+        "id",
+        "ids",
+        "model",
+    )
 
     def __init__(self, call: Call | None, agent_key: str | None, ids: Ids) -> None:
         self.call = call
@@ -48,6 +60,8 @@ class Run:
         #: Whether a frame of ours is around the run. It ends the run after everything inside has ended.
         self.guarded = False
         self.deferred: Callable[[], None] | None = None
+        if call is not None:
+            call.owned_by(self)
 
     def enter(self, context: Context, layer: LayeredCall | None = None) -> None:
         """Run inside ``context``. The model calls below are layers of ``layer``."""

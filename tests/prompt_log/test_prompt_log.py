@@ -538,3 +538,22 @@ def test_a_new_file_is_private_to_its_owner(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert [path.stat().st_mode & 0o777 for path in (made, kept)] == [0o600, 0o644]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_reports_the_lines_that_it_dropped_itself(recorder: Any, client: Any) -> None:
+    written: list[dict[str, Any]] = []
+    with otel_llm.log_prompts(written.append) as log:
+        for _ in range(2):
+            log._worker.drop()
+        ask(client)
+        assert log.flush()
+        child = os.fork()
+        if not child:
+            written.clear()
+            log._worker.drop()
+            log._worker.put({"timestamp": 0})
+            os._exit(0 if log.flush() and [record["dropped"] for record in written] == [1] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [record.get("dropped") for record in written] == [2]

@@ -143,3 +143,18 @@ def test_a_child_of_another_providers_span_is_a_local_root(evaluated: Make) -> N
     with TracerProvider().get_tracer("other").start_as_current_span("foreign"):
         made.chat()
     assert made.item["name"] == "request"
+
+
+def test_a_trace_keeps_the_highest_rate_of_its_local_roots(evaluated: Make) -> None:
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+    from otel_llm.evaluation.sampling.decision import Beginning
+
+    made = evaluated(1.0, grace=3600.0)
+    remote = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1))
+    parent = set_span_in_context(NonRecordingSpan(remote))
+    first = made.tracer.start_span("first", parent)
+    books = made.sampler._books
+    assert books.begin(7, 9, 1.0, Beginning(0, {}, {"rate": 0.25}, False)) == 1.0
+    assert first.attributes["otel_llm.eval.rate"] == 1.0  # type: ignore[attr-defined]
+    first.end()

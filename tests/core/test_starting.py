@@ -106,3 +106,10 @@ def test_only_the_readers_of_the_telemetry_are_asked(recorder: Any, telemetry: A
 
     nesting.start(telemetry(error_readers=(read,)), ask()).fail(RefusedError())
     assert recorder.attributes["error.type"] == "Throttled"
+
+
+def test_an_inner_layer_knows_how_many_choices_were_asked_for(recorder: Any, telemetry: Any) -> None:
+    outer = nesting.start_outer(telemetry(), ask())
+    nesting.start(telemetry(), ask(choices=2), nesting.enclose(outer, outer.context))
+    outer.fail(RefusedError())
+    assert recorder.attributes["gen_ai.response.finish_reasons"] == ("error", "error")

@@ -300,6 +300,14 @@ def test_numbers_and_dates_are_text_where_text_is_meant(evaluated: Make) -> None
     assert Rules.parse(UNQUOTED).rules[2].baggage == {"tenant": "7"}
 
 
+@pytest.mark.parametrize("outcome", ["cancelled", "closed", "abandoned"])
+def test_an_answer_that_nobody_waited_for_is_no_error(evaluated: Make, outcome: str) -> None:
+    made = evaluated(rules=[{"name": "failures", "error": True}])
+    made.chat(otel_llm__stream__outcome=outcome)
+    _failed(made)
+    assert [item["sampled_by"] for item in made.flushed()] == [["failures"]]
+
+
 PARTLY_BAD = """
 rate: 5
 max_per_minute: 30

@@ -98,3 +98,26 @@ def test_what_is_kept_of_names_is_bounded() -> None:
     assert sum(map(len, known._values.values())) <= 2 * MAX_VALUES
     assert len(known._prompts) == MAX_VALUES
     assert max(len(known._series), len(known._known)) <= dimensions.MAX_SERIES
+
+
+def test_what_the_answer_tells_is_clean(lenient: Any, telemetry: Telemetry) -> None:
+    """One half of an emoji would cost every later export of the metrics."""
+    key, model = "gsk_" + "A1b2C3d4E5f6G7h8I9j0", "m \ud83d"
+    for told in (key, model):
+        attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "own", "gen_ai.request.model": "m"}
+        call = nesting.start(telemetry, Request("chat", "m", attributes))
+        call.chunk_gap(0.1, told)
+        call.finish(
+            Response(
+                model=told,
+                usage={"gen_ai.usage.input_tokens": 1},
+                metric_attributes={"openai.response.service_tier": told},
+            )
+        )
+    deferred.catch_up()
+    for name in ("operation.duration", "token.usage", "operation.time_per_output_chunk"):
+        assert set(values(lenient, f"gen_ai.client.{name}", "gen_ai.response.model")) == {"[secret]", "m ?"}
+    assert set(values(lenient, "gen_ai.client.operation.duration", "openai.response.service_tier")) == {
+        "[secret]",
+        "m ?",
+    }

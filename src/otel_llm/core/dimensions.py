@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import semconv as s
+from ..content import boundary
 
 #: The prompt and the variant behind a call. They are bounded together, as a version means nothing without its name.
 PROMPT = (s.PROMPT_NAME, s.PROMPT_VERSION, s.LLM_EXPERIMENT_ID, s.LLM_EXPERIMENT_VARIANT)
@@ -42,7 +43,7 @@ class Dimensions:
         self._known: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     def bounded(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """``attributes``, with :data:`OVERFLOW` for what is beyond a limit. The result is shared: don't change it."""
+        """``attributes``, clean, with :data:`OVERFLOW` beyond a limit. The result is shared: don't change it."""
         given = tuple(attributes.items())
         known = self._known.get(given)
         if known is None:
@@ -56,7 +57,7 @@ class Dimensions:
             name: value
             if name in PROMPT or _admits(self._values.setdefault(name, set()), value, MAX_VALUES)
             else OVERFLOW
-            for name, value in attributes.items()
+            for name, value in boundary.cleaned(attributes).items()
         }
         prompt = tuple((name, bounded[name]) for name in PROMPT if name in bounded)
         if prompt and not _admits(self._prompts, prompt, MAX_VALUES):

@@ -216,3 +216,19 @@ def test_async(lenient: Any, quiet: Any) -> None:
     for value in VALUES:
         assert asyncio.run(tool(value)) is value
     quiet.clear()
+
+
+def test_an_iterator_is_left_to_the_application(lenient: Any) -> None:
+    lenient.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
+
+    @otel_llm.observe(operation="retrieval", name="articles", capture=True)
+    def found(values: Any) -> Any:
+        return values
+
+    assert list(found(map(str, (1, 2)))) == ["1", "2"]
+    assert list(found(iter([3]))) == [3]
+    numbers = range(10**12)  # reading it all would take hours
+    assert found(numbers) is numbers
+    documents = [json.loads(span.attributes["gen_ai.retrieval.documents"]) for span in lenient.spans]
+    assert documents[:2] == [[{"content": "[map]"}], [{"content": "[list_iterator]"}]]
+    assert documents[2][0] == {"content": "0"}

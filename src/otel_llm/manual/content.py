@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence, Set
+from itertools import islice
 from typing import Any
 
 from .. import semconv as s
@@ -14,6 +15,7 @@ from .requests import as_list
 
 #: The default of an argument that may be ``None``.
 UNSET: Any = object()
+_MAX_DOCUMENTS = 1024
 
 
 def attribute(name: str, value: Any) -> dict[str, Json]:
@@ -93,10 +95,13 @@ def _instructions(value: Any) -> list[Json]:
 
 
 def documents(values: Any) -> list[Json]:
-    """Documents in the conventions' shape. values are texts, mappings or LangChain's documents."""
-    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+    """Documents in the conventions' shape. values are texts, mappings or LangChain's documents, at most 1024.
+
+    An iterator is not read: what it gives is for the application.
+    """
+    if isinstance(values, str | bytes | bytearray | memoryview) or not isinstance(values, Sequence | Set):
         values = [values]
-    return [_document(one) for one in values]
+    return [_document(one) for one in islice(values, _MAX_DOCUMENTS)]
 
 
 def _document(value: Any) -> Json:

@@ -23,6 +23,7 @@ from opentelemetry.trace import Status, StatusCode
 from e2e.programs import CONFIGURATION, Collector, Program, free_address, get, until
 from otel_llm import semconv
 from otel_llm.config import MetricGeneration
+from otel_llm.core.dimensions import Dimensions
 from otel_llm.core.instruments import Instruments
 from otel_llm.core.listeners import EndedCall
 from otel_llm.core.request import Request, Response
@@ -30,7 +31,8 @@ from otel_llm.core.request import Request, Response
 #: Words of PromQL that look like names of metrics.
 PROMQL = {
     *("sum", "rate", "increase", "by", "le", "and", "or", "histogram_quantile", "avg_over_time", "offset", "vector"),
-    *("label_values", "unless", "on", "ignoring", "group_left"),
+    *("label_values", "unless", "on", "ignoring", "group_left", "count", "absent"),
+    *("last_over_time", "quantile_over_time"),
 }
 #: Prometheus makes it itself, for every target.
 OF_PROMETHEUS = {"up"}
@@ -60,7 +62,7 @@ def recorded() -> set[str]:
 def metrics_of(expression: str) -> set[str]:
     """The names of metrics in PromQL: identifiers outside of strings, of label lists, of matchers and durations."""
     bare = re.sub(r'"[^"]*"|\{\{.*?\}\}', "", expression)
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\bby \([^)]*\)|offset \w+|label_values\(([^,]+),[^)]*\)", r" \1 ", bare)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|on) \([^)]*\)|offset \w+|label_values\(([^,]+),[^)]*\)", r" \1 ", bare)
     return {
         word for word in re.findall(r"[a-zA-Z_][\w:]*", bare) if word not in PROMQL and not re.fullmatch(r"\d+\w", word)
     }
@@ -108,7 +110,7 @@ def use_every_instrument(provider: MeterProvider) -> None:
     from opentelemetry.context import Context
     from opentelemetry.trace import INVALID_SPAN
 
-    instruments = Instruments(provider.get_meter("test"), MetricGeneration.BOTH)
+    instruments = Instruments(provider.get_meter("test"), MetricGeneration.BOTH, Dimensions())
     known = {semconv.REQUEST_MODEL: "m"}
     usage = {semconv.USAGE_INPUT_TOKENS: 3, semconv.USAGE_OUTPUT_TOKENS: 2}
     speed = {semconv.LLM_TIME_PER_OUTPUT_TOKEN: 0.1, semconv.LLM_OUTPUT_TOKENS_PER_SECOND: 10.0}

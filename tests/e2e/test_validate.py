@@ -22,6 +22,7 @@ PIECES = CONFIGURATION / "otelcol"
 ARRANGEMENTS = {
     "agent": ["common", "ingest", "keep-all", "evaluation", "jaeger"],
     "agent, Jaeger and Tempo": ["common", "ingest", "keep-all", "evaluation", "jaeger", "tempo"],
+    "agent, mutual TLS": ["common", "ingest", "keep-all", "evaluation", "jaeger", "auth-mtls"],
     "agent, sampling": ["common", "ingest", "sampling", "evaluation", "jaeger"],
     "agent of a fleet": ["common", "ingest", "to-kafka"],
     "gateway": ["common", "from-kafka", "sampling", "evaluation", "jaeger"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import SpanKind, set_span_in_context
 
 from .. import guard
 from .. import semconv as s
@@ -22,6 +22,7 @@ from ..content.encoding import Json
 from ..content.messages import Content
 from ..propagation import state
 from . import cancellation, errors
+from .ending import record_end
 from .foreign import LEFT
 from .listeners import EndedCall
 from .recording import Recording, recording_on, start_span
@@ -262,67 +263,15 @@ class Call:
             try:
                 if self._agent is not None and (agent := self._agent()) is not None:
                     agent.count(self.request.operation, response)
-                self._record_end(response, duration_ns / 1e9, attributes, error)
+                ended = record_end(
+                    recording, self.request, self.context, response, duration_ns / 1e9, attributes, error
+                )
+                if ended is not None:
+                    self._record_metrics(ended)
             finally:
                 recording.span.end(recording.started_at + duration_ns)
         except Exception as failure:
             guard.report("Call._complete", failure)
-
-    def _record_end(
-        self, response: Response, seconds: float, attributes: dict[str, AttributeValue], error: BaseException | None
-    ) -> None:
-        recording, request = self._recording, self.request
-        telemetry = recording.telemetry
-        error_type = None
-        if error is not None:
-            error_type = str(attributes[s.ERROR_TYPE])
-        elif response.error is not None:
-            error_type = errors.answered_type(response.error)
-            if request.kind is SpanKind.CLIENT:
-                attributes.update(errors.answered_code(response.error))
-        first_chunk = recording.time_to_first_chunk
-        speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
-        if (telemetry.captures_all or capture.wanting) and response.output is not None:
-            recording.record_output(response.output, error_type is not None)
-        emits_event = telemetry.wants_event and recording.logged
-        if recording.on or emits_event:
-            response.describe(request, error_type is not None, attributes)
-            if first_chunk is not None:
-                attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = first_chunk
-                attributes.update(speed)
-            if error_type is not None:
-                attributes[s.ERROR_TYPE] = error_type
-        ended: EndedCall | None = None
-        measured = telemetry.measured and s.OPERATION_NAME in request.attributes
-        if measured or telemetry.listeners.all:
-            ended = EndedCall(
-                request,
-                response,
-                recording.span,
-                self.context,
-                recording.started_at,
-                seconds,
-                first_chunk,
-                speed,
-                error_type,
-                attributes,
-                recording.recorded_content,
-            )
-            telemetry.listeners.notify(ended)
-            ended.forget_content()
-        if recording.on or emits_event:
-            boundary.clean(attributes)
-        if recording.on:
-            recording.span.set_attributes(attributes)
-            if error_type is not None:
-                text = recording.error_text(error) if error is not None else None
-                recording.span.set_status(Status(StatusCode.ERROR, text))
-        if measured and ended is not None:
-            self._record_metrics(ended)
-        if emits_event and request.operation in s.INFERENCE_OPERATIONS:
-            content = recording.content if telemetry.settings.capture_content.on_event else {}
-            about = {**request.attributes, **attributes, **content}
-            recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, self.context)
 
     def _record_metrics(self, ended: EndedCall) -> None:
         deferred.do(self._recording.instruments.call, ended)

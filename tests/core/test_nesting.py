@@ -10,10 +10,12 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
 
 from otel_llm import ContentCapture, Settings
 from otel_llm.content.messages import text
 from otel_llm.core import nesting
+from otel_llm.core.local_call import InProcessCall
 from otel_llm.core.request import Request, Response
 from otel_llm.core.streams import ChunkIterator, Observer
 from otel_llm.core.telemetry import Telemetry
@@ -243,6 +245,19 @@ def test_an_answer_from_a_cache_counts_nowhere(recorder: Any, telemetry: Telemet
     call.finish(answer())
     assert recorder.attributes["otel_llm.langchain.cache_hit"] is True
     assert recorder.points(DURATION) == recorder.points(TOKENS) == []
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_agent_does_not_count_what_a_cache_answered(telemetry: Telemetry, parent: Context, cached: bool) -> None:
+    name = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "writer"}
+    agent = InProcessCall.begin(telemetry, Request("invoke_agent", "writer", name, kind=SpanKind.INTERNAL), parent)
+    call = nesting.start_outer(telemetry, ask(), agent.context)
+    if cached:
+        call.answered_from_cache("otel_llm.langchain.cache_hit")
+    call.finish(answer())
+    assert agent.inference_calls == (not cached)
+    assert agent.totals().usage == ({} if cached else answer().usage)
+    agent.finish()
 
 
 def test_a_call_that_ended_stays_as_it_ended(recorder: Any, telemetry: Telemetry) -> None:

@@ -176,6 +176,9 @@ HUB = {"lc_hub_owner": "acme", "lc_hub_repo": "poet", "lc_hub_commit_hash": "abc
         ("named", {"prompt_version": 3}, ("by name", "3")),
         ("named", {"lc_hub_commit_hash": "abc123"}, ("by name", "abc123")),
         ("named", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
+        ("template", {"prompt_name": "poet", "lc_hub_commit_hash": "abc123"}, ("poet", "abc123")),
+        ("template, version on chain", {"prompt_name": "poet"}, ("poet", "4")),
+        ("template, other on chain", {"prompt_name": "poet"}, ("poet", None)),
         ("named chain", {"prompt_version": "2"}, ("by name", "2")),
         ("named chain", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
         ("template", {**HUB, "prompt_version": 3}, ("acme/poet", "abc123")),
@@ -185,14 +188,18 @@ def test_name_and_version(recorder, where, metadata, expected):
     prompt, model = WHO.model_copy(), fake()
     if where.startswith("named"):
         prompt.name = "by name"
-    if where in ("template", "named"):
+    if where.partition(",")[0] in ("template", "named"):
         prompt.metadata = metadata
     elif where == "prompt":
         prompt = prompt.with_config(metadata=metadata)
     elif where == "model":
         model = model.with_config(metadata=metadata)
     chain = prompt | model
-    (chain.with_config(metadata=metadata) if where.endswith("chain") else chain).invoke(ASKED)
+    of_chain = {
+        "template, version on chain": {"prompt_version": 4},
+        "template, other on chain": {"prompt_name": "painter", "prompt_version": 4},
+    }.get(where, metadata)
+    (chain.with_config(metadata=of_chain) if where.endswith("chain") else chain).invoke(ASKED)
     (known,) = named(recorder, "chat")
     assert (known.get("gen_ai.prompt.name"), known.get("gen_ai.prompt.version")) == expected
 

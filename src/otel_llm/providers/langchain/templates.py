@@ -134,9 +134,10 @@ class Templates:
 
     def _identity(self, template: Any) -> tuple[str | None, str | None]:
         name, version = identity(getattr(template, "metadata", None) or {})
-        if name is None:
-            name, of_run = identity(self._metadata())
-            version = version or of_run
+        if name is None or version is None:
+            name_of_run, of_run = identity(self._metadata())
+            if name is None or name_of_run in (None, name):  # else it is the version of another prompt
+                name, version = name or name_of_run, version or of_run
         return name or getattr(template, "name", None), version
 
 
@@ -147,10 +148,10 @@ def identity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """
     name, version = metadata.get("prompt_name"), metadata.get("prompt_version")
     given = None if version is None else str(version)
-    if isinstance(name, str) and name:
-        return name, given
     repo, owner, commit = (metadata.get(f"lc_hub_{key}") for key in ("repo", "owner", "commit_hash"))
     commit = commit if isinstance(commit, str) else None
+    if isinstance(name, str) and name:
+        return name, given or commit
     if isinstance(repo, str) and repo:
         return f"{owner}/{repo}" if isinstance(owner, str) and owner not in ("", "-") else repo, commit or given
     return None, given or commit

@@ -178,7 +178,6 @@ HUB = {"lc_hub_owner": "acme", "lc_hub_repo": "poet", "lc_hub_commit_hash": "abc
         ("named", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
         ("template", {"prompt_name": "poet", "lc_hub_commit_hash": "abc123"}, ("poet", "abc123")),
         ("template, version on chain", {"prompt_name": "poet"}, ("poet", "4")),
-        ("template, other on chain", {"prompt_name": "poet"}, ("poet", None)),
         ("named chain", {"prompt_version": "2"}, ("by name", "2")),
         ("named chain", {"prompt_name": "poet", "prompt_version": "2"}, ("poet", "2")),
         ("template", {**HUB, "prompt_version": 3}, ("acme/poet", "abc123")),
@@ -195,10 +194,7 @@ def test_name_and_version(recorder, where, metadata, expected):
     elif where == "model":
         model = model.with_config(metadata=metadata)
     chain = prompt | model
-    of_chain = {
-        "template, version on chain": {"prompt_version": 4},
-        "template, other on chain": {"prompt_name": "painter", "prompt_version": 4},
-    }.get(where, metadata)
+    of_chain = {"prompt_version": 4} if where == "template, version on chain" else metadata
     (chain.with_config(metadata=of_chain) if where.endswith("chain") else chain).invoke(ASKED)
     (known,) = named(recorder, "chat")
     assert (known.get("gen_ai.prompt.name"), known.get("gen_ai.prompt.version")) == expected

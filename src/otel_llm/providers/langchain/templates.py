@@ -136,8 +136,7 @@ class Templates:
         name, version = identity(getattr(template, "metadata", None) or {})
         if name is None or version is None:
             name_of_run, of_run = identity(self._metadata())
-            if name is None or name_of_run in (None, name):  # else it is the version of another prompt
-                name, version = name or name_of_run, version or of_run
+            name, version = name or name_of_run, version or of_run
         return name or getattr(template, "name", None), version
 
 

@@ -232,3 +232,11 @@ def test_an_iterator_is_left_to_the_application(lenient: Any) -> None:
     documents = [json.loads(span.attributes["gen_ai.retrieval.documents"]) for span in lenient.spans]
     assert documents[:2] == [[{"content": "[map]"}], [{"content": "[list_iterator]"}]]
     assert documents[2][0] == {"content": "0"}
+
+
+def test_an_iterator_of_tools_is_left_to_the_application(lenient: Any) -> None:
+    lenient.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
+    tools = iter([{"type": "function", "function": {"name": "search"}}])
+    with otel_llm.chat_span("m", "own", messages="hi", tools=tools):
+        pass
+    assert len(list(tools)) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
 
@@ -141,7 +141,7 @@ def request_content(messages_: Any, system: Any, tools: Any) -> Content:
     made = Content(messages=messages(messages_) if messages_ is not None else None)
     if system is not None:
         made.instructions = _instructions(system)
-    if tools is not None:
+    if tools is not None and not isinstance(tools, Iterator):  # an iterator is for the application's own call
         from ..protocols.openai.content import tools as definitions
 
         made.tools = definitions(as_list(tools))

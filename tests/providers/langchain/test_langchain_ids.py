@@ -72,9 +72,9 @@ def test_every_span_below_has_the_ids(recorder, metadata, session, user, convers
 
 def test_tags_of_the_outermost_run_are_the_traces(recorder):
     chain = working(recorder) | fake().with_config(tags=["cheap"])
-    config = {"tags": ["blue"], "metadata": {"langfuse_tags": ["canary"]}, "run_name": "ask"}
+    config = {"tags": ["blue"], "metadata": {"langfuse_tags": ["canary"], "tags": ["eu"]}, "run_name": "ask"}
     chain.invoke("hi", config)
-    assert {span.attributes.get(TAGS) for span in recorder.spans} == {("blue", "canary")}
+    assert {span.attributes.get(TAGS) for span in recorder.spans} == {("blue", "eu", "canary")}
     (known,) = named(recorder, "chat")
     assert set(known["otel_llm.langchain.tags"]) == {"blue", "cheap"}
 

@@ -21,9 +21,9 @@ from ...propagation.validation import identifier, tag_list
 _SESSION = ("session_id", "langfuse_session_id")
 _USER = ("user_id", "langfuse_user_id")
 _CONVERSATION = ("conversation_id", "thread_id")
-_TAGS = "langfuse_tags"
+_TAGS = ("tags", "langfuse_tags")
 #: All keys that are read here.
-KEYS = frozenset({*_SESSION, *_USER, *_CONVERSATION, _TAGS})
+KEYS = frozenset({*_SESSION, *_USER, *_CONVERSATION, *_TAGS})
 #: Tags that LangChain and LangGraph add.
 _THEIR_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
 
@@ -61,8 +61,9 @@ def within(context: Context, ids: Ids, inherited: Ids) -> Context:
 def tagged(context: Context, tags: list[str], metadata: Mapping[str, Any]) -> Context:
     """``context`` with the tags of an outermost run."""
     given = own_tags(tags)
-    if isinstance(more := metadata.get(_TAGS), list | tuple):
-        given += more
+    for key in _TAGS:
+        if isinstance(more := metadata.get(key), list | tuple):
+            given += more
     return _said(state.Ambient(tags=tag_list(given)), context) if given else context
 
 

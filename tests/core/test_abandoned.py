@@ -50,7 +50,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[Any
 def test_a_stream(ended: Any, case: str) -> None:
     spans, records = ended
     ((_, outcome, model),) = [span for span in spans if span[0] == f"chat {case}"]
-    assert outcome == ("closed" if case == "of_a_loop_that_is_closed" else "abandoned")  # asyncio closes generators
+    # asyncio closes the generators that it knows of when its loop is closed.
+    assert outcome == "abandoned" or (outcome == "closed" and case == "of_a_loop_that_is_closed")
     assert model is not None or case in ("not_read", "a_body_of_sagemaker")  # what had come is known
     assert [record["stream_outcome"] for record in records if record["request_model"] == case] == [outcome]
 

@@ -124,7 +124,7 @@ def test_what_there_is_not(folder: Path) -> None:
         ("a.yaml", "version: '1'\nmessages: [{role: user}]", "message 1"),
         ("a.yaml", "version: '1'\nlabels: production\ntemplate: x", "labels must be a list of strings"),
         ("a.yaml", "version: '1'\nnotation: erb\ntemplate: x", "notation 'erb' is not known"),
-        ("a.yaml", "version: '1'\nnotation: [x]\ntemplate: x", "notation ['x'] is not known"),
+        ("a.yaml", "version: '1'\nnotation: [x]\ntemplate: x", "notation must be a string, not list"),
         ("a.yaml", "name: 5\nversion: '1'\ntemplate: x", "name must be a string"),
         ("a.yaml", "a: [", "not valid YAML"),
         ("a.yaml", "!!python/object/apply:os.getcwd []", "not valid YAML"),

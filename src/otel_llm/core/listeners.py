@@ -44,7 +44,7 @@ class EndedCall:
     def forget_content(self) -> None:
         """Let go of all that holds the caller's messages: metrics, which come later, need none of it."""
         self.content = {}
-        self.request.content = self.response.output = None
+        self.request.content = self.request.texts = self.request.prompt = self.response.output = None
 
 
 class Listener(Protocol):

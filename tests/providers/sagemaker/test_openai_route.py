@@ -38,7 +38,7 @@ def test_the_stand_in_has_the_route(server: Any, recorder: Any) -> None:
 
 @pytest.mark.parametrize("path", ["v1", "endpoints/openai/v1", "openai/v1", "x/endpoints/y/openai/v1"])
 def test_other_paths_are_none(path: str) -> None:
-    from otel_llm.providers.openai.server import server_of
+    from otel_llm.providers.openai.server import Servers
 
     with openai.OpenAI(base_url=f"http://localhost/{path}", api_key="token") as client:
-        assert server_of(client).sagemaker_endpoint is None
+        assert Servers().of(client).sagemaker_endpoint is None

@@ -346,29 +346,27 @@ class Careless(NonRecordingSpan):
         return True
 
 
-@pytest.mark.parametrize("kind", [Careless, NonRecordingSpan])
-def test_spans_of_no_sdk(lenient: Any, kind: Any) -> None:
+def call_within(lenient: Any, around: Context) -> None:
     telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider, lenient.meter_provider)
-    around = trace.set_span_in_context(kind(trace.INVALID_SPAN_CONTEXT), Context())
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "p",
         "gen_ai.request.model": "m",
     }
     nesting.start(telemetry, Request("chat", "m", attributes), around).finish()
+
+
+@pytest.mark.parametrize("kind", [Careless, NonRecordingSpan])
+def test_spans_of_no_sdk(lenient: Any, kind: Any) -> None:
+    around = trace.set_span_in_context(kind(trace.INVALID_SPAN_CONTEXT), Context())
+    call_within(lenient, around)
     assert scopes(lenient) == ["otel_llm.test"]
 
 
 def test_a_mock_of_a_span(lenient: Any) -> None:
-    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider, lenient.meter_provider)
     span: Any = type("Mock", (NonRecordingSpan,), {"__getattr__": lambda self, name: Endless()})
     around = trace.set_span_in_context(span(trace.INVALID_SPAN_CONTEXT), Context())
-    attributes: dict[str, Any] = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "p",
-        "gen_ai.request.model": "m",
-    }
-    nesting.start(telemetry, Request("chat", "m", attributes), around).finish()
+    call_within(lenient, around)
     assert scopes(lenient) == ["otel_llm.test"]
 
 

@@ -28,6 +28,7 @@ from e2e.program import (
 __all__ = [
     "BACKENDS",
     "CONFIGURATION",
+    "KEPT_STORE",
     "ROOT",
     "Collector",
     "Jaeger",
@@ -43,6 +44,17 @@ __all__ = [
 ]
 
 CONFIGURATION = ROOT / "collector"
+#: A backend for tests: a file beside the Collector, with the spans that it has kept.
+KEPT_STORE = """
+exporters:
+  file/kept:
+    path: ${env:COLLECTOR_DATA}/kept.jsonl
+service:
+  pipelines:
+    traces/store:
+      receivers: [forward/kept]
+      exporters: [file/kept]
+"""
 
 
 class Collector(Program):

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from e2e.programs import CONFIGURATION, Collector, Kafka, Program, until
+from e2e.programs import CONFIGURATION, KEPT_STORE, Collector, Kafka, Program, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -33,18 +33,6 @@ SENT = "otelcol_exporter_sent_spans"
 DECIDED = "otelcol_processor_tail_sampling_global_count_traces_sampled"
 #: As of the gateway's last tick.
 UNDECIDED = "otelcol_processor_tail_sampling_sampling_traces_on_memory"
-
-#: The backend of these tests: a file beside each gateway, which says what came out of which.
-STORE = """
-exporters:
-  file/kept:
-    path: ${env:COLLECTOR_DATA}/kept.jsonl
-service:
-  pipelines:
-    traces/store:
-      receivers: [forward/kept]
-      exporters: [file/kept]
-"""
 
 WAITS = {"COLLECTOR_DECISION_WAIT": "20s", "COLLECTOR_COMMIT_DELAY": "70s"}
 
@@ -139,7 +127,7 @@ class Fleet:
 
     def __init__(self, run: Run, directory: Path, settings: Mapping[str, str]) -> None:
         store = directory / "store.yaml"
-        store.write_text(STORE)
+        store.write_text(KEPT_STORE)
         kafka = Kafka(directory, partitions=8)
         run(kafka)
         settings = {

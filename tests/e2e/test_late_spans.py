@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from e2e import load, otlp
-from e2e.programs import CONFIGURATION, Collector, until
+from e2e.programs import CONFIGURATION, KEPT_STORE, Collector, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -23,25 +23,13 @@ TRACES = 20
 SECOND = 1_000_000_000
 DECIDED = "otelcol_processor_tail_sampling_global_count_traces_sampled"
 
-#: The backend of these tests is a file.
-STORE = """
-exporters:
-  file/kept:
-    path: ${env:COLLECTOR_DATA}/kept.jsonl
-service:
-  pipelines:
-    traces/store:
-      receivers: [forward/kept]
-      exporters: [file/kept]
-"""
-
 
 class Sampling:
     """A Collector that keeps none but what matters; a trace without a root is decided after `decision_wait`."""
 
     def __init__(self, run: Run, directory: Path, decision_wait: str = "1s") -> None:
         store = directory / "store.yaml"
-        store.write_text(STORE)
+        store.write_text(KEPT_STORE)
         pieces = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "sampling")]
         settings = {
             "COLLECTOR_KEEP_PERCENT": "0",

@@ -65,7 +65,7 @@ class Accounts:
 
     @property
     def sampled(self) -> int:
-        """The number of sampled ones: stored + dropped + pending."""
+        """The number of local roots that were sampled: stored + dropped + pending."""
         return sum(self.sampled_by.values())
 
     @property
@@ -75,7 +75,7 @@ class Accounts:
 
     @property
     def dropped(self) -> int:
-        """The number of sampled ones that were not stored."""
+        """The number of local roots that were sampled and not stored."""
         return sum(self.dropped_by.values())
 
 

@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A document of rules: ``rules``, and the ``rate`` and ``max_per_minute`` of the document, or ``None``."""
+    """The content of a rules document. ``rate`` and ``max_per_minute`` are ``None`` if the document has none."""
 
     rules: tuple[Rule, ...] = ()
     rate: float | None = None

@@ -38,7 +38,7 @@ def ended(recorder: Any, error: str | None = None, outcome: str | None = None, r
 
 
 class Interrupt(BaseException):
-    """As KeyboardInterrupt is one, which would stop the test run."""
+    """An error that is no ``Exception`` and stands for no cancellation, as ``gevent.Timeout`` does not."""
 
 
 INTERRUPT = f"{__name__}.Interrupt"

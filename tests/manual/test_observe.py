@@ -92,7 +92,7 @@ async def test_tasks_are_below_what_made_them(recorder: Any) -> None:
 
 
 class Interrupt(BaseException):
-    """As KeyboardInterrupt is one, which would stop the test run."""
+    """An error that is no ``Exception`` and stands for no cancellation, as ``gevent.Timeout`` does not."""
 
 
 @pytest.mark.parametrize("error", [ValueError("secret words"), Interrupt("secret words"), StopIteration("secret")])

@@ -212,8 +212,9 @@ class Call:
     def fail(self, error: BaseException, response: Response | None = None) -> None:
         """End the call with ``error``; ``response`` is what had come of the answer before.
 
-        A cancellation, unless by a timeout, and a ``GeneratorExit`` are outcomes, not errors. Which it is may show only
-        a moment later: then the call ends as of now, but its span is ended a moment later.
+        A cancellation, unless by a timeout, the end of the program by Ctrl-C or ``sys.exit()``, and a ``GeneratorExit``
+        are outcomes, not errors. Which it is may show only a moment later: then the call ends as of now, but its span
+        is ended a moment later.
         """
         if not self._claim():
             return
@@ -249,7 +250,7 @@ class Call:
         except IndexError:
             return False
         self._recording.telemetry.under_way.pop(id(self), None)
-        if cancellation.undecided:  # a cancelled call inside of this one is to end before it
+        if cancellation.SHARED.undecided:  # a cancelled call inside of this one is to end before it
             cancellation.settle()
         return True
 

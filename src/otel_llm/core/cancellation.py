@@ -15,53 +15,93 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import guard
+from ..background.forks import SHARED as FORKS
+from ..background.forks import ForkPolicy
 from . import tasks
 
 CANCELLED, CLOSED = "cancelled", "closed"
 #: Ends a call by an outcome, or, if that is ``None``, by the error that has left it.
 End = Callable[[str | None], None]
 
-#: Calls whose task was cancelled for a cause that is not known yet, the first first. Appending and popping are atomic.
-undecided: deque[tuple[_Cancellation, End]] = deque()
 #: How other libraries than asyncio cancel what runs in them: module and class.
 _OTHERS = (("trio", "Cancelled"), ("greenlet", "GreenletExit"))
 #: So many scopes of anyio, one inside of the other, are looked at.
 _MAX_SCOPES = 100
+#: So many errors of a group are looked at, give or take those of the last group.
+_MAX_GROUPED = 1000
 
 
-def leave(error: BaseException, end: End) -> None:
-    """Call ``end`` for a call that ``error``, which is no ``Exception``, has left: now, or soon.
-
-    A cancellation by a timeout is a failure, and so is an error that nobody cancels by (``KeyboardInterrupt``).
-    """
-    if isinstance(error, GeneratorExit):
-        end(CLOSED)
-    elif not isinstance(error, asyncio.CancelledError):
-        end(CANCELLED if _cancels(error) else None)
-    elif isinstance(seen := _look(), _Cancellation):
-        undecided.append((seen, end))
-        seen.task.get_loop().call_soon(settle)
-    else:
-        end(seen)
-
-
-def _cancels(error: BaseException) -> bool:
-    """Whether another library than asyncio cancels by ``error``."""
+def cancels(error: BaseException) -> bool:
+    """Whether asyncio or another library cancels what runs in it by ``error``."""
     kinds = (getattr(sys.modules.get(module), name, None) for module, name in _OTHERS)
-    return any(isinstance(kind, type) and isinstance(error, kind) for kind in kinds)
+    known = (asyncio.CancelledError, *(kind for kind in kinds if isinstance(kind, type)))
+    return all(isinstance(one, known) for one in _each(error))
 
 
-def settle(finally_: bool = False) -> None:
-    """End the calls of which the cause is known by now; all of them if it is ``finally_`` time to."""
-    for _ in range(len(undecided)):
-        try:
-            cancellation, end = undecided.popleft()
-        except IndexError:  # another thread was faster
+def _ends_program(error: BaseException) -> bool:
+    """Whether ``error`` ends the program without a failure: by Ctrl-C or ``sys.exit()``.
+
+    In an event loop Ctrl-C cancels the task that runs, and elsewhere it should be no more of an error than there.
+    """
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in (None, 0))
+
+
+def _each(error: BaseException) -> list[BaseException]:
+    """``error``, or the errors of the group that it is: trio raises one where several tasks are cancelled."""
+    found = [error]
+    for one in found:
+        if isinstance(one, BaseExceptionGroup) and len(found) < _MAX_GROUPED:
+            found += one.exceptions
+    return [one for one in found if not isinstance(one, BaseExceptionGroup)]
+
+
+class Cancellations:
+    """Ends the calls that an error which is no ``Exception`` has left, as soon as its cause is known."""
+
+    def __init__(self, policy: ForkPolicy = FORKS) -> None:
+        #: Calls whose task was cancelled for a cause that is not known yet, in the order of their ends. Appending and
+        #: popping are atomic.
+        self.undecided: deque[tuple[_Cancellation, End]] = deque()
+        policy.add(self)
+
+    def start_afresh(self) -> None:
+        self.undecided.clear()  # the parent ends them
+
+    def leave(self, error: BaseException, end: End) -> None:
+        """Call ``end`` for a call that ``error``, which is no ``Exception``, has left: now, or soon.
+
+        A cancellation by a timeout is a failure, and so is an error that stands for no cancellation.
+        """
+        if isinstance(error, GeneratorExit):
+            end(CLOSED)
             return
-        if finally_ or cancellation.is_clear:
-            end(cancellation.outcome())
+        each = _each(error)
+        if not all(_ends_program(one) or cancels(one) for one in each):
+            end(None)
+        elif not any(isinstance(one, asyncio.CancelledError) for one in each):
+            end(None if any(_by_deadline(one) for one in each) else CANCELLED)
+        elif isinstance(seen := _look(), _Cancellation):
+            self.undecided.append((seen, end))
+            seen.task.get_loop().call_soon(self.settle)
         else:
-            undecided.append((cancellation, end))
+            end(seen)
+
+    def settle(self, finally_: bool = False) -> None:
+        """End the calls whose cause is known by now; all of them if it is ``finally_`` time to."""
+        for _ in range(len(self.undecided)):
+            try:
+                cancellation, end = self.undecided.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if finally_ or cancellation.is_clear:
+                end(cancellation.outcome())
+            else:
+                self.undecided.append((cancellation, end))
+
+
+def _by_deadline(error: BaseException) -> bool:
+    """Whether a deadline was the cause, which the errors of trio 0.31 and newer say."""
+    return getattr(error, "source", None) == "deadline"
 
 
 class _Cancellation:
@@ -142,3 +182,8 @@ def _has_expired(objects: Iterable[Any]) -> bool:
 
 def _is_failing(one: Any) -> bool:
     return isinstance(one, asyncio.TaskGroup) and bool(getattr(one, "_parent_cancel_requested", False))
+
+
+#: The cancellations of this process.
+SHARED = Cancellations()
+leave, settle = SHARED.leave, SHARED.settle

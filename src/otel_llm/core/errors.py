@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from .. import guard
 from .. import semconv as s
 from ..content.boundary import clean_text
+from .cancellation import cancels
 
 _MAX_MESSAGE_CHARACTERS = 2048
 #: How many errors of a chain (``raise ... from``) a stack trace shows.
@@ -46,7 +46,7 @@ def described(error: BaseException, readers: Sequence[ErrorReader]) -> dict[str,
         if read_of is not None:
             kind = kind or read_of.type
             attributes.update(read_of.attributes)
-    if isinstance(error, asyncio.CancelledError):
+    if cancels(error):
         kind = TimeoutError.__name__
     return {**attributes, s.ERROR_TYPE: kind or _class_name(error)}
 

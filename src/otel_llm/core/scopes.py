@@ -53,7 +53,6 @@ class Scopes:
         """Forget the calls under way in a child process: the parent ends them."""
         for state in self._known.values():
             state.active_calls.under_way.clear()
-        cancellation.undecided.clear()
 
     def forget(self) -> None:
         """Begin afresh: for tests."""

@@ -8,6 +8,7 @@
 #   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (an hour)
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
 #   make e2e              the tests against them
+#   make rules            writes collector/prometheus/rules.yaml for the Prometheus Operator, after a change to it
 #   make demo BACKENDS=1  the demo, its telemetry through the Collector to Jaeger
 
 SHELL := /bin/sh
@@ -51,7 +52,7 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy wrapt==1.15.0
 
-.PHONY: help demo backends e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation foreign-tests clean
+.PHONY: help demo backends rules e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation foreign-tests clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -61,6 +62,12 @@ demo: $(DEMO_READY) $(if $(BACKENDS),backends)
 
 backends: $(BIN)/python
 	@$(BIN)/python backends/build.py
+
+# The Prometheus Operator takes the same rules in a resource of its own.
+OPERATOR_RULES := collector/kubernetes/monitoring/rules.yaml
+rules:
+	sed -i '/^spec:/q' $(OPERATOR_RULES)
+	sed -n '/^groups:/,$$p' collector/prometheus/rules.yaml | sed 's/^./  &/' >> $(OPERATOR_RULES)
 
 test: $(DEV_READY)
 	$(BIN)/python -m pytest -q --ignore=tests/e2e $(PYTEST_ARGS)

@@ -1,7 +1,8 @@
-"""Builds the native backends: Collector, Jaeger, Prometheus with promtool, Kafka. `make backends` runs it.
+"""Builds the native backends and what checks them: Collector, Jaeger, Prometheus with promtool, Kafka, kube-score.
 
-Versions and checksums stand in the module files beside this file. Each program is built once per content of its
-folder, into ${XDG_CACHE_HOME:-~/.cache}/otel-llm/backends, and linked from `bin` there. Standard library only.
+`make backends` runs it. Versions and checksums stand in the module files beside this file. Each program is built once
+per content of its folder, into ${XDG_CACHE_HOME:-~/.cache}/otel-llm/backends, and linked from `bin` there. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ JAVA = {
 # The fastest first.
 BACKENDS = (
     Backend("kafka", JAVA, build_kafka, {"kafka": "kafka"}),
+    Backend("kube-score", GO, build_go, {"kube-score": "kube-score"}, ("github.com/zegl/kube-score/cmd/kube-score",)),
     Backend("collector", GO, build_go, {"otelcol": "collector"}, (".",)),
     Backend("jaeger", GO, build_go, {"jaeger": "jaeger"}, ("github.com/jaegertracing/jaeger/cmd/jaeger",)),
     Backend(

@@ -14,7 +14,7 @@ from e2e.programs import BACKENDS, Program
 
 P = TypeVar("P", bound=Program)
 
-NEEDED = ("otelcol", "jaeger", "prometheus", "promtool", "kafka")
+NEEDED = ("otelcol", "jaeger", "prometheus", "promtool", "kafka", "kube-score")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

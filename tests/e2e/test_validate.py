@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ ARRANGEMENTS = {
     "agent, mutual TLS": ["common", "ingest", "keep-all", "evaluation", "jaeger", "auth-mtls"],
     "agent, sampling": ["common", "ingest", "sampling", "evaluation", "jaeger"],
     "agent of a fleet": ["common", "ingest", "to-kafka"],
+    "agent of a fleet, events to a log store": ["common", "ingest", "to-kafka", "events-otlp"],
     "gateway": ["common", "from-kafka", "sampling", "evaluation", "jaeger"],
     "gateway, Jaeger and Tempo": ["common", "from-kafka", "sampling", "evaluation", "jaeger", "tempo"],
     "gateway, evaluation to Kafka": ["common", "from-kafka", "sampling", "evaluation", "evaluation-kafka", "jaeger"],
@@ -228,7 +228,7 @@ def test_environment_names_are_those_that_the_configurations_read() -> None:
     """A misspelt variable in a compose file or a manifest would silently leave the default."""
     text = "".join(path.read_text() for path in [*PIECES.glob("*.yaml"), *CONFIGURATION.glob("*.yaml")])
     read = set(re.findall(r"\$\{(?:env:)?([A-Z_]+)[:}]", text))
-    ours = ("COLLECTOR_", "JAEGER_", "TEMPO_", "KAFKA_BROKERS")
+    ours = ("COLLECTOR_", "EVENTS_", "JAEGER_", "TEMPO_", "KAFKA_BROKERS")
     environments = [s.get("environment", {}) for p in COMPOSE for n, s in load(p)["services"].items() if n != "kafka"]
     environments += [
         {entry["name"]: entry["value"] for entry in container["env"]}
@@ -237,65 +237,6 @@ def test_environment_names_are_those_that_the_configurations_read() -> None:
         for container in document["spec"]["template"]["spec"]["containers"]
     ]
     assert {name for each in environments for name in each if name.startswith(ours)} <= read
-
-
-def test_kubernetes_runs_unprivileged_and_mounts_what_it_loads() -> None:
-    generated = load(CONFIGURATION / "kustomization.yaml")
-    assert {path.relative_to(CONFIGURATION).as_posix() for path, _ in manifests()} == set(generated["resources"])
-    configured = {Path(file).stem for file in generated["configMapGenerator"][0]["files"]}
-    for _, document in manifests():
-        if document["kind"] not in ("DaemonSet", "StatefulSet"):
-            continue
-        spec = document["spec"]["template"]["spec"]
-        assert spec["securityContext"]["runAsNonRoot"]
-        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert not spec["automountServiceAccountToken"]
-        (container,) = spec["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert container["resources"]["limits"]["memory"]
-        assert {Path(argument.removeprefix("--config=")).stem for argument in container["args"]} <= configured
-        volumes = {volume["name"] for volume in spec["volumes"]}
-        volumes |= {claim["metadata"]["name"] for claim in document["spec"].get("volumeClaimTemplates", ())}
-        assert {mount["name"] for mount in container["volumeMounts"]} == volumes
-
-
-def test_what_kubernetes_keeps_on_disk_fits_the_volume() -> None:
-    """Queue and files at their limits, and a fifth for what the queue's database has beside them."""
-    rotations = {
-        "COLLECTOR_EVENT_FILES": ("ingest", "file/events"),
-        "COLLECTOR_EVALUATION_FILES": ("evaluation", "file/evaluation"),
-    }
-    for _, document in manifests():
-        if document["kind"] not in ("DaemonSet", "StatefulSet"):
-            continue
-        (container,) = document["spec"]["template"]["spec"]["containers"]
-        settings = {entry["name"]: entry["value"] for entry in container["env"]}
-        loaded = {Path(argument.removeprefix("--config=")).stem for argument in container["args"]}
-        needed = int(settings["COLLECTOR_QUEUE_BYTES"]) * 6 // 5
-        for name, (piece, exporter) in rotations.items():
-            if piece in loaded:
-                megabytes = load(PIECES / f"{piece}.yaml")["exporters"][exporter]["rotation"]["max_megabytes"]
-                needed += (int(settings[name]) + 1) * megabytes << 20
-        claims = document["spec"].get("volumeClaimTemplates", ())
-        sizes = [claim["spec"]["resources"]["requests"]["storage"] for claim in claims]
-        sizes += [
-            v["emptyDir"]["sizeLimit"] for v in document["spec"]["template"]["spec"]["volumes"] if "emptyDir" in v
-        ]
-        (size,) = sizes
-        assert needed < int(size.removesuffix("Gi")) << 30, document["metadata"]["name"]
-
-
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-def test_kustomize_puts_the_manifests_together() -> None:
-    done = subprocess.run(["kubectl", "kustomize", CONFIGURATION], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    kinds = {document["kind"] for document in yaml.safe_load_all(done.stdout)}
-    expected = {"ConfigMap", "Service", "StatefulSet", "PodDisruptionBudget", "DaemonSet", "Instrumentation"}
-    assert kinds == expected
 
 
 def test_images_are_built_of_what_is_there() -> None:

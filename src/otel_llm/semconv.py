@@ -108,6 +108,13 @@ LLM_REQUEST_RETRIES = "otel_llm.request.retries"
 LLM_USAGE_ACCEPTED_PREDICTION_TOKENS = "otel_llm.usage.accepted_prediction_tokens"
 LLM_USAGE_REJECTED_PREDICTION_TOKENS = "otel_llm.usage.rejected_prediction_tokens"
 LLM_REQUEST_MODEL = "otel_llm.request.model"
+#: What a model call cost, by the names of the conventions' open proposal: an amount, its ISO 4217 currency, and whether
+#: the response told it (``provider``) or it was worked out here (``local``).
+LLM_USAGE_COST_AMOUNT = "otel_llm.usage.cost.amount"
+LLM_USAGE_COST_CURRENCY = "otel_llm.usage.cost.currency"
+LLM_USAGE_COST_SOURCE = "otel_llm.usage.cost.source"
+#: The tokens were counted by this package, because the provider sent no usage.
+LLM_USAGE_ESTIMATED = "otel_llm.usage.estimated"
 LLM_BATCH_ID = "otel_llm.batch.id"
 LLM_BATCH_STATUS = "otel_llm.batch.status"
 LLM_BATCH_ENDPOINT = "otel_llm.batch.endpoint"

@@ -1,4 +1,4 @@
-"""OTLP JSON as the tests of `otel-llm view` write it."""
+"""OTLP JSON as the tests of `otel-llm view` and `otel-llm cost` write it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,17 @@ def call(operation: str = "chat", given: int = 10, answered: int = 5) -> dict[st
         "gen_ai.operation.name": text(operation),
         "gen_ai.usage.input_tokens": {"intValue": str(given)},
         "gen_ai.usage.output_tokens": {"intValue": answered},
+    }
+
+
+def paid(amount: float, currency: str = "USD", source: str = "local", **more: str) -> dict[str, Any]:
+    """The attributes of a call of 10 and 5 tokens that cost `amount`."""
+    return {
+        **call(),
+        "otel_llm.usage.cost.amount": {"doubleValue": amount},
+        "otel_llm.usage.cost.currency": text(currency),
+        "otel_llm.usage.cost.source": text(source),
+        **{name.replace("__", "."): text(value) for name, value in more.items()},
     }
 
 

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import io
-import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from otel_llm.cli.json_output import as_json, utf8_to_stdout
+from otel_llm.cli.moments import comparable
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.config import DEFAULT_DATASET, EVAL_DATASET
-from otel_llm.evaluation.dataset.reader import DatasetError, Item, Reading, Selection, read
+from otel_llm.evaluation.dataset.reader import DatasetError, Reading, Selection, read
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-_AGO = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LISTED = 50
-#: Characters that control terminals or the direction of text, and that JSON allows unescaped.
-_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _EPILOG = f"""\
 A dataset is a SQLite file, or a file of JSON lines with its rotated files. The default is the one that the environment
 variable {EVAL_DATASET} names, otherwise {DEFAULT_DATASET}.
@@ -79,25 +73,13 @@ def _command(
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--since", type=_since, metavar="WHEN", help="only items since then: a time, or 30m, 2h, 7d ago"
+        "--since", type=comparable, metavar="WHEN", help="only items since then: a time, or 30m, 2h, 7d ago"
     )
     parser.add_argument("--reason", metavar="NAME", help="only items sampled by this rule, or by `rate`")
 
 
 def _add_color(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="print without colours")
-
-
-def _since(text: str) -> str:
-    """The type of an option: a time, as ISO 8601 in UTC. Items have it too, so the two can be compared as text."""
-    try:
-        if ago := _AGO.fullmatch(text):
-            moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        else:
-            moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a time such as 2026-11-21T14:00 nor like 2h") from None
-    return moment.isoformat(timespec="microseconds")
 
 
 def _guarded(run: Run, arguments: argparse.Namespace) -> int:
@@ -145,8 +127,8 @@ def _show(arguments: argparse.Namespace) -> int:
         return 1
     (item,) = found.values()
     if arguments.json:
-        _json_to_stdout()
-        print(_json(item, indent=2))
+        utf8_to_stdout()
+        print(as_json(item, indent=2))
         return 0
     if (code := _needs_rich()) is not None:
         return code
@@ -159,7 +141,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     reading = read(arguments.dataset, _selection(arguments))
     if arguments.jsonl == "-":
-        _json_to_stdout()
+        utf8_to_stdout()
         _write(reading, sys.stdout)
         _report_unreadable(reading)
         return 0
@@ -205,20 +187,9 @@ def _replace(reading: Reading, target: Path) -> int:
 def _write(reading: Reading, lines: TextIO) -> int:
     count = 0
     for item in reading.items:
-        lines.write(_json(item) + "\n")
+        lines.write(as_json(item) + "\n")
         count += 1
     return count
-
-
-def _json(item: Item, indent: int | None = None) -> str:
-    text = json.dumps(item, ensure_ascii=False, indent=indent)
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _json_to_stdout() -> None:
-    """Write UTF-8 to standard output, whatever the encoding of the terminal, because JSON is UTF-8."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _report_unreadable(reading: Reading) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from otel_llm.cli.money import listed, read
 from otel_llm.cli.terminal import clean, emit
 
 _ID_LENGTH = 12
@@ -17,7 +18,7 @@ _QUERY_LENGTH = 200
 #: The fields of an item that are shown, in this order, before its calls and its texts.
 _FACTS = (
     *("id", "name", "service", "environment", "started_at", "duration", "sampled_by", "rate", "error_type"),
-    *("session_id", "user_id", "conversation_id", "experiment", "variant", "tags", "metadata", "usage"),
+    *("session_id", "user_id", "conversation_id", "experiment", "variant", "tags", "metadata", "usage", "cost"),
     *("answered_by", "spans", "spans_left_out", "content_captured", "truncated"),
 )
 _CALL = ("operation", "model", "response_model", "duration", "time_to_first_chunk", "finish_reasons", "usage")
@@ -54,10 +55,11 @@ def print_item(item: dict[str, Any], console: Console) -> None:
     facts = _grid()
     for name in _FACTS:
         if name in item:
-            facts.add_row(Text(name, style="bold"), _text(_shown(item[name])))
+            shown = _cost(item[name]) if name == "cost" else _shown(item[name])
+            facts.add_row(Text(name, style="bold"), _text(shown))
     emit(console, facts)
     for number, call in enumerate(item.get("calls") or (), 1):
-        values = "  ".join(_shown(call[name]) for name in _CALL if name in call)
+        values = "  ".join([*(_shown(call[name]) for name in _CALL if name in call), *_paid(call.get("cost"))])
         emit(console, Text(clean(f"call {number}  {values}"), style="cyan"))
     for heading, text in _texts(item):
         console.print()
@@ -102,6 +104,17 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     return "" if value is None else str(value)
+
+
+def _cost(by_currency: Any) -> str:
+    """The amounts of an item, by currency. They may be far below a cent."""
+    paid = (read(amount, currency) for currency, amount in by_currency.items()) if isinstance(by_currency, dict) else ()
+    return listed({cost.currency: cost.amount for cost in paid if cost is not None})
+
+
+def _paid(cost: Any) -> list[str]:
+    paid = read(cost.get("amount"), cost.get("currency")) if isinstance(cost, dict) else None
+    return [] if paid is None else [listed({paid.currency: paid.amount})]
 
 
 def _query(item: dict[str, Any]) -> str:

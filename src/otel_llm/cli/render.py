@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from otel_llm import semconv as s
 from otel_llm.cli.content import lines_of
+from otel_llm.cli.money import cost_of, listed
 from otel_llm.cli.otlp import Span
 from otel_llm.cli.terminal import clean, emit
 from otel_llm.cli.traces import Node, Trace, Usage, number
@@ -54,9 +56,14 @@ def _heading(trace: Trace) -> Text:
 def _totals(usage: Usage) -> list[str]:
     if not usage.calls:
         return []
-    calls = "1 model call" if usage.calls == 1 else f"{usage.calls:,} model calls"
-    tokens = _in_out(usage.input_tokens, usage.output_tokens)
-    return [calls, f"{tokens} tokens"] if tokens else [calls]
+    totals = ["1 model call" if usage.calls == 1 else f"{usage.calls:,} model calls"]
+    about = "~" if usage.estimated else ""
+    if tokens := _in_out(usage.input_tokens, usage.output_tokens):
+        totals.append(f"{about}{tokens} tokens")
+    if usage.cost:
+        unpriced = f" ({usage.unpriced:,} unpriced)" if usage.unpriced else ""
+        totals.append(clean(about + listed(usage.cost) + unpriced))
+    return totals
 
 
 def _session_and_user(trace: Trace) -> Iterable[str]:
@@ -132,8 +139,11 @@ def _facts(node: Node, parent: Node | None) -> Iterable[tuple[str, str]]:
             continue
         yield clean(f"prompt {prompt}@{version}" if version else f"prompt {prompt}"), "blue"
         break
+    about = "~" if attributes.get(s.LLM_USAGE_ESTIMATED) is True else ""
     if tokens := _tokens(node):
-        yield tokens, "green"
+        yield about + tokens, "green"
+    if cost := cost_of(attributes):
+        yield clean(about + listed({cost.currency: cost.amount})), "green"
     if (first := number(attributes, "gen_ai.response.time_to_first_chunk")) is not None:
         yield f"first chunk {_duration(first * _NANO)}", "yellow"
     if (speed := number(attributes, "otel_llm.response.output_tokens_per_second")) is not None:

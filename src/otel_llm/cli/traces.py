@@ -1,12 +1,15 @@
-"""Joins spans to traces, and sums up the usage of a trace."""
+"""Joins spans to traces, and sums up the usage and the cost of a trace."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from otel_llm import semconv as s
+from otel_llm.cli.money import add, cost_of
 from otel_llm.cli.otlp import Span
 
 #: The operations that are model calls. Agents and workflows report sums of these.
@@ -36,11 +39,18 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The number of model calls of a trace, and the tokens that they report; None if none of them reports any."""
+    """The number of model calls of a trace, the tokens that they report (None if none of them reports any), and what
+    they cost.
+
+    `cost` is by currency, `unpriced` the number of calls whose cost is not known. `estimated`: a part of the tokens is.
+    """
 
     calls: int
     input_tokens: int | None
     output_tokens: int | None
+    cost: dict[str, Decimal]
+    unpriced: int
+    estimated: bool
 
 
 @dataclass(slots=True)
@@ -60,21 +70,39 @@ class Trace:
     def has_error(self) -> bool:
         return any(node.span.is_error for node in self.nodes())
 
-    def usage(self) -> Usage:
-        """The usage of the trace. A model call inside another is the same call in another layer, and counts once."""
-        calls = 0
-        sums: dict[str, int | None] = {"gen_ai.usage.input_tokens": None, "gen_ai.usage.output_tokens": None}
-        waiting = list(self.roots)
+    def model_calls(self) -> Iterator[Node]:
+        """Yield the model calls. One inside another is the same call in another layer, and is not yielded."""
+        waiting = list(reversed(self.roots))
         while waiting:
             node = waiting.pop()
-            if not node.is_model_call:
-                waiting.extend(node.children)
-                continue
+            if node.is_model_call:
+                yield node
+            else:
+                waiting.extend(reversed(node.children))
+
+    def usage(self) -> Usage:
+        """The sums over the model calls of the trace."""
+        calls = unpriced = 0
+        given: list[int] = []
+        answered: list[int] = []
+        cost: dict[str, Decimal] = {}
+        estimated = False
+        for call in self.model_calls():
             calls += 1
-            for name, total in sums.items():
-                if (tokens := _reported(node, name)) is not None:
-                    sums[name] = (total or 0) + tokens
-        return Usage(calls, *sums.values())
+            given += reported(call, s.USAGE_INPUT_TOKENS)
+            answered += reported(call, s.USAGE_OUTPUT_TOKENS)
+            paid = costs(call)
+            unpriced += not paid
+            estimated = estimated or is_estimated(call)
+            add(cost, paid)
+        return Usage(
+            calls,
+            sum(given) if given else None,
+            sum(answered) if answered else None,
+            cost,
+            unpriced,
+            estimated,
+        )
 
 
 def number(attributes: dict[str, Any], name: str) -> float | int | None:
@@ -85,18 +113,41 @@ def number(attributes: dict[str, Any], name: str) -> float | int | None:
     return value
 
 
-def _reported(call: Node, name: str) -> int | None:
-    """The tokens that a model call reports; if it reports none, those of the topmost calls inside it that do."""
-    found: list[int] = []
+def telling(call: Node, tells: Callable[[Node], bool]) -> list[Node]:
+    """The model call itself if it `tells`, otherwise the topmost calls inside it that do."""
+    found: list[Node] = []
     waiting = [call]
     while waiting:
         node = waiting.pop()
-        own = number(node.span.attributes, name) if node.is_model_call else None
-        if own is None:
-            waiting.extend(node.children)
+        if node.is_model_call and tells(node):
+            found.append(node)
         else:
-            found.append(int(own))
-    return sum(found) if found else None
+            waiting.extend(node.children)
+    return found
+
+
+def reported(call: Node, name: str) -> list[int]:
+    """The tokens that a model call reports as attribute `name`; if it reports none, those of the calls inside it."""
+    counts = (number(node.span.attributes, name) for node in telling(call, lambda node: _has(node, name)))
+    return [int(count) for count in counts if count is not None]
+
+
+def _has(node: Node, name: str) -> bool:
+    return number(node.span.attributes, name) is not None
+
+
+def costs(call: Node) -> dict[str, Decimal]:
+    """What a model call cost, by currency; empty if that is not known."""
+    total: dict[str, Decimal] = {}
+    for node in telling(call, lambda node: cost_of(node.span.attributes) is not None):
+        if (cost := cost_of(node.span.attributes)) is not None:
+            add(total, {cost.currency: cost.amount})
+    return total
+
+
+def is_estimated(call: Node) -> bool:
+    """Whether tokens of a model call were estimated, because the provider sent none."""
+    return bool(telling(call, lambda node: node.span.attributes.get(s.LLM_USAGE_ESTIMATED) is True))
 
 
 def join(spans: Iterable[Span]) -> list[Trace]:

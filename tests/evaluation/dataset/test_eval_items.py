@@ -402,3 +402,28 @@ def _failing(made: Any, error_type: str) -> None:
     span = made.tracer.start_span("chat m", attributes=given)
     span.set_status(Status(StatusCode.ERROR))
     span.end()
+
+
+def test_what_the_calls_cost(evaluated: Make) -> None:
+    made = evaluated(1.0)
+
+    def priced(amount: Any, currency: Any, **more: Any) -> None:
+        told = {"otel_llm__usage__cost__amount": amount, "otel_llm__usage__cost__currency": currency}
+        made.call(**told, otel_llm__usage__cost__source="local", **more)
+
+    with made.tracer.start_as_current_span("request"):
+        for amount in (0.1, 0.1, 0.1, float("nan"), -1.0, True):
+            priced(amount, "USD")
+        priced(2.5, "EUR", otel_llm__usage__estimated=True)
+        priced(1.0, 7)
+        made.call()
+    item = made.item
+    assert item["cost"] == {"USD": 0.3, "EUR": 2.5}
+    assert [call.get("cost") for call in item["calls"]] == [
+        *[{"amount": 0.1, "currency": "USD", "source": "local"}] * 3,
+        *[None] * 3,
+        {"amount": 2.5, "currency": "EUR", "source": "local"},
+        *[None] * 2,
+    ]
+    assert [call.get("usage_estimated") for call in item["calls"]] == [*[None] * 6, True, *[None] * 2]
+    VALID.validate(item)

@@ -13,7 +13,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from ... import semconv as s
 from ..spans import SpanRecord
-from . import extraction
+from . import cost, extraction
 from .reader import SCHEMA, Item
 
 _USAGE = "gen_ai.usage."
@@ -159,6 +159,7 @@ def build(
         "tags": list(dict.fromkeys(tag for span in ordered for tag in strings(span.attributes.get(s.LLM_TAGS)))),
         "metadata": _metadata(ordered),
         "usage": _total(calls),
+        "cost": cost.total(calls),
         "calls": [_call(call) for call in calls],
     }
     return {key: value for key, value in made.items() if value not in (None, {}, []) or key in ("calls",)}
@@ -211,6 +212,10 @@ def _call(span: SpanRecord) -> dict[str, Any]:
         made["finish_reasons"] = reasons
     if usage := _usage(span):
         made["usage"] = usage
+    if span.attributes.get(s.LLM_USAGE_ESTIMATED) is True:
+        made["usage_estimated"] = True
+    if (paid := cost.of_call(span)) is not None:
+        made["cost"] = paid
     return made
 
 

@@ -1,0 +1,225 @@
+"""A model call as `otel-llm cost` adds it up, and how the spans of traces and the items of a dataset become calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from otel_llm import semconv as s
+from otel_llm.cli.cost.unpriced import reason
+from otel_llm.cli.money import add, read
+from otel_llm.cli.traces import Node, Trace, costs, is_estimated, reported
+
+_USAGE = "gen_ai.usage."
+#: The kinds of tokens that are added up, by what follows `gen_ai.usage.`.
+INPUT, OUTPUT, CACHED = "input_tokens", "output_tokens", "cache_read.input_tokens"
+TOKENS = (INPUT, CACHED, "cache_write.input_tokens", OUTPUT, "reasoning.output_tokens")
+_METADATA = "metadata."
+
+Values = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A model call.
+
+    `cost` is by currency, and empty if the call is unpriced; then `unpriced` is the reason. `trace_name` is the name of
+    the trace's root.
+    """
+
+    trace_id: str
+    span_id: str
+    trace_name: str
+    #: Nanoseconds since the epoch; None if the call's time is unreadable.
+    started: int | None
+    tokens: Mapping[str, int]
+    cost: Mapping[str, Decimal]
+    unpriced: str | None
+    estimated: bool
+    #: The values of a dimension, such as `user`. Only tags may have several.
+    values: Callable[[str], Values]
+
+
+# --- dimensions ----------------------------------------------------------------------------------
+
+
+def _attribute(*names: str) -> Callable[[Mapping[str, Any]], Values]:
+    """The first of the attributes `names` that is there."""
+
+    def values(attributes: Mapping[str, Any]) -> Values:
+        return next(((str(attributes[name]),) for name in names if attributes.get(name) not in (None, "")), ())
+
+    return values
+
+
+def _pair(first: str, separator: str, second: str) -> Callable[[Mapping[str, Any]], Values]:
+    def values(attributes: Mapping[str, Any]) -> Values:
+        name, more = attributes.get(first), attributes.get(second)
+        if name in (None, ""):
+            return ()
+        return (str(name) if more in (None, "") else f"{name}{separator}{more}",)
+
+    return values
+
+
+def _tags(attributes: Mapping[str, Any]) -> Values:
+    tags = attributes.get(s.LLM_TAGS)
+    return tuple(dict.fromkeys(map(str, tags))) if isinstance(tags, list) else ()
+
+
+#: What calls can be grouped by -> its values in a call's attributes, to which those of the spans above are added.
+#: `day` and `service` are no attributes, and `metadata.NAME` is any metadata that the application sets.
+_BY_ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], Values]] = {
+    "model": _attribute(s.RESPONSE_MODEL, s.REQUEST_MODEL),
+    "provider": _attribute(s.PROVIDER_NAME),
+    "operation": _attribute(s.LLM_OPERATION_NAME, s.OPERATION_NAME),
+    "prompt": _pair(s.PROMPT_NAME, "@", s.PROMPT_VERSION),
+    "variant": _pair(s.LLM_EXPERIMENT_ID, ": ", s.LLM_EXPERIMENT_VARIANT),
+    "user": _attribute(s.USER_ID),
+    "session": _attribute(s.SESSION_ID),
+    "conversation": _attribute(s.CONVERSATION_ID),
+    "tag": _tags,
+    "tenant": _attribute(s.LLM_METADATA_PREFIX + "tenant"),
+    "source": _attribute(s.LLM_USAGE_COST_SOURCE),
+}
+DIMENSIONS = (*_BY_ATTRIBUTES, "service", "day")
+
+
+def is_dimension(name: str) -> bool:
+    return name in DIMENSIONS or (name.startswith(_METADATA) and len(name) > len(_METADATA))
+
+
+def day_of(started: int | None) -> Values:
+    """The day in UTC, as invoices have it."""
+    try:
+        return () if started is None else (datetime.fromtimestamp(started / 1e9, UTC).strftime("%Y-%m-%d"),)
+    except (ValueError, OverflowError, OSError):
+        return ()
+
+
+def _lookup(attributes: Mapping[str, Any], service: str, started: int | None) -> Callable[[str], Values]:
+    def values(dimension: str) -> Values:
+        if dimension == "day":
+            return day_of(started)
+        if dimension == "service":
+            return (service,) if service else ()
+        if dimension.startswith(_METADATA):
+            return _attribute(s.LLM_METADATA_PREFIX + dimension.removeprefix(_METADATA))(attributes)
+        return _BY_ATTRIBUTES[dimension](attributes)
+
+    return values
+
+
+# --- from traces ---------------------------------------------------------------------------------
+
+#: What a call has from the spans above it, if it has none of its own.
+_INHERITED = (s.USER_ID, s.SESSION_ID, s.CONVERSATION_ID, s.LLM_TAGS, s.LLM_EXPERIMENT_ID, s.LLM_EXPERIMENT_VARIANT)
+
+
+def of_trace(trace: Trace) -> Iterator[Call]:
+    """Yield the model calls of a trace."""
+    above: dict[int, Mapping[str, Any]] = {}
+    for root in trace.roots:
+        for node in root.walk():
+            inherited = above.get(id(node), {})
+            here = {
+                name: value
+                for name, value in node.span.attributes.items()
+                if name in _INHERITED or name.startswith(s.LLM_METADATA_PREFIX)
+            }
+            passed_on = {**inherited, **here} if here else inherited
+            above.update((id(child), passed_on) for child in node.children)
+            above[id(node)] = inherited
+    for node in trace.model_calls():
+        yield _of_node(node, trace, above[id(node)])
+
+
+def _of_node(node: Node, trace: Trace, inherited: Mapping[str, Any]) -> Call:
+    span = node.span
+    attributes: dict[str, Any] = {**inherited}
+    for layer in reversed([below for below in node.walk() if below.is_model_call]):
+        attributes.update(layer.span.attributes)  # the outermost layer, which comes last, counts
+    counts = {kind: reported(node, _USAGE + kind) for kind in TOKENS}
+    tokens = {kind: sum(count) for kind, count in counts.items() if count}
+    cost = costs(node)
+    started = span.start or None
+    return Call(
+        trace.trace_id,
+        span.span_id,
+        trace.roots[0].span.name,
+        started,
+        tokens,
+        cost,
+        None if cost else reason(attributes, tokens),
+        is_estimated(node),
+        _lookup(attributes, span.service, started),
+    )
+
+
+# --- from the items of a dataset -------------------------------------------------------------------
+
+#: Fields of a call in an item -> attributes.
+_OF_CALL = {
+    "operation": s.OPERATION_NAME,
+    "provider": s.PROVIDER_NAME,
+    "model": s.REQUEST_MODEL,
+    "response_model": s.RESPONSE_MODEL,
+    "prompt_name": s.PROMPT_NAME,
+    "prompt_version": s.PROMPT_VERSION,
+    "error_type": s.ERROR_TYPE,
+}
+#: Fields of an item -> attributes.
+_OF_ITEM = {
+    "session_id": s.SESSION_ID,
+    "user_id": s.USER_ID,
+    "conversation_id": s.CONVERSATION_ID,
+    "experiment": s.LLM_EXPERIMENT_ID,
+    "variant": s.LLM_EXPERIMENT_VARIANT,
+    "tags": s.LLM_TAGS,
+}
+
+
+def of_items(items: Iterable[Mapping[str, Any]], problems: list[str]) -> Iterator[Call]:
+    """Yield the model calls of items. A call that can't be read is added to `problems` and left out."""
+    for item in items:
+        calls = item.get("calls")
+        for given in calls if isinstance(calls, list) else ():
+            try:
+                yield _of_item(given, item)
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+                problems.append(f"item {item.get('id')}: call skipped ({type(error).__name__}: {error})")
+
+
+def _of_item(given: Mapping[str, Any], item: Mapping[str, Any]) -> Call:
+    attributes = {name: item[field] for field, name in _OF_ITEM.items() if field in item}
+    attributes |= {s.LLM_METADATA_PREFIX + name: value for name, value in (item.get("metadata") or {}).items()}
+    attributes |= {name: given[field] for field, name in _OF_CALL.items() if field in given}
+    usage = given.get("usage") or {}
+    tokens = {kind: int(usage[kind]) for kind in TOKENS if kind in usage}
+    told = given.get("cost") or {}
+    cost: dict[str, Decimal] = {}
+    if (paid := read(told.get("amount"), told.get("currency"), told.get("source"))) is not None:
+        add(cost, {paid.currency: paid.amount})
+        attributes[s.LLM_USAGE_COST_SOURCE] = paid.source
+    started = _nanoseconds(item.get("started_at"))
+    return Call(
+        str(item["trace_id"]),
+        str(given["span_id"]),
+        str(item.get("name") or ""),
+        started,
+        tokens,
+        cost,
+        None if cost else reason(attributes, tokens),
+        given.get("usage_estimated") is True,
+        _lookup(attributes, str(item.get("service") or ""), started),
+    )
+
+
+def _nanoseconds(started_at: Any) -> int | None:
+    try:
+        return int(datetime.fromisoformat(str(started_at)).timestamp() * 1e9)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,97 @@
+"""The model calls of the input that the command line names: files, a dataset, Jaeger or Tempo."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from otel_llm.cli import otlp_files
+from otel_llm.cli.cost.calls import Call, of_items, of_trace
+from otel_llm.cli.cost.http import Server, ServerError
+from otel_llm.cli.cost.servers import jaeger, tempo
+from otel_llm.cli.traces import join
+from otel_llm.evaluation.dataset.reader import DatasetError, Selection, read
+
+#: What is read from a server if no time is given.
+_PERIOD = timedelta(days=1)
+
+
+class InputError(Exception):
+    """The input can't be used. The message says why."""
+
+
+class Input:
+    """Reads the input. When it is read, `problems` has what was lost, and `notes` what the user may want to know."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+
+    def calls(self) -> Iterator[Call]:
+        """Yield the model calls.
+
+        Raises:
+            InputError: the input can't be used.
+        """
+        given = self._arguments
+        if sum(map(bool, (given.files, given.dataset, given.jaeger, given.tempo))) != 1:
+            raise InputError("name the input: files, --dataset PATH, --jaeger URL or --tempo URL, one kind of these")
+        try:
+            if given.files:
+                yield from self._of_files()
+            elif given.dataset:
+                yield from self._of_dataset()
+            else:
+                yield from self._of_server()
+        except (otlp_files.InputError, DatasetError, ServerError) as error:
+            raise InputError(str(error)) from None
+
+    def _of_files(self) -> Iterator[Call]:
+        try:
+            reading = otlp_files.read(self._arguments.files)
+        except otlp_files.InputError as error:
+            hint = ". If it is a dataset of items, use --dataset" if "not OTLP JSON" in str(error) else ""
+            raise InputError(f"{error}{hint}") from None
+        self.problems += reading.problems
+        self.notes += reading.notes
+        for trace in join(reading.spans):
+            yield from of_trace(trace)
+
+    def _of_dataset(self) -> Iterator[Call]:
+        path = self._arguments.dataset
+        reading = read(path, Selection())
+        yield from of_items(reading.items, self.problems)
+        if reading.unreadable:
+            self.problems.append(f"{path}: {reading.unreadable} line(s) or row(s) skipped: not items known here")
+        self.notes.append("a dataset has the sampled traces only: this is what they cost, not all traffic")
+
+    def _of_server(self) -> Iterator[Call]:
+        given = self._arguments
+        until = given.until or datetime.now(UTC)
+        since = given.since or until - _PERIOD
+        if since >= until:
+            raise InputError("--since is not before --until")
+        period = (int(since.timestamp() * 1e9), int(until.timestamp() * 1e9))
+        server = Server(given.jaeger or given.tempo, _headers(given.header), given.timeout)
+        for trace in (jaeger if given.jaeger else tempo)(server, given.service, period, self.problems):
+            yield from of_trace(trace)
+
+
+def _headers(given: list[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for text in given:
+        lines = [text]
+        if text.startswith("@"):
+            try:
+                lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+            except (OSError, ValueError) as error:
+                raise InputError(f"--header {text}: {getattr(error, 'strerror', None) or error}") from None
+        for line in filter(str.strip, lines):
+            name, separator, value = line.partition(":")
+            if not separator or not name.strip():
+                raise InputError("a --header is a name, a colon and a value")  # not shown: it may be a secret
+            headers[name.strip()] = value.strip()
+    return headers

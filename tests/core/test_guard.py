@@ -102,3 +102,9 @@ def test_what_is_remembered_is_bounded() -> None:
     once = guard.Once(limit=3)
     assert [once.first(number) for number in (1, 1, 2, 3, 4, 4, 1)] == [True, False, True, True, False, False, False]
     assert len(once) == 3
+
+
+def test_a_thousand_kinds_are_told_once_and_no_more() -> None:
+    once = guard.Once()
+    assert all(once.first(number) for number in range(1000))
+    assert not once.first(1000)

@@ -34,6 +34,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     (OPT_IN, "http,gen_ai_latest_experimental , database/dup", "metrics", MetricGeneration.LATEST),
     (OPT_IN, "gen_ai_latest_experimental,gen_ai_latest_experimental/dup", "metrics", MetricGeneration.BOTH),
     (OPT_IN, "http/dup", "metrics", MetricGeneration.RELEASED),
+    ("OTEL_LLM_METRICS_MAX_SERIES", "20000", "metrics_max_series", 20000),
     (BYTES, "256", "content_max_bytes", 256),
     (BYTES, " 1048576 ", "content_max_bytes", 1048576),
     *((MEDIA, text, "capture_media", value) for text, value in BOOLEANS.items()),
@@ -60,6 +61,8 @@ BAD: list[tuple[str, str, str, str]] = [
     (EVENT, "maybe", "emit_event", "false"),
     (OPT_IN, "gen_ai_latest", "metrics", "RELEASED"),
     (OPT_IN, "http,gen_ai/dup", "metrics", "RELEASED"),
+    ("OTEL_LLM_METRICS_MAX_SERIES", "499", "metrics_max_series", "2000"),
+    ("OTEL_LLM_METRICS_MAX_SERIES", "many", "metrics_max_series", "2000"),
     (BYTES, "255", "content_max_bytes", "65536"),
     (BYTES, "-1", "content_max_bytes", "65536"),
     (BYTES, "64k", "content_max_bytes", "65536"),
@@ -131,7 +134,10 @@ def test_the_event_follows_the_content(mode: ContentCapture) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"baggage": frozenset({"tenant"})}, "baggage can't carry tenant, only conversation_id, session_id, user_id"),
+        (
+            {"baggage": frozenset({"tenant"})},
+            "baggage can't carry tenant, only conversation_id, session_id, tenant_id",
+        ),
         ({"evaluation_sample_rate": 5}, "evaluation_sample_rate must be a number from 0 to 1, not 5"),
         ({"evaluation_max_per_minute": -1}, "evaluation_max_per_minute must be a number above 0"),
         ({"evaluation_grace": "1"}, "evaluation_grace must be a number of seconds from 0, not '1'"),

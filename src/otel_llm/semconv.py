@@ -88,6 +88,8 @@ OPENAI_RESPONSE_SYSTEM_FINGERPRINT = "openai.response.system_fingerprint"
 #: What was called, where the conventions have no operation of that name (low cardinality).
 LLM_OPERATION_NAME = "otel_llm.operation.name"
 #: Why a stream ended other than by its end: ``closed`` (by the caller) or ``abandoned`` (dropped unread).
+#: The customer or team that the work is done for: of a span, or of a resource if it is the whole process's.
+LLM_TENANT_ID = "otel_llm.tenant.id"
 LLM_STREAM_OUTCOME = "otel_llm.stream.outcome"
 #: Seconds a token after the first chunk took, on average; streams only.
 LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.response.time_per_output_token"

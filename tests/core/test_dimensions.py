@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from otel_llm.background import deferred
+from otel_llm.config import Settings
 from otel_llm.core import dimensions, nesting
 from otel_llm.core.dimensions import MAX_SERIES, MAX_VALUES, OVERFLOW, Dimensions
 from otel_llm.core.local_call import InProcessCall
@@ -22,7 +23,8 @@ NAMES = 10_000
 @pytest.fixture
 def telemetry(lenient: Any) -> Iterator[Telemetry]:
     SCOPES.forget()
-    yield Telemetry("otel_llm.test", None, lenient.tracer_provider, lenient.meter_provider, lenient.logger_provider)
+    many = Settings(metrics_max_series=1_000_000)
+    yield Telemetry("otel_llm.test", many, lenient.tracer_provider, lenient.meter_provider, lenient.logger_provider)
     SCOPES.forget()
 
 

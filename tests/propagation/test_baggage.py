@@ -175,7 +175,7 @@ def test_the_knob(value: str) -> None:
 
 def test_a_name_it_does_not_know(quiet: Any) -> None:
     assert Settings.from_environment({"OTEL_LLM_BAGGAGE": "session_id,tags"}).baggage == frozenset()
-    assert "can't carry tags, only conversation_id, session_id, user_id" in quiet.text
+    assert "can't carry tags, only conversation_id, session_id, tenant_id, user_id" in quiet.text
     quiet.clear()
     with pytest.raises(ValueError, match="baggage can't carry email"):
         Settings(baggage=frozenset({"email"}))

@@ -28,7 +28,7 @@ from otel_llm.prompts import PromptUse, Template
 from otel_llm.propagation import validation
 
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
-WHO: dict[str, Any] = {"session_id": "s-1", "user_id": "u-1", "conversation_id": "c-1"}
+WHO: dict[str, Any] = {"session_id": "s-1", "user_id": "u-1", "conversation_id": "c-1", "tenant_id": "t-1"}
 
 
 def said(span: Any) -> dict[str, Any]:

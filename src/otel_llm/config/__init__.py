@@ -26,8 +26,10 @@ DEFAULT_DATASET = "otel-llm-evaluation.db"
 DEFAULT_CONTENT_MAX_BYTES = 65536
 #: Room for the shortest valid JSON of a message with its truncation mark.
 MIN_CONTENT_BYTES = 256
+#: Room for one set of attributes of every instrument.
+MIN_SERIES = 500
 #: What ``baggage`` may name.
-BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id"})
+BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id", "tenant_id"})
 
 
 class ContentCapture(Enum):
@@ -129,6 +131,18 @@ def _bytes(value: Any) -> None:
         raise ValueError(f"must be a whole number of bytes, at least {MIN_CONTENT_BYTES}, not {value!r}")
 
 
+def _whole_series(raw: str) -> int:
+    try:
+        return int(raw)
+    except ValueError:
+        raise ValueError(f"expected a whole number of time series, at least {MIN_SERIES}") from None
+
+
+def _series(value: Any) -> None:
+    if not isinstance(value, int) or value < MIN_SERIES:
+        raise ValueError(f"must be a whole number of time series, at least {MIN_SERIES}, not {value!r}")
+
+
 def _baggage(value: Any) -> None:
     if unknown := frozenset(value) - BAGGAGE_NAMES:
         raise ValueError(f"can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}")
@@ -161,6 +175,7 @@ class Settings:
     #: ``None``: an event is emitted if ``capture_content`` includes events.
     emit_event: bool | None = _knob("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", boolean, None)
     metrics: MetricGeneration = _knob("OTEL_SEMCONV_STABILITY_OPT_IN", _metric_generation, MetricGeneration.RELEASED)
+    metrics_max_series: int = _knob("OTEL_LLM_METRICS_MAX_SERIES", _whole_series, 2000, _series)
     content_max_bytes: int = _knob("OTEL_LLM_CONTENT_MAX_BYTES", _whole_bytes, DEFAULT_CONTENT_MAX_BYTES, _bytes)
     capture_media: bool = _knob("OTEL_LLM_CAPTURE_MEDIA", boolean, False)
     stream_usage: bool = _knob("OTEL_LLM_STREAM_USAGE", boolean, False)

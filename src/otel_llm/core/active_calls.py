@@ -12,6 +12,7 @@ from .. import semconv as s
 from ..background import deferred, forks
 from .dimensions import Dimensions
 from .request import Request
+from .series import Points
 
 _DIMENSIONS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL)
 
@@ -39,10 +40,10 @@ class UnderWay(Protocol):
 class ActiveCalls:
     """The calls under way of one instrumentation scope."""
 
-    def __init__(self, dimensions: Dimensions) -> None:
+    def __init__(self, dimensions: Dimensions, points: Points) -> None:
         #: By the identity of the call.
         self.under_way: dict[int, UnderWay] = {}
-        self._dimensions = dimensions
+        self._dimensions, self._points = dimensions, points
         #: Kinds that have been under way are reported with zero.
         self._kinds: Counter[tuple[tuple[str, str], ...]] = Counter()
 
@@ -66,7 +67,9 @@ class ActiveCalls:
                 continue
             known = call.request.attributes
             named = {name: str(known[name]) for name in _DIMENSIONS if name in known}
-            kinds[tuple(self._dimensions.bounded(named).items())] += 1
+            within = self._points.within(self._dimensions.bounded(named))
+            if within is not None:
+                kinds[tuple(within.items())] += 1
         return [Observation(count, dict(kind)) for kind, count in kinds.items()]
 
 

@@ -12,20 +12,23 @@ from ..content import boundary
 PROMPT = (s.PROMPT_NAME, s.PROMPT_VERSION, s.LLM_EXPERIMENT_ID, s.LLM_EXPERIMENT_VARIANT)
 #: The most values of one dimension, and the most prompts with version and variant, that are told apart.
 MAX_VALUES = 200
-#: The most combinations of all dimensions: the limit that OpenTelemetry's specification gives an instrument.
+#: The most combinations of all dimensions: the limit that OpenTelemetry's specification gives an instrument. The
+#: series that they make are limited further by :mod:`.series`.
 MAX_SERIES = 2000
 #: The value in place of those beyond a limit.
 OVERFLOW = "_OTHER"
 #: What callers and providers choose freely. It is given up where there are too many combinations.
-_CHOSEN = frozenset(
+CHOSEN = frozenset(
     {
         *PROMPT,
         s.AGENT_NAME,
         s.ERROR_TYPE,
+        s.LLM_TENANT_ID,
         s.PROVIDER_NAME,
         s.REQUEST_MODEL,
         s.RESPONSE_MODEL,
         s.SERVER_ADDRESS,
+        s.SERVER_PORT,
         s.TOOL_NAME,
         s.WORKFLOW_NAME,
     }
@@ -63,7 +66,7 @@ class Dimensions:
         if prompt and not _admits(self._prompts, prompt, MAX_VALUES):
             bounded.update((name, OVERFLOW) for name, _ in prompt)
         if not _admits(self._series, tuple(bounded.items()), MAX_SERIES):
-            bounded.update((name, OVERFLOW) for name in _CHOSEN & bounded.keys())
+            bounded.update((name, OVERFLOW) for name in CHOSEN & bounded.keys())
         return bounded
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .listeners import EndedCall
 
 #: What goes on the metrics of a call, of what is known of it.
-_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT, *PROMPT)
+_KEYS = (s.OPERATION_NAME, s.PROVIDER_NAME, s.REQUEST_MODEL, s.SERVER_ADDRESS, s.SERVER_PORT, s.LLM_TENANT_ID, *PROMPT)
 #: The same of a run in this process; the operation's name is in the metric's.
 _RUN_KEYS = {
     s.INVOKE_AGENT: (s.AGENT_NAME,),
@@ -197,7 +197,7 @@ class Instruments:
         """Record a run of an agent, with the inferences and tools it ``calls`` itself, of a workflow or of a tool."""
         known, context = ended.request.attributes, ended.context
         operation: Any = known[s.OPERATION_NAME]
-        named = {key: known[key] for key in (*_RUN_KEYS.get(operation, ()), *PROMPT) if key in known}
+        named = {key: known[key] for key in (*_RUN_KEYS.get(operation, ()), s.LLM_TENANT_ID, *PROMPT) if key in known}
         every = self._dimensions.bounded({**named, **_error(ended)})
         if operation == s.INVOKE_AGENT:
             answered = {name: value for name, value in every.items() if name != s.ERROR_TYPE}

@@ -5,18 +5,21 @@ from __future__ import annotations
 import atexit
 
 from .. import guard
+from .. import semconv as s
 from ..background import deferred, forks
 from . import cancellation
 from .active_calls import ActiveCalls
 from .dimensions import Dimensions
+from .series import ScopeSeries, SeriesBudget
 
 
 class ScopeState:
     """What the metrics of one scope keep."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: SeriesBudget) -> None:
         self.dimensions = Dimensions()
-        self.active_calls = ActiveCalls(self.dimensions)
+        self.series = ScopeSeries(budget)
+        self.active_calls = ActiveCalls(self.dimensions, self.series.of(s.METRIC_LLM_ACTIVE_CALLS))
 
 
 class Scopes:
@@ -24,9 +27,11 @@ class Scopes:
 
     def __init__(self) -> None:
         self._known: dict[str, ScopeState] = {}
+        #: What the metrics of all scopes share.
+        self.budget = SeriesBudget()
 
     def of(self, scope: str) -> ScopeState:
-        return self._known.setdefault(scope, ScopeState())
+        return self._known.setdefault(scope, ScopeState(self.budget))
 
     def under_way(self) -> int:
         """The number of calls under way in all scopes."""
@@ -57,6 +62,7 @@ class Scopes:
     def forget(self) -> None:
         """Begin afresh: for tests."""
         self._known.clear()
+        self.budget = SeriesBudget()
 
 
 #: One for the process: settings may change, and a :class:`.Telemetry` with them, but a meter keeps its instruments

@@ -53,10 +53,12 @@ class Telemetry:
         self.logger = _logs.get_logger(scope, __version__, logger_provider)
         meter = metrics.get_meter(scope, __version__, meter_provider)
         state = SCOPES.of(scope)
+        SCOPES.budget.limit = self.settings.metrics_max_series
+        bounded = state.series.on(meter)
         make_instruments = partial(Instruments, generation=self.settings.metrics, dimensions=state.dimensions)
-        self.instruments = make_instruments(meter)
+        self.instruments = make_instruments(bounded)
         #: What becomes of calls that another library makes spans of.
-        self.foreign = ForeignScopes(self.settings.foreign_spans, make_instruments, meter, meter_provider)
+        self.foreign = ForeignScopes(self.settings.foreign_spans, make_instruments, bounded, meter_provider)
         state.active_calls.observed_by(meter)
         #: The calls under way, by their identity.
         self.under_way = state.active_calls.under_way

@@ -31,8 +31,9 @@ class propagate_attributes:  # noqa: N801
     use OpenTelemetry's threading instrumentation or :func:`bind_context`. Blocks can be nested: tags and metadata are
     added to those outside, everything else replaces it, and ``None`` changes nothing.
 
-    ``session_id``, ``user_id`` and ``conversation_id`` are texts of at most 256 characters; the rest is cut. ``tags``
-    are texts, and ``metadata`` maps names to texts, numbers and booleans; at most 32 of each are kept. ``prompt`` (a
+    ``session_id``, ``user_id``, ``conversation_id`` and ``tenant_id`` are texts of at most 256 characters; the rest is
+    cut. ``tenant_id`` is the customer or team that the work is done for; metrics are split by it, too. ``tags`` are
+    texts, and ``metadata`` maps names to texts, numbers and booleans; at most 32 of each are kept. ``prompt`` (a
     :class:`.Prompt` or a text that one made) and ``experiment`` (from :meth:`.Experiment.assignment`) are recorded on
     the inferences below, the experiment on every span.
 
@@ -55,6 +56,7 @@ class propagate_attributes:  # noqa: N801
         metadata: Mapping[str, Value] | None = None,
         prompt: Describes | None = None,
         experiment: Describes | None = None,
+        tenant_id: str | None = None,
     ) -> None:
         self._given = state.Ambient(
             identifier("session_id", session_id),
@@ -64,6 +66,7 @@ class propagate_attributes:  # noqa: N801
             metadata_of(metadata),
             describing("prompt", prompt),
             describing("experiment", experiment),
+            identifier("tenant_id", tenant_id),
         )
         self._frame: Frame | None = None
 

@@ -9,7 +9,7 @@ from ..config import Settings
 from .validation import identifier
 
 #: What may go to other processes, and its entry of the baggage.
-ENTRIES = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id")}
+ENTRIES = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id", "tenant_id")}
 
 
 class Sharing:

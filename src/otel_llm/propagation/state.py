@@ -1,4 +1,4 @@
-"""What the application says of its calls: session, user, conversation, tags, metadata, prompt, experiment.
+"""What the application says of its calls: session, user, conversation, tenant, tags, metadata, prompt, experiment.
 
 :class:`otel_llm.propagate_attributes` stores it in the OpenTelemetry context. Every span that starts below has it as
 attributes: our spans read it by :func:`of`, a span processor adds it to the spans of other libraries.
@@ -43,6 +43,7 @@ class Ambient:
         "prompt",
         "session_id",
         "tags",
+        "tenant_id",
         "user_id",
     )
 
@@ -55,6 +56,7 @@ class Ambient:
         metadata: Mapping[str, Value] | None = None,
         prompt: Describes | None = None,
         experiment: Describes | None = None,
+        tenant_id: str | None = None,
     ) -> None:
         self.session_id = session_id
         self.user_id = user_id
@@ -63,6 +65,7 @@ class Ambient:
         self.metadata = metadata or {}
         self.prompt = prompt
         self.experiment = experiment
+        self.tenant_id = tenant_id
         #: The agent that counts the calls below. A weak reference, as the agent holds its context.
         self.agent: weakref.ref[Any] | None = None
         self._everywhere: dict[str, Any] = described(tags, self.metadata)
@@ -70,6 +73,8 @@ class Ambient:
             self._everywhere[s.SESSION_ID] = session_id
         if user_id is not None:
             self._everywhere[s.USER_ID] = user_id
+        if tenant_id is not None:
+            self._everywhere[s.LLM_TENANT_ID] = tenant_id
         if experiment is not None:
             self._everywhere.update(cleaned(experiment.attributes()))
 
@@ -85,6 +90,7 @@ class Ambient:
             merged(outer.metadata, self.metadata),
             self.prompt or outer.prompt,
             self.experiment or outer.experiment,
+            self.tenant_id or outer.tenant_id,
         )
         made.agent = outer.agent
         return made
@@ -129,7 +135,7 @@ class _Request:
         if outermost or self.said is None:
             self.said = ambient
         else:
-            ids = Ambient(ambient.session_id, ambient.user_id, ambient.conversation_id)
+            ids = Ambient(ambient.session_id, ambient.user_id, ambient.conversation_id, tenant_id=ambient.tenant_id)
             self.said = self.said.within(ids)
 
 
@@ -165,7 +171,11 @@ def current() -> Ambient | None:
 @guard.never_raise
 def _received(context: Context) -> Ambient | None:
     ids = sharing.received(context)
-    return Ambient(ids.get("session_id"), ids.get("user_id"), ids.get("conversation_id")) if ids else None
+    if not ids:
+        return None
+    return Ambient(
+        ids.get("session_id"), ids.get("user_id"), ids.get("conversation_id"), tenant_id=ids.get("tenant_id")
+    )
 
 
 def private(context: Context) -> Context:

@@ -50,9 +50,9 @@ class Backend:
 
     @property
     def pins(self) -> str:
-        """What identifies a build: the content of its folder and how it is built."""
+        """What identifies a build: the content of its folder, tests aside, and how it is built."""
         digest = hashlib.sha256(repr((self.packages, self.tags, self.links)).encode())
-        for path in sorted(path for path in self.source.rglob("*") if path.is_file()):
+        for path in sorted(path for path in self.source.rglob("*") if path.is_file() and "_test." not in path.name):
             digest.update(path.relative_to(self.source).as_posix().encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()[:12]
 

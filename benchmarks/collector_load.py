@@ -233,7 +233,7 @@ class Bench:
             return self._count(gateway)
 
     def fill(self, kafka: Kafka, spans: int) -> None:
-        agent = self.collector(["common", "ingest", "to-kafka"], KAFKA_BROKERS=kafka.brokers)
+        agent = self.collector(["common", "ingest", "spans", "to-kafka"], KAFKA_BROKERS=kafka.brokers)
         with agent, self.load.on(agent.otlp_http):
             until(lambda: agent.internal().get("otelcol_exporter_sent_spans", 0) >= spans, 600, "Kafka is filled")
 
@@ -284,10 +284,18 @@ def main() -> int:
         subjects: dict[str, list[str | Path]] = {
             BARE: bench.plain(FORWARD),
             "the same, GOGC as ours": bench.plain(FORWARD),
-            "agent": ["common", "ingest", "keep-all", "evaluation", "jaeger"],
-            "agent without evaluation": ["common", "ingest", "keep-all", "jaeger"],
-            "agent, queue in memory": ["common", "ingest", "keep-all", "evaluation", "jaeger", in_memory(bench)],
-            "agent, sampling": ["common", "ingest", "sampling", "evaluation", "jaeger"],
+            "agent": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger"],
+            "agent without evaluation": ["common", "ingest", "spans", "keep-all", "jaeger"],
+            "agent, queue in memory": [
+                "common",
+                "ingest",
+                "spans",
+                "keep-all",
+                "evaluation",
+                "jaeger",
+                in_memory(bench),
+            ],
+            "agent, sampling": ["common", "ingest", "spans", "sampling", "evaluation", "jaeger"],
             "gateway without Kafka": ["common", "from-agents", http_in(bench), "sampling", "evaluation", "jaeger"],
             "gateway from Kafka": ["common", "from-kafka", "sampling", "evaluation", "jaeger"],
         }

@@ -9,7 +9,11 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/basicauthextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/headerssetterextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/oidcauthextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/pprofextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/attributesprocessor"
@@ -42,6 +46,10 @@ import (
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 
 	"otel-llm/backends/collector/delayedcommit"
+	"otel-llm/backends/collector/flow"
+	"otel-llm/backends/collector/inorder"
+	"otel-llm/backends/collector/spanlimit"
+	"otel-llm/backends/collector/startlast"
 )
 
 const version = "0.155.0"
@@ -55,11 +63,13 @@ func byType[F component.Factory](factories ...F) map[component.Type]F {
 }
 
 func components() (otelcol.Factories, error) {
+	// The receiver of Kafka's records commits them only while what is behind it moves.
+	moves := flow.New()
 	return otelcol.Factories{
 		Receivers: byType[receiver.Factory](
-			otlpreceiver.NewFactory(),
+			startlast.Wrap(otlpreceiver.NewFactory()),
 			kafkareceiver.NewFactory(),
-			delayedcommit.NewFactory(),
+			delayedcommit.NewFactory(moves),
 		),
 		Processors: byType[processor.Factory](
 			attributesprocessor.NewFactory(),
@@ -70,6 +80,7 @@ func components() (otelcol.Factories, error) {
 			probabilisticsamplerprocessor.NewFactory(),
 			redactionprocessor.NewFactory(),
 			resourceprocessor.NewFactory(),
+			spanlimit.NewFactory(),
 			tailsamplingprocessor.NewFactory(),
 			transformprocessor.NewFactory(),
 		),
@@ -82,13 +93,18 @@ func components() (otelcol.Factories, error) {
 			prometheusexporter.NewFactory(),
 		),
 		Connectors: byType[connector.Factory](
-			forwardconnector.NewFactory(),
+			moves.Watch(forwardconnector.NewFactory()),
+			inorder.NewFactory(),
 			signaltometricsconnector.NewFactory(),
 			spanmetricsconnector.NewFactory(),
 		),
 		Extensions: byType[extension.Factory](
+			basicauthextension.NewFactory(),
+			bearertokenauthextension.NewFactory(),
 			filestorage.NewFactory(),
+			headerssetterextension.NewFactory(),
 			healthcheckextension.NewFactory(),
+			oidcauthextension.NewFactory(),
 			pprofextension.NewFactory(),
 		),
 		Telemetry: otelconftelemetry.NewFactory(),

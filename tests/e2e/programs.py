@@ -213,7 +213,7 @@ class Kafka(Program):
         super().__init__(directory)
         self.brokers, self.controller = free_address(), free_address()
         self.properties = self.directory / "server.properties"
-        settings = {
+        self.settings: dict[str, str | int | Path] = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@{self.controller}",
@@ -227,7 +227,6 @@ class Kafka(Program):
             "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
         }
-        self.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def _java(self, main: str, *arguments: str | Path) -> list[str | Path]:
         java = shutil.which("java")
@@ -239,6 +238,7 @@ class Kafka(Program):
         return self._java("kafka.Kafka", self.properties)
 
     def launch(self) -> Self:
+        self.properties.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
         if not (self.directory / "data" / "meta.properties").exists():
             identifier = "MkU3OEVBNTcwNTJENDM2Qg"
             self.tool("kafka.tools.StorageTool", "format", "-t", identifier, "-c", self.properties)

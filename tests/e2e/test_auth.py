@@ -79,7 +79,9 @@ def test_only_a_certificate_of_the_authority_is_heard(
     ):
         shutil.copy(source, tls / f"{name}.pem")
     store.write_text(STORE)
-    pieces = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "keep-all", "auth-mtls")]
+    pieces = [
+        CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "spans", "keep-all", "auth-mtls")
+    ]
     collector: Collector = run(Collector([*pieces, store], tmp_path, {"COLLECTOR_TLS": str(tls)}))
 
     def exporter(scheme: str = "https") -> SpanExporter:
@@ -112,6 +114,8 @@ def test_only_a_certificate_of_the_authority_is_heard(
 def test_without_certificates_the_collector_does_not_start(tmp_path: Path, run: Run) -> None:
     store = tmp_path / "store.yaml"
     store.write_text(STORE)
-    pieces = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "keep-all", "auth-mtls")]
+    pieces = [
+        CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "spans", "keep-all", "auth-mtls")
+    ]
     with pytest.raises(AssertionError, match=r"server\.pem: no such file"):
         run(Collector([*pieces, store], tmp_path, {"COLLECTOR_TLS": str(tmp_path / "empty")}))

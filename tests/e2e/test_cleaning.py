@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from e2e.programs import CONFIGURATION, Collector, Program, get, until
+from e2e.programs import CONFIGURATION, KEPT_STORE, Collector, Program, get, until
 
 STORE = """
 exporters: {file/kept: {path: "${env:COLLECTOR_DATA}/kept.jsonl"}}
@@ -37,7 +37,7 @@ def passed(tmp_path: Path, run: Callable[[Program], Program]) -> Pass:
     """Sends one span with the attributes through an agent and returns what came out: attributes, `status`."""
     store = tmp_path / "store.yaml"
     store.write_text(STORE)
-    paths = [CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in ("common", "ingest", "keep-all")]
+    paths = [CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in ("common", "ingest", "spans", "keep-all")]
     collector = Collector([*paths, store], tmp_path)
     run(collector)
 
@@ -199,7 +199,10 @@ def test_the_text_of_a_failure_is_masked(passed: Pass, secret: str) -> None:
 
 def test_logs_and_metrics_are_masked_too(tmp_path: Path, run: Callable[[Program], Program]) -> None:
     """Content on an event has a structure, not the text of one."""
-    collector = Collector([CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in ("common", "ingest")], tmp_path)
+    store = tmp_path / "store.yaml"
+    store.write_text(KEPT_STORE)
+    pieces = [CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in ("common", "ingest", "spans", "keep-all")]
+    collector = Collector([*pieces, store], tmp_path)
     run(collector)
     resource = Resource.create({"service.name": "shop", "owner": "joe@example.com"})
 

@@ -27,7 +27,8 @@ Ids = dict[str, set[str]]
 
 def configuration(sampling: str) -> list[Path]:
     return [
-        CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", sampling, "evaluation", "jaeger")
+        CONFIGURATION / "otelcol" / f"{name}.yaml"
+        for name in ("common", "ingest", "spans", sampling, "evaluation", "jaeger")
     ]
 
 

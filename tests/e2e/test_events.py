@@ -31,7 +31,10 @@ def test_events_reach_a_log_store_that_was_away(tmp_path: Path, run: Callable[[P
     config.write_text(STORE)
     store = Collector([PIECES / "common.yaml", config], tmp_path, name="store")
     agent = Collector(
-        [PIECES / f"{name}.yaml" for name in ("common", "ingest", "keep-all", "evaluation", "jaeger", "events-otlp")],
+        [
+            PIECES / f"{name}.yaml"
+            for name in ("common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "events-otlp")
+        ],
         tmp_path,
         {"EVENTS_OTLP": f"http://{store.otlp_http}"},
         name="agent",

@@ -137,7 +137,9 @@ class Fleet:
             "COLLECTOR_FSYNC": "false",
             **settings,
         }
-        self.agents = [self._collector(n, directory, settings, "common", "ingest", "to-kafka") for n in ("a", "b")]
+        self.agents = [
+            self._collector(n, directory, settings, "common", "ingest", "spans", "to-kafka") for n in ("a", "b")
+        ]
         self.gateways = [
             self._collector(n, directory, settings, "common", "from-kafka", "sampling", "evaluation", store)
             for n in ("one", "two")

@@ -30,7 +30,7 @@ class Sampling:
     def __init__(self, run: Run, directory: Path, decision_wait: str = "1s") -> None:
         store = directory / "store.yaml"
         store.write_text(KEPT_STORE)
-        pieces = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "sampling")]
+        pieces = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in ("common", "ingest", "spans", "sampling")]
         settings = {
             "COLLECTOR_KEEP_PERCENT": "0",
             "COLLECTOR_DECISION_WAIT": decision_wait,

@@ -73,7 +73,7 @@ def emitted(tmp_path: Path, run: Callable[[Program], Program]) -> Callable[[], s
     """What a sampling Collector shows by now, after traffic that uses every instrument of the library."""
     override = tmp_path / "override.yaml"
     override.write_text(NO_RETRY)
-    pieces = ["common", "ingest", "sampling", "evaluation", "jaeger"]
+    pieces = ["common", "ingest", "spans", "sampling", "evaluation", "jaeger"]
     paths = [CONFIGURATION / "otelcol" / f"{piece}.yaml" for piece in pieces]
     settings = {"COLLECTOR_METRICS_INTERVAL": "1s", "COLLECTOR_DECISION_WAIT": "1s", "JAEGER_OTLP": free_address()}
     collector = Collector([*paths, override], tmp_path, settings)

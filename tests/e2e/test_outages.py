@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(900)
 
 Run = Callable[[Any], Any]
 
-FILES = ("common", "ingest", "keep-all", "evaluation", "jaeger")
+FILES = ("common", "ingest", "spans", "keep-all", "evaluation", "jaeger")
 AGENT = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in FILES]
 OUTAGE_SECONDS = 60
 MEBIBYTE = 1 << 20

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(bool(Tempo.why_not()), reason=Tempo.why_not()),
 ]
 
-FILES = ("common", "ingest", "keep-all", "evaluation", "tempo")
+FILES = ("common", "ingest", "spans", "keep-all", "evaluation", "tempo")
 
 
 def test_a_trace_is_complete_in_tempo_and_found_by_traceql(run: Callable[[Any], Any], tmp_path: Path) -> None:

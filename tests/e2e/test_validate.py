@@ -19,12 +19,12 @@ PIECES = CONFIGURATION / "otelcol"
 
 #: Every arrangement that the files and the documentation name.
 ARRANGEMENTS = {
-    "agent": ["common", "ingest", "keep-all", "evaluation", "jaeger"],
-    "agent, Jaeger and Tempo": ["common", "ingest", "keep-all", "evaluation", "jaeger", "tempo"],
-    "agent, mutual TLS": ["common", "ingest", "keep-all", "evaluation", "jaeger", "auth-mtls"],
-    "agent, sampling": ["common", "ingest", "sampling", "evaluation", "jaeger"],
-    "agent of a fleet": ["common", "ingest", "to-kafka"],
-    "agent of a fleet, events to a log store": ["common", "ingest", "to-kafka", "events-otlp"],
+    "agent": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger"],
+    "agent, Jaeger and Tempo": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "tempo"],
+    "agent, mutual TLS": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "auth-mtls"],
+    "agent, sampling": ["common", "ingest", "spans", "sampling", "evaluation", "jaeger"],
+    "agent of a fleet": ["common", "ingest", "spans", "to-kafka"],
+    "agent of a fleet, events to a log store": ["common", "ingest", "spans", "to-kafka", "events-otlp"],
     "gateway": ["common", "from-kafka", "sampling", "evaluation", "jaeger"],
     "gateway, Jaeger and Tempo": ["common", "from-kafka", "sampling", "evaluation", "jaeger", "tempo"],
     "gateway, evaluation to Kafka": ["common", "from-kafka", "sampling", "evaluation", "evaluation-kafka", "jaeger"],
@@ -33,8 +33,10 @@ ARRANGEMENTS = {
     "gateway, evaluation to ClickHouse": [
         *["common", "from-kafka", "sampling", "evaluation", "evaluation-clickhouse", "jaeger"]
     ],
-    "agent without Kafka": ["common", "ingest", "to-gateways"],
-    "agent, contrib's normaliser": ["common", "ingest", "foreign-contrib", "keep-all", "evaluation", "jaeger"],
+    "agent without Kafka": ["common", "ingest", "spans-contrib", "to-gateways"],
+    "agent, contrib's normaliser": [
+        *["common", "ingest", "spans-contrib", "foreign-contrib", "keep-all", "evaluation", "jaeger"]
+    ],
 }
 
 #: What only the contrib distribution can load, and for want of which component.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/plugin/kzap"
 	"go.opentelemetry.io/collector/component"
@@ -22,50 +23,52 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
+
+	"otel-llm/backends/collector/flow"
 )
 
-// A record is one trace of one batch: handed on alone each would cost more than its spans.
-const recordsAtATime = 500
+const (
+	// A record is one trace of one batch: handed on alone each would cost more than its spans.
+	recordsAtATime = 500
+	tick           = time.Second
+	measureEvery   = 10 * time.Second
+)
 
-// NewFactory makes the factory of the kafka_delayed_commit receiver.
-func NewFactory() receiver.Factory {
+// NewFactory makes the factory of the kafka_delayed_commit receiver. The flow tells it while its pipelines stand still.
+func NewFactory(watched *flow.Flow) receiver.Factory {
+	create := func(_ context.Context, set receiver.Settings, config component.Config, next consumer.Traces) (receiver.Traces, error) {
+		return newReceiver(set, config.(*Config), next, watched)
+	}
 	return receiver.NewFactory(
 		component.MustNewType("kafka_delayed_commit"),
 		func() component.Config { return defaultConfig() },
-		receiver.WithTraces(newReceiver, component.StabilityLevelBeta),
+		receiver.WithTraces(create, component.StabilityLevelBeta),
 	)
 }
 
-// handed is where in a partition the records begin that were handed on after a moment.
-type handed struct {
-	at   time.Time
-	next kgo.EpochOffset
-}
-
-// partition is one that this member owns now.
-type partition struct {
-	handed []handed // oldest first
-}
-
 type kafkaReceiver struct {
-	config  *Config
-	logger  *zap.Logger
-	next    consumer.Traces
-	report  *receiverhelper.ObsReport
-	client  *kgo.Client
-	running sync.WaitGroup
-	stop    context.CancelFunc
-
-	mu    sync.Mutex
-	owned map[int32]*partition
+	config     *Config
+	logger     *zap.Logger
+	next       consumer.Traces
+	report     *receiverhelper.ObsReport
+	partitions *partitions
+	metrics    *metrics
+	client     *kgo.Client
+	running    sync.WaitGroup
+	stop       context.CancelFunc
 }
 
-func newReceiver(_ context.Context, set receiver.Settings, config component.Config, next consumer.Traces) (receiver.Traces, error) {
+func newReceiver(set receiver.Settings, config *Config, next consumer.Traces, watched *flow.Flow) (*kafkaReceiver, error) {
 	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID: set.ID, Transport: "kafka", ReceiverCreateSettings: set,
 	})
+	if err != nil {
+		return nil, err
+	}
+	owned := newPartitions(config.CommitDelay, watched)
+	counted, err := newMetrics(set.MeterProvider, config, owned)
 	return &kafkaReceiver{
-		config: config.(*Config), logger: set.Logger, next: next, report: report, owned: map[int32]*partition{},
+		config: config, logger: set.Logger, next: next, report: report, partitions: owned, metrics: counted,
 	}, err
 }
 
@@ -74,14 +77,23 @@ func (r *kafkaReceiver) Start(ctx context.Context, _ component.Host) error {
 	if err != nil {
 		return err
 	}
+	lost := func(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
+		r.partitions.lost(topics[r.config.Topic])
+	}
 	r.client, err = kgo.NewClient(append(options,
 		kgo.WithLogger(kzap.New(r.logger.Named("franz"), kzap.Level(kgo.LogLevelWarn))),
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(time.Second),
-		kgo.OnPartitionsAssigned(r.assigned),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
+			r.partitions.assigned(topics[r.config.Topic])
+		}),
+		kgo.AdjustFetchOffsetsFn(func(_ context.Context, topics map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			r.partitions.begin(topics[r.config.Topic])
+			return topics, nil
+		}),
 		// Nothing is committed on the way out: the next owner reads what is undecided here again.
-		kgo.OnPartitionsRevoked(r.lost),
-		kgo.OnPartitionsLost(r.lost),
+		kgo.OnPartitionsRevoked(lost),
+		kgo.OnPartitionsLost(lost),
 	)...)
 	if err != nil {
 		return err
@@ -89,6 +101,8 @@ func (r *kafkaReceiver) Start(ctx context.Context, _ component.Host) error {
 	running, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.running.Go(func() { r.consume(running) })
+	r.running.Go(func() { r.commit(running) })
+	r.running.Go(func() { r.measure(running) })
 	return nil
 }
 
@@ -99,23 +113,7 @@ func (r *kafkaReceiver) Shutdown(context.Context) error {
 	r.stop()
 	r.running.Wait()
 	r.client.Close()
-	return nil
-}
-
-func (r *kafkaReceiver) assigned(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, number := range topics[r.config.Topic] {
-		r.owned[number] = &partition{}
-	}
-}
-
-func (r *kafkaReceiver) lost(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, number := range topics[r.config.Topic] {
-		delete(r.owned, number)
-	}
+	return r.metrics.unregister()
 }
 
 func (r *kafkaReceiver) consume(ctx context.Context) {
@@ -140,18 +138,19 @@ func (r *kafkaReceiver) consume(ctx context.Context) {
 // handOn passes the records on in their order, many at a time. A consumer that refuses for now is asked again until it
 // takes them: meanwhile Kafka keeps the rest.
 func (r *kafkaReceiver) handOn(ctx context.Context, fetched kgo.FetchTopicPartition) {
-	r.mu.Lock()
-	owned := r.owned[fetched.Partition]
-	r.mu.Unlock()
+	owned := r.partitions.get(fetched.Partition)
+	if missing := owned.missing(fetched.Records[0].Offset); missing > 0 {
+		r.metrics.lose(ctx, missing, deleted)
+		r.logger.Error("records were deleted before they were read: the topic keeps them for too short a time",
+			position(fetched.Records[0]), zap.Int64("records", missing))
+	}
 	for records := range slices.Chunk(fetched.Records, recordsAtATime) {
 		r.handOnTogether(ctx, records)
 		if ctx.Err() != nil {
 			return
 		}
-	}
-	if owned != nil {
-		last := fetched.Records[len(fetched.Records)-1]
-		r.settle(fetched.Partition, owned, handed{time.Now(), kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1}})
+		last := records[len(records)-1]
+		r.partitions.handedOn(fetched.Partition, owned, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
 	}
 }
 
@@ -161,6 +160,7 @@ func (r *kafkaReceiver) handOnTogether(ctx context.Context, records []*kgo.Recor
 	for _, record := range records {
 		read, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(record.Value)
 		if err != nil {
+			r.metrics.lose(ctx, 1, unreadable)
 			r.logger.Error("record is no OTLP, skipped", position(record), zap.Error(err))
 			continue
 		}
@@ -185,26 +185,46 @@ func position(record *kgo.Record) zap.Field {
 	return zap.String("position", fmt.Sprintf("%s/%d@%d", record.Topic, record.Partition, record.Offset))
 }
 
-// settle marks for commit what was handed on at least the delay before now. Time counts only while records are taken:
-// where the pipeline stands still, nothing is decided either.
-func (r *kafkaReceiver) settle(number int32, owned *partition, now handed) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.owned[number] != owned {
-		return // lost meanwhile
+// commit marks for commit what was handed on long enough ago, also while no records come. The client commits what is
+// marked within a second.
+func (r *kafkaReceiver) commit(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			committed := r.client.CommittedOffsets()[r.config.Topic]
+			if settled := r.partitions.settle(now, committed); len(settled) > 0 {
+				r.client.MarkCommitOffsets(map[string]map[int32]kgo.EpochOffset{r.config.Topic: settled})
+			}
+		}
 	}
-	settled := 0
-	for settled < len(owned.handed) && now.at.Sub(owned.handed[settled].at) >= r.config.CommitDelay {
-		settled++
-	}
-	if settled > 0 {
-		r.client.MarkCommitOffsets(map[string]map[int32]kgo.EpochOffset{
-			r.config.Topic: {number: owned.handed[settled-1].next},
-		})
-		owned.handed = owned.handed[settled:]
-	}
-	// One mark a second is fine enough, and bounds the list.
-	if last := len(owned.handed) - 1; last < 0 || now.at.Sub(owned.handed[last].at) >= time.Second {
-		owned.handed = append(owned.handed, now)
+}
+
+// measure asks Kafka from time to time what there is to read.
+func (r *kafkaReceiver) measure(ctx context.Context) {
+	ticker := time.NewTicker(measureEvery)
+	defer ticker.Stop()
+	admin := kadm.NewClient(r.client)
+	for {
+		asking, done := context.WithTimeout(ctx, measureEvery)
+		starts, err := admin.ListStartOffsets(asking, r.config.Topic)
+		if err == nil {
+			var ends kadm.ListedOffsets
+			if ends, err = admin.ListEndOffsets(asking, r.config.Topic); err == nil {
+				r.partitions.measured(starts[r.config.Topic], ends[r.config.Topic])
+			}
+		}
+		done()
+		if err != nil && ctx.Err() == nil {
+			r.logger.Warn("Kafka does not tell its offsets: the lag is that of the last time", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
 	}
 }

@@ -37,8 +37,8 @@ def record_end(
         error_type = str(attributes[s.ERROR_TYPE])
     elif response.error is not None:
         error_type = errors.answered_type(response.error)
-    if response.error is not None and request.kind is SpanKind.CLIENT:
-        attributes.update(errors.answered_code(response.error))
+        if request.kind is SpanKind.CLIENT:
+            attributes.update(errors.answered_code(response.error))
     first_chunk = recording.time_to_first_chunk
     speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
     if (telemetry.captures_all or capture.wanting) and response.output is not None:

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -30,8 +31,10 @@ PROGRAMS = {
     "prometheus": ("prometheus",),
 }
 
-#: The configuration files of the Collector: an agent on one host that keeps every trace.
-COLLECTOR_FILES = ("common", "ingest", "keep-all", "evaluation", "jaeger")
+#: The configuration files of the Collector: an agent on one host that keeps every trace. The contrib distribution lacks
+#: a component of ours, so it gets another file.
+COLLECTOR_FILES = ("common", "ingest", "spans", "keep-all", "evaluation", "jaeger")
+COMPONENT_OF_OURS, FILES_OF_CONTRIB = "span_limit", {"spans": "spans-contrib"}
 
 
 class StackError(Exception):
@@ -137,7 +140,10 @@ def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) ->
     )
     collector = Service(
         "collector",
-        [programs["collector"], *(f"--config={folder / 'otelcol' / name}.yaml" for name in COLLECTOR_FILES)],
+        [
+            programs["collector"],
+            *(f"--config={folder / 'otelcol' / name}.yaml" for name in _collector_files(programs["collector"])),
+        ],
         {
             "COLLECTOR_GRPC": at["otlp-grpc"],
             "COLLECTOR_HTTP": at["otlp-http"],
@@ -171,6 +177,17 @@ def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) ->
         "OTLP over gRPC": f"http://{at['otlp-grpc']}",
     }
     return Plan([jaeger, collector, prometheus], urls, sdk_environment(urls["OTLP over HTTP"]))
+
+
+def _collector_files(program: str) -> list[str]:
+    """The names of the configuration files that this Collector can load. One that can't be asked gets those of ours."""
+    try:
+        asked = subprocess.run([program, "components"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return list(COLLECTOR_FILES)
+    if asked.returncode or COMPONENT_OF_OURS in asked.stdout:
+        return list(COLLECTOR_FILES)
+    return [FILES_OF_CONTRIB.get(name, name) for name in COLLECTOR_FILES]
 
 
 def sdk_environment(endpoint: str) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The content of a rules document: its ``rules``, and ``rate`` and ``max_per_minute``, ``None`` if it has none."""
+    """The content of a rules document. ``rate`` and ``max_per_minute`` are ``None`` if the document has none."""
 
     rules: tuple[Rule, ...] = ()
     rate: float | None = None

@@ -110,6 +110,11 @@ LLM_REQUEST_RETRIES = "otel_llm.request.retries"
 LLM_USAGE_ACCEPTED_PREDICTION_TOKENS = "otel_llm.usage.accepted_prediction_tokens"
 LLM_USAGE_REJECTED_PREDICTION_TOKENS = "otel_llm.usage.rejected_prediction_tokens"
 LLM_REQUEST_MODEL = "otel_llm.request.model"
+#: How a request is processed where that has a price of its own: ``batch``, or the time within which a background
+#: response has to be complete (``2h``, ``8h``).
+LLM_REQUEST_PROCESSING = "otel_llm.request.processing"
+#: The service tier that answered, of providers for which the conventions have no name of it.
+LLM_RESPONSE_SERVICE_TIER = "otel_llm.response.service_tier"
 #: What a model call cost, by the names of the conventions' open proposal: an amount, its ISO 4217 currency, and whether
 #: the response told it (``provider``) or it was worked out here (``local``).
 LLM_USAGE_COST_AMOUNT = "otel_llm.usage.cost.amount"
@@ -117,6 +122,9 @@ LLM_USAGE_COST_CURRENCY = "otel_llm.usage.cost.currency"
 LLM_USAGE_COST_SOURCE = "otel_llm.usage.cost.source"
 #: The tokens were counted by this package, because the provider sent no usage.
 LLM_USAGE_ESTIMATED = "otel_llm.usage.estimated"
+#: On metrics: why a call has no price, and the host that is paid by the hour.
+LLM_UNPRICED_REASON = "otel_llm.unpriced.reason"
+LLM_COST_HOST = "otel_llm.cost.host"
 LLM_BATCH_ID = "otel_llm.batch.id"
 LLM_BATCH_STATUS = "otel_llm.batch.status"
 LLM_BATCH_ENDPOINT = "otel_llm.batch.endpoint"
@@ -184,6 +192,9 @@ RETRIEVAL = "retrieval"
 EXECUTE_TOOL = "execute_tool"
 INVOKE_AGENT = "invoke_agent"
 INVOKE_WORKFLOW = "invoke_workflow"
+#: Where the amount of a cost comes from: the response, or prices known here.
+COST_FROM_PROVIDER = "provider"
+COST_LOCAL = "local"
 #: Operations that run a model on a prompt; the others have no place in the inference metrics.
 INFERENCE_OPERATIONS = frozenset({CHAT, TEXT_COMPLETION, GENERATE_CONTENT})
 
@@ -217,6 +228,9 @@ METRIC_EXECUTE_TOOL_DURATION = "gen_ai.execute_tool.duration"
 METRIC_LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.client.time_per_output_token"
 METRIC_LLM_ACTIVE_CALLS = "otel_llm.client.active_calls"
 METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
+METRIC_LLM_COST = "otel_llm.client.cost"
+METRIC_LLM_UNPRICED_CALLS = "otel_llm.client.unpriced_calls"
+METRIC_LLM_IDLE_COST = "otel_llm.host.idle_cost"
 METRIC_LLM_EVAL_TRACES = "otel_llm.eval.traces"
 METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"
 METRIC_LLM_EVAL_PENDING = "otel_llm.eval.pending"

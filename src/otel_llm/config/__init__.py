@@ -18,6 +18,8 @@ from .values import above_zero, boolean, checked, names, number, one_of, seconds
 from .warnings import warn
 
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
+PRICES = "OTEL_LLM_PRICES"
+COST_HEADER = "x-litellm-response-cost"
 EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
 EVAL_RULES = "OTEL_LLM_EVAL_RULES"
 EVAL_RULES_FILE = "OTEL_LLM_EVAL_RULES_FILE"
@@ -183,6 +185,10 @@ class Settings:
     langchain_leave_to_sdk: frozenset[str] = _knob("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", names, frozenset())
     baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", names, frozenset(), _baggage)
     prompt_log: str | None = _knob(PROMPT_LOG, str, None)
+    #: ``None``: costs are worked out if ``prices`` names a table.
+    cost: bool | None = _knob("OTEL_LLM_COST", boolean, None)
+    prices: str | None = _knob(PRICES, str, None)
+    cost_headers: frozenset[str] = _knob("OTEL_LLM_COST_HEADERS", names, frozenset({COST_HEADER}))
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
     foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)
     flush_on_sigterm: bool = _knob("OTEL_LLM_FLUSH_ON_SIGTERM", boolean, False)
@@ -206,6 +212,8 @@ class Settings:
                 checked(knob.name, value, check)
         if self.emit_event is None:
             object.__setattr__(self, "emit_event", self.capture_content.on_event)
+        if self.cost is None:
+            object.__setattr__(self, "cost", self.prices is not None)
 
     @property
     def samples_for_evaluation(self) -> bool:

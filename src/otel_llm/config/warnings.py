@@ -29,4 +29,6 @@ def shown(value: Any) -> str:
     """``value`` as it is written in the environment."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name
-    return "none" if value == frozenset() else str(value).lower()
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value)) or "none"
+    return str(value).lower()

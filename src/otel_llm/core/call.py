@@ -261,16 +261,21 @@ class Call:
         recording = self._recording
         duration_ns = recording.duration_ns
         try:
-            try:
-                if self._agent is not None and (agent := self._agent()) is not None:
-                    agent.count(self.request.operation, response)
-                ended = record_end(
-                    recording, self.request, self.context, response, duration_ns / 1e9, attributes, error
-                )
-                if ended is not None:
-                    self._record_metrics(ended)
-            finally:
-                recording.span.end(recording.started_at + duration_ns)
+            if self._agent is not None and (agent := self._agent()) is not None:
+                agent.count(self.request.operation, response)
+        except Exception as failure:
+            guard.report("Call._complete", failure)
+        try:
+            record_end(
+                recording,
+                self.request,
+                self.context,
+                response,
+                duration_ns,
+                attributes,
+                error,
+                self._record_metrics,
+            )
         except Exception as failure:
             guard.report("Call._complete", failure)
 

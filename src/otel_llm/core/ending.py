@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from .. import guard
 from .. import semconv as s
 from ..content import boundary, capture
 from . import errors
@@ -23,61 +26,107 @@ def record_end(
     request: Request,
     context: Context,
     response: Response,
-    seconds: float,
+    duration_ns: int,
     attributes: dict[str, AttributeValue],
     error: BaseException | None,
-) -> EndedCall | None:
-    """Record the end of a call of ``request`` after ``seconds``. Adds to ``attributes``.
+    measure: Callable[[EndedCall], None],
+) -> None:
+    """Record the end of a call of ``request`` after ``duration_ns``, and end its span. Adds to ``attributes``.
 
-    Returns what metrics are to be recorded of, ``None`` if there are none.
+    ``measure`` is called with what metrics are to be recorded of. If the price of the call is not known yet, the rest
+    is done by another thread once it is.
     """
     telemetry = recording.telemetry
-    error_type = None
-    if error is not None:
-        error_type = str(attributes[s.ERROR_TYPE])
-    elif response.error is not None:
-        error_type = errors.answered_type(response.error)
-        if request.kind is SpanKind.CLIENT:
-            attributes.update(errors.answered_code(response.error))
-    first_chunk = recording.time_to_first_chunk
-    speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
-    if (telemetry.captures_all or capture.wanting) and response.output is not None:
-        recording.record_output(response.output, error_type is not None)
-    emits_event = telemetry.wants_event and recording.logged
-    if recording.on or emits_event:
-        response.describe(request, error_type is not None, attributes)
-        if first_chunk is not None:
-            attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = first_chunk
-            attributes.update(speed)
-        if error_type is not None:
-            attributes[s.ERROR_TYPE] = error_type
-    ended: EndedCall | None = None
-    measured = telemetry.measured and s.OPERATION_NAME in request.attributes
-    if measured or telemetry.listeners.all:
-        ended = EndedCall(
-            request,
-            response,
-            recording.span,
-            context,
-            recording.started_at,
-            seconds,
-            first_chunk,
-            speed,
-            error_type,
-            attributes,
-            recording.recorded_content,
-        )
+    held = False
+    try:
+        error_type = None
+        if error is not None:
+            error_type = str(attributes[s.ERROR_TYPE])
+        elif response.error is not None:
+            error_type = errors.answered_type(response.error)
+            if request.kind is SpanKind.CLIENT:
+                attributes.update(errors.answered_code(response.error))
+        seconds = duration_ns / 1e9
+        first_chunk = recording.time_to_first_chunk
+        speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
+        if (telemetry.captures_all or capture.wanting) and response.output is not None:
+            recording.record_output(response.output, error_type is not None)
+        if recording.on or (telemetry.wants_event and recording.logged):
+            response.describe(request, error_type is not None, attributes)
+            if first_chunk is not None:
+                attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = first_chunk
+                attributes.update(speed)
+            if error_type is not None:
+                attributes[s.ERROR_TYPE] = error_type
+        ended: EndedCall | None = None
+        measured = telemetry.measured and s.OPERATION_NAME in request.attributes
+        pricer = telemetry.listeners.pricer
+        if measured or telemetry.listeners.all or pricer is not None:
+            ended = EndedCall(
+                request,
+                response,
+                recording.span,
+                context,
+                recording.started_at,
+                seconds,
+                first_chunk,
+                speed,
+                error_type,
+                attributes,
+                recording.recorded_content,
+            )
+        to_measure = measure if measured else None
+        if pricer is not None and ended is not None:
+            rest = partial(_publish_later, recording, duration_ns, ended, error, to_measure)
+            held = pricer.holds(ended, rest)
+        if not held:
+            _publish(recording, request, context, attributes, ended, error, to_measure)
+    finally:
+        if not held:
+            recording.span.end(recording.started_at + duration_ns)
+
+
+def _publish_later(
+    recording: Recording,
+    duration_ns: int,
+    ended: EndedCall,
+    error: BaseException | None,
+    measure: Callable[[EndedCall], None] | None,
+) -> None:
+    """What is left of :func:`record_end`, on another thread."""
+    try:
+        _publish(recording, ended.request, ended.context, ended.attributes, ended, error, measure)
+    except Exception as failure:
+        guard.report("the end of a call", failure)
+    finally:
+        recording.span.end(recording.started_at + duration_ns)
+
+
+def _publish(
+    recording: Recording,
+    request: Request,
+    context: Context,
+    attributes: dict[str, AttributeValue],
+    ended: EndedCall | None,
+    error: BaseException | None,
+    measure: Callable[[EndedCall], None] | None,
+) -> None:
+    """Tell the listeners, set the last attributes on the span, emit the event, and have metrics recorded."""
+    telemetry = recording.telemetry
+    if ended is not None:
         telemetry.listeners.notify(ended)
         ended.forget_content()
+    emits_event = telemetry.wants_event and recording.logged
     if recording.on or emits_event:
         boundary.clean(attributes)
     if recording.on:
         recording.span.set_attributes(attributes)
-        if error_type is not None:
+        if s.ERROR_TYPE in attributes:
             text = recording.error_text(error) if error is not None else None
             recording.span.set_status(Status(StatusCode.ERROR, text))
     if emits_event and request.operation in s.INFERENCE_OPERATIONS:
         content = recording.content if telemetry.settings.capture_content.on_event else {}
         about = {**request.attributes, **attributes, **content}
         recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, context)
-    return ended if measured else None
+    if ended is not None and measure is not None:
+        measure(ended)

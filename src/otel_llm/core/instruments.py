@@ -117,6 +117,12 @@ class Instruments:
                 s.TOKENS_PER_SECOND_BUCKETS,
             ),
         }
+        self._costs = meter.create_counter(
+            s.METRIC_LLM_COST, "{currency}", "What model calls cost, in the currency of the dimension."
+        )
+        self._unpriced = meter.create_counter(
+            s.METRIC_LLM_UNPRICED_CALLS, "{call}", "Model calls that were billed, but whose price is not known."
+        )
         self._in_process = {
             s.EXECUTE_TOOL: [
                 _histogram(
@@ -166,6 +172,11 @@ class Instruments:
                     histogram.record(value, series.asked, context)
         if response.usage:
             self._record_usage(response.usage, inference, series, context)
+        if ended.cost is not None:
+            amount, currency, _ = ended.cost
+            self._costs.add(amount, {**series.answered, s.LLM_USAGE_COST_CURRENCY: currency}, context)
+        elif ended.unpriced is not None:
+            self._unpriced.add(1, {**series.answered, s.LLM_UNPRICED_REASON: ended.unpriced}, context)
         if self._latest and inference:
             self._inference_duration.record(ended.duration, series.every, context)
             if not self._released:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import guard
 from .request import AttributeValue, Request, Response
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+
+
+class Cost(NamedTuple):
+    """What a call cost: an amount, its ISO 4217 currency, and whether the ``provider`` told it or it is ``local``."""
+
+    amount: float
+    currency: str
+    source: str
 
 
 @dataclass(slots=True)  # A frozen one takes several times as long to make, and one is made for each call.
@@ -40,10 +48,15 @@ class EndedCall:
     #: The recorded content by attribute, possibly among other attributes; empty unless content is captured of every
     #: call.
     content: Mapping[str, Any]
+    #: What it cost; ``None`` if that is not known.
+    cost: Cost | None = None
+    #: Why that is not known; ``None`` if nothing was charged, or costs are off.
+    unpriced: str | None = None
 
     def forget_content(self) -> None:
         """Let go of all that holds the caller's messages: metrics, which come later, need none of it."""
         self.content = {}
+        self.response.billed = ()
         self.request.content = self.request.texts = self.request.prompt = self.response.output = None
 
 
@@ -53,18 +66,39 @@ class Listener(Protocol):
     def __call__(self, ended: EndedCall, /) -> None: ...
 
 
+class Pricer(Protocol):
+    """Says what calls cost. It is asked on the caller's thread, before the listeners are told."""
+
+    def holds(self, ended: EndedCall, rest: Callable[[], None], /) -> bool:
+        """Set ``cost`` or ``unpriced`` of ``ended``, and the attributes of its cost.
+
+        Return whether that has to wait: then ``rest``, which ends the span, is called when it is done, by another
+        thread.
+        """
+        ...
+
+    def flush(self, seconds: float, /) -> bool:
+        """Price what waits; return whether that took at most ``seconds``."""
+        ...
+
+
 class Listeners:
     """The listeners of one or more :class:`.Telemetry` objects. Adding and removing is safe during calls."""
 
-    __slots__ = ("_preparing", "all")
+    __slots__ = ("_preparing", "all", "pricer")
 
     def __init__(self) -> None:
         self.all: tuple[Listener, ...] = ()
+        self.pricer: Pricer | None = None
         self._preparing: tuple[Callable[[Request], object], ...] = ()
 
     def before_start(self, prepare: Callable[[Request], object]) -> None:
         """Call ``prepare`` with the request of each model call before its span starts: it may add to the request."""
         self._preparing = (*self._preparing, prepare)
+
+    def not_before_start(self, prepare: Callable[[Request], object]) -> None:
+        """No longer call ``prepare``."""
+        self._preparing = tuple(one for one in self._preparing if one != prepare)
 
     def prepare(self, request: Request) -> None:
         """Call what is to be called before a model call starts. An error is reported, and the next is called."""

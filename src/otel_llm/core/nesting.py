@@ -214,7 +214,17 @@ def merge(own: Response, layers: list[Response]) -> Response:
         merged.attributes.update(layer.attributes)
         merged.metric_attributes.update(layer.metric_attributes)
         merged.output = merged.output or layer.output
+        merged.billed += layer.billed
         for name, count in layer.usage.items():
             usage[name] = usage.get(name, 0) + count
-    merged.usage = usage or own.usage
+    merged.usage, merged.billed = usage or own.usage, merged.billed or own.billed
+    merged.cost = _total([layer.cost for layer in layers]) or own.cost
     return merged
+
+
+def _total(costs: list[tuple[float, str] | None]) -> tuple[float, str] | None:
+    """The sum of what all layers cost, ``None`` unless all are known, in one currency."""
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs) or len({currency for _, currency in known}) != 1:
+        return None
+    return sum(amount for amount, _ in known), known[0][1]

@@ -14,6 +14,8 @@ from ..content.messages import Content
 from ..propagation.state import Describes
 from . import finish_reasons
 
+#: The usage of an answer as its provider sent it, and the service tier.
+Billed = tuple[Any, str | None]
 AttributeValue = str | bool | int | float | Sequence[str]
 
 #: More finish reasons than this are not listed; the number asked for is the caller's, unchecked.
@@ -57,7 +59,8 @@ class Response:
     ``finish_reasons`` is in the provider's words and has ``None`` where a reason is missing; ``provider_reasons`` has
     these words where ``finish_reasons`` comes in those of a layer above the provider. ``output`` gives the output
     messages, each with its reason as ``finish_reason``, and is called only when content is captured. ``error`` is the
-    code of an error that came as an answer.
+    code of an error that came as an answer. ``billed`` has the usage of each answer as the provider sent it, with the
+    service tier that it named. ``cost`` is an amount and its currency that were told beside the answers.
     """
 
     id: str | None = None
@@ -69,6 +72,8 @@ class Response:
     output: Callable[[], list[Json]] | None = None
     error: str | None = None
     provider_reasons: list[str | None] | None = None
+    billed: tuple[Billed, ...] = ()
+    cost: tuple[float, str] | None = None
 
     def describe(self, request: Request, failed: bool, attributes: dict[str, AttributeValue]) -> None:
         """Add to the ``attributes`` of a span what this answer to ``request`` says."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
 
 from .. import guard
 from .. import semconv as s
 from ..background import deferred, forks
-from . import cancellation
+from . import cancellation, listeners
 from .active_calls import ActiveCalls
 from .dimensions import Dimensions
+from .request import Request
 from .series import ScopeSeries, SeriesBudget
 
 
@@ -37,6 +39,13 @@ class Scopes:
         """The number of calls under way in all scopes."""
         return sum(len(state.active_calls.under_way) for state in self._known.values())
 
+    def calls_under_way(self) -> Iterator[tuple[Request, int]]:
+        """The request of each call under way, without its inner layers, and when it began by ``perf_counter_ns``."""
+        for state in list(self._known.values()):
+            for call in list(state.active_calls.under_way.values()):
+                if call.counted:
+                    yield call.request, call.started_ns
+
     def abandon_at_exit(self) -> None:
         """Call :meth:`abandon_all` when the program ends, before the exit handlers registered so far.
 
@@ -52,6 +61,8 @@ class Scopes:
         calls.sort(key=lambda call: call.started_ns)  # stable: layers of one call share their start
         for call in reversed(calls):
             guard.never_raise(call.abandon)()
+        if (pricer := listeners.SHARED.pricer) is not None:
+            pricer.flush(deferred.PATIENCE)
         deferred.catch_up()
 
     def start_afresh(self) -> None:

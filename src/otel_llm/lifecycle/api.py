@@ -81,7 +81,7 @@ def instrument(
     given = settings is not None or any(provider is not None for provider in providers.values())
     if given or not INSTALLATION.configured:
         in_force = Settings.from_environment() if settings is None else settings
-        start_up.prepare(in_force, tracer_provider)
+        start_up.prepare(in_force, tracer_provider, meter_provider)
         manual_telemetry.configure(settings=settings, **providers)
         INSTALLATION.configured, INSTALLATION.providers = True, providers
     for instrumentor in instrumentors:
@@ -106,4 +106,5 @@ def uninstrument(*libraries: Library) -> None:
         INSTALLATION.configured, INSTALLATION.providers = False, {}
         manual_telemetry.configure()
         INSTALLATION.strip()
+        start_up.price_calls(None)
         start_up.log_prompts(None)

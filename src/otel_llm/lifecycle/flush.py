@@ -12,7 +12,7 @@ from opentelemetry import _logs, metrics, trace
 
 from .. import guard
 from ..background import deferred, finalizers, threads
-from ..core import cancellation
+from ..core import cancellation, listeners
 from .installation import INSTALLATION
 
 
@@ -38,6 +38,8 @@ def flush(timeout: float = 5.0) -> bool:
 def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
     try:
         finalizers.catch_up()
+        if (pricer := listeners.SHARED.pricer) is not None:
+            results.append(bool(_guarded(pricer.flush, max(deadline - monotonic(), 0.0))))
         results.append(deferred.catch_up(max(deadline - monotonic(), 0.0)))
         results.extend(bool(_guarded(step, max(deadline - monotonic(), 0.0))) for step in _steps())
     except Exception as error:

@@ -19,15 +19,25 @@ def post_instrument() -> None:
     prepare(settings)
 
 
-def prepare(settings: Settings, tracer_provider: object = None) -> None:
-    """Set up what is of no library: baggage, prompt log, and the span processors of the tracer provider."""
+def prepare(settings: Settings, tracer_provider: object = None, meter_provider: object = None) -> None:
+    """Set up what is of no library: baggage, costs, prompt log, and the span processors of the tracer provider."""
     sharing.share(settings.baggage)
+    price_calls(settings, meter_provider)
     log_prompts(settings.prompt_log)
     INSTALLATION.equip(settings, tracer_provider)
     if settings.flush_on_sigterm:
         from . import sigterm
 
         sigterm.watch()
+
+
+def price_calls(settings: Settings | None, meter_provider: object = None) -> None:
+    """Work out costs as the settings ask. Nothing of it is imported if they have never asked."""
+    on = settings is not None and bool(settings.cost)
+    if on or "otel_llm.cost" in sys.modules:
+        from .. import cost
+
+        cost.configure(on, settings.prices if settings is not None else None, meter_provider)
 
 
 def log_prompts(target: str | None) -> None:

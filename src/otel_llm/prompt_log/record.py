@@ -63,6 +63,10 @@ def record_of(ended: EndedCall) -> Record:
         for name, attribute in names:
             if attribute in source:
                 record[name] = source[attribute]
+    if (cost := ended.cost) is not None:
+        record["cost"], record["cost_currency"], record["cost_source"] = cost
+    elif ended.unpriced is not None:
+        record["unpriced"] = ended.unpriced
     if response.id is not None:
         record["response_id"] = response.id
     if response.model is not None:

@@ -9,12 +9,12 @@ tokens are the sum of all model calls.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...config import documents
 from ...config.values import above_zero, checked, share
 from .accounting import RATE
 from .conditions import CONDITIONS, Seen, Test, baggage_entries, text, texts
@@ -149,7 +149,7 @@ class Rules:
 
         :raises ValueError: as for :meth:`of`, and if ``text`` is neither.
         """
-        return cls.of(_document(text), refuse)
+        return cls.of(documents.parse(text, "evaluation"), refuse)
 
     @classmethod
     def load(cls, path: str | Path, refuse: Refuse = _raise) -> Rules:
@@ -157,27 +157,4 @@ class Rules:
 
         :raises ValueError: as for :meth:`parse`, and if the file can't be read.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} can't be read: {error}") from None
-        return cls.parse(text, refuse)
-
-
-def _document(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        pass
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    try:
-        import yaml  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
-        raise ValueError('not JSON, and YAML needs PyYAML: pip install "otel-llm[evaluation]"') from None
-    try:
-        return yaml.safe_load(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None
+        return cls.parse(documents.read(path), refuse)

@@ -16,6 +16,7 @@ from .fields import (
     Body,
     Readers,
     answered_error,
+    billed,
     count,
     dimensions,
     get,
@@ -113,6 +114,7 @@ def _response(exchange: Exchange, fields: Body, reasons: list[str | None], outpu
         attributes=served,
         metric_attributes=dimensions(served),
         output=output,
+        billed=billed(fields),
     )
 
 
@@ -137,6 +139,7 @@ class ChatAccumulator:
         self._reasons: dict[int, str | None] = {}
         self._pieces: dict[int, content.ChoicePieces] = {}
         self._usage: Any = None
+        self._tier: Any = None
         self._served: dict[str, AttributeValue] = {}
         self._is_openai = exchange.server.is_openai
         self._error: str | None = None
@@ -149,6 +152,7 @@ class ChatAccumulator:
             self.model = string(fields.get("model")) or None
         if (tokens := fields.get("usage")) is not None:
             self._usage = tokens
+            self._tier = fields.get("service_tier")
         if self._is_openai and not self._served:
             self._served = served_by(fields)
         if fields.get("error"):  # the SDK raises it; who reads the bytes by himself gets it as a chunk
@@ -184,6 +188,7 @@ class ChatAccumulator:
             metric_attributes=dimensions(self._served),
             output=output if self._keep else None,
             error=self._error,
+            billed=() if self._usage is None else ((self._usage, self._tier),),
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ... import semconv as s
 from ...core.request import Request, Response
 from .endpoint import Exchange
-from .fields import count, get, items, string, usage
+from .fields import billed, count, get, items, mapping, string, usage
 
 
 def request(exchange: Exchange) -> Request:
@@ -20,8 +20,11 @@ def request(exchange: Exchange) -> Request:
 
 
 def response(exchange: Exchange, answer: Any) -> Response:
-    made = Response(model=string(get(answer, "model")), usage=usage(get(answer, "usage"), has_output=False))
-    data = items(get(answer, "data"))
+    fields = mapping(answer)
+    made = Response(
+        model=string(fields.get("model")), usage=usage(fields.get("usage"), has_output=False), billed=billed(fields)
+    )
+    data = items(fields.get("data"))
     if data and (length := _dimensions(get(data[0], "embedding"))):
         made.attributes[s.EMBEDDINGS_DIMENSION_COUNT] = length
     return made

@@ -10,7 +10,7 @@ from typing import Any
 
 from ... import semconv as s
 from ...content.encoding import utf8
-from ...core.request import AttributeValue, Response, real
+from ...core.request import AttributeValue, Billed, Response, real
 
 Body = Mapping[str, Any]
 
@@ -157,6 +157,12 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
     return tokens if has_output else {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
 
 
+def billed(fields: Mapping[str, Any]) -> tuple[Billed, ...]:
+    """The usage among the fields of an answer, as it came, with the service tier."""
+    told = fields.get("usage")
+    return () if told is None else ((told, fields.get("service_tier")),)
+
+
 def answered_error(answer: Any) -> str | None:
     """The code of the error that ``answer`` holds in its field ``error``; ``None`` if it holds none."""
     fields = mapping(answer)
@@ -189,6 +195,7 @@ def metered(fields: Mapping[str, Any], is_openai: bool) -> Response:
         model=string(fields.get("model")),
         usage=usage(fields.get("usage")),
         metric_attributes={} if tier is None or tier == "default" else dimensions(served_by(fields)),
+        billed=billed(fields),
     )
 
 

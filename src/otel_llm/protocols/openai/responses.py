@@ -17,6 +17,7 @@ from .fields import (
     Body,
     Readers,
     answered_error,
+    billed,
     count,
     dimensions,
     get,
@@ -39,6 +40,12 @@ def _format(value: Any) -> str | None:
     return {"text": "text", "json_object": "json", "json_schema": "json"}.get(kind) if isinstance(kind, str) else None
 
 
+def _window(value: Any) -> str | None:
+    """The time within which a background response has to be complete, where that has a price of its own."""
+    window = string(get(value, "completion_window"))
+    return None if window == "soonest" else window
+
+
 def _conversation(value: Any) -> str | None:
     return string(value) or string(get(value, "id"))
 
@@ -51,6 +58,7 @@ _READERS: Readers = {
     "reasoning": (s.REQUEST_REASONING_LEVEL, lambda value: string(get(value, "effort")), False),
     "previous_response_id": (s.REQUEST_PREVIOUS_RESPONSE_ID, string, False),
     "conversation": (s.CONVERSATION_ID, _conversation, False),
+    "background_options": (s.LLM_REQUEST_PROCESSING, _window, False),
 }
 
 
@@ -131,6 +139,7 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
         metric_attributes=dimensions(attributes),
         output=lambda: exchange.content.output_messages(output, reason),
         error=_error(fields),
+        billed=billed(fields),
     )
 
 

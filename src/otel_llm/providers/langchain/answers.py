@@ -8,7 +8,7 @@ from typing import Any
 from ... import semconv as s
 from ...content.encoding import Json, utf8
 from ...content.messages import text
-from ...core.request import Response
+from ...core.request import Billed, Response
 from . import content
 from .reasons import reasons
 
@@ -42,8 +42,10 @@ def response(result: Any, capture_media: bool) -> Response:
         for name, count in usage(getattr(message, "usage_metadata", None)).items():
             made.usage.setdefault(name, count)  # each choice has the usage of the whole answer
         reported = reported or _reported(about)
+        made.billed = made.billed or _billed(about)
     if not made.usage and not _was_cached(generations):
         made.usage = reported or _reported(told)
+    made.billed = made.billed or _billed(told)
     made.id = made.id or _string(told.get("id"))
     made.model = made.model or _string(told.get("model_name") or told.get("model"))
 
@@ -111,6 +113,12 @@ def _reported(about: Mapping[str, Any]) -> dict[str, int]:
         s.USAGE_REASONING_OUTPUT_TOKENS: _get(came, "reasoning_tokens"),
     }
     return _known(counts, details)
+
+
+def _billed(about: Mapping[str, Any]) -> tuple[Billed, ...]:
+    """The usage in ``about`` as the provider sent it, with the service tier."""
+    told = about.get("token_usage") or about.get("usage")
+    return ((told, about.get("service_tier") or _get(told, "service_tier")),) if isinstance(told, Mapping) else ()
 
 
 def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

@@ -13,7 +13,7 @@ from ...content.encoding import Json
 from ...content.messages import Content, text
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
-from ...protocols.openai.fields import get, items, string, usage
+from ...protocols.openai.fields import billed, get, items, mapping, string, usage
 
 
 def _request(exchange: Exchange) -> Request:
@@ -35,6 +35,7 @@ def _response(exchange: Exchange, answer: Any) -> Response:
         model=string(get(answer, "model")),
         usage=usage(get(answer, "usage")),
         output=lambda: _output(items(get(answer, "answers"))),
+        billed=billed(mapping(answer)),
     )
 
 

@@ -12,7 +12,7 @@ from ...content.encoding import Json
 from ...content.messages import Content, text
 from ...core.request import Request, Response
 from ...protocols.openai.endpoint import Endpoint, Exchange
-from ...protocols.openai.fields import INFERENCE, answered_error, get, items, read, string, usage
+from ...protocols.openai.fields import INFERENCE, answered_error, get, items, mapping, read, string, usage
 from ...protocols.openai.items import ItemConverter
 
 _READERS = {name: INFERENCE[name] for name in ("n", "temperature")}
@@ -40,9 +40,28 @@ def endpoint(operation: str, output_type: str) -> Endpoint:
         return Request(s.GENERATE_CONTENT, exchange.model, attributes, 0, content)
 
     def response(exchange: Exchange, answer: Any) -> Response:
-        return Response(usage=usage(get(answer, "usage")), output=lambda: _output(answer, exchange.content))
+        return Response(
+            usage=usage(get(answer, "usage")),
+            output=lambda: _output(answer, exchange.content),
+            billed=((_billed(exchange.body, operation, answer), None),),
+        )
 
     return Endpoint(request, response, MediaAccumulator)
+
+
+def _billed(body: Any, operation: str, answer: Any) -> dict[str, Any]:
+    """The usage of an answer, with what else such calls are billed by: images, characters or seconds."""
+    told: dict[str, Any] = dict(mapping(get(answer, "usage")))
+    if operation.startswith("image"):
+        told["images"] = len(items(get(answer, "data")))
+        for name in ("size", "quality"):
+            if (chosen := string(get(answer, name)) or string(body.get(name))) is not None:
+                told[name] = chosen
+    elif operation == "speech":
+        told["characters"] = len(string(body.get("input")) or "")
+    elif "seconds" not in told and type(seconds := get(answer, "duration")) in (int, float):
+        told["seconds"] = seconds
+    return told
 
 
 def _output(answer: Any, content: ItemConverter) -> list[Json]:
@@ -81,4 +100,5 @@ class MediaAccumulator:
             usage=usage(self._usage),
             output=lambda: _output(answer, self._exchange.content),
             error=self._error,
+            billed=() if self._usage is None else ((self._usage, None),),
         )

@@ -24,6 +24,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --no-input --quiet
 PYTEST_ARGS ?=
+# The processes that the tests are spread over: one for each core, or a number.
+TEST_JOBS ?= logical
 
 # Marks of a finished installation; they go stale when the dependencies change.
 DEMO_READY := $(VENV)-demo/.ready
@@ -70,7 +72,7 @@ rules:
 	sed -n '/^groups:/,$$p' collector/prometheus/rules.yaml | sed 's/^./  &/' >> $(OPERATOR_RULES)
 
 test: $(DEV_READY)
-	$(BIN)/python -m pytest -q --ignore=tests/e2e $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n $(TEST_JOBS) --maxprocesses 8 --dist loadfile --ignore=tests/e2e $(PYTEST_ARGS)
 
 # The normal run tries a few, always the same ones.
 fuzz: $(DEV_READY)

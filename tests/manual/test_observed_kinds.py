@@ -7,6 +7,7 @@ import copy
 import functools
 import inspect
 import pickle
+import re
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -47,7 +48,7 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize("function", KINDS, ids=repr)
+@pytest.mark.parametrize("function", KINDS, ids=lambda function: re.sub(r" at 0x\w+", "", repr(function)))
 def test_it_is_what_it_was(function: Any) -> None:
     observed = otel_llm.observe(function)
     assert [ask(observed) for ask in QUESTIONS] == [ask(function) for ask in QUESTIONS]

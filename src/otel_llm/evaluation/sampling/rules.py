@@ -98,7 +98,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The content of a rules document. ``rate`` and ``max_per_minute`` are ``None`` if the document has none."""
+    """The content of a rules document.
+
+    :param rules: the rules, in the order of the document.
+    :param rate: the share of traces to sample, 0 to 1; ``None`` if the document has none.
+    :param max_per_minute: the most traces to sample in a minute; ``None`` if the document has none.
+    """
 
     rules: tuple[Rule, ...] = ()
     rate: float | None = None

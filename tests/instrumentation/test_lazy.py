@@ -22,6 +22,32 @@ def test_nothing_is_imported() -> None:
     """)
 
 
+@pytest.mark.parametrize("first", ["otel_llm", "the libraries"])
+def test_no_call_imports_anything_of_ours(first: str) -> None:
+    """Python can import no module in a child that is forked while another thread of the parent imports it."""
+    run(f"""
+        import otel_llm
+        exporter = sdk()
+        if {first!r} == "otel_llm":
+            otel_llm.instrument()
+        import botocore.session, openai
+        from langchain_core.language_models import FakeListChatModel
+        from standin.sagemaker import SageMakerServer
+        if {first!r} != "otel_llm":
+            otel_llm.instrument()
+        before = set(sys.modules)
+        call()
+        FakeListChatModel(responses=["x"]).invoke("hi")
+        with SageMakerServer() as server:
+            keys = dict(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
+            client = botocore.session.get_session().create_client("sagemaker-runtime", endpoint_url=server.url, **keys)
+            client.invoke_endpoint(EndpointName="e", Body=b'{{"inputs": "hi"}}', ContentType="application/json")
+        assert len(names(exporter)) == 3, names(exporter)
+        ours = {{name for name in set(sys.modules) - before if name.startswith(("otel_llm", "opentelemetry"))}}
+        assert ours == set(), ours
+    """)
+
+
 @pytest.mark.parametrize("first", ["openai", "otel_llm", "a submodule of openai"])
 def test_openai_imported_before_or_after(first: str) -> None:
     run(f"""

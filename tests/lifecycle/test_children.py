@@ -19,14 +19,22 @@ from processes import run
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 HERE = Path(__file__).parent
-EXPORT = NO_EXPORT | {"OTEL_TRACES_EXPORTER": "otlp_json_file", "OTEL_METRICS_EXPORTER": "otlp_json_file"}
+EXPORT = {**dict.fromkeys(NO_EXPORT, "otlp_json_file"), "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT": "true"}
 
 
-def told(output: str) -> tuple[int, int]:
-    """How many spans there are, and how many calls the metrics of all processes count."""
-    documents = [json.loads(found) for found in re.findall(r'\{"resource(?:Spans|Metrics)":.*', output)]
-    resources = [one for document in documents for one in document.get("resourceSpans", ())]
-    spans = sum(len(scope["spans"]) for one in resources for scope in one["scopeSpans"])
+def told(output: str) -> tuple[int, int, int]:
+    """How many spans and events there are, and how many calls the metrics of all processes count."""
+    documents = [json.loads(found) for found in re.findall(r'\{"resource(?:Spans|Logs|Metrics)":.*', output)]
+    spans, events = (
+        sum(
+            len(scope[records])
+            for document in documents
+            for resource in document.get(f"resource{kind}", ())
+            for scope in resource[f"scope{kind}"]
+            if scope["scope"]["name"].startswith("otel_llm")
+        )
+        for kind, records in (("Spans", "spans"), ("Logs", "logRecords"))
+    )
     measured = [one for document in documents for one in document.get("resourceMetrics", ())]
     counts = {
         (point["startTimeUnixNano"], str(point["attributes"])): int(point["count"])  # the last of a process
@@ -36,7 +44,7 @@ def told(output: str) -> tuple[int, int]:
         if metric["name"] == "gen_ai.client.operation.duration"
         for point in metric["histogram"]["dataPoints"]
     }
-    return spans, sum(counts.values())
+    return spans, events, sum(counts.values())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +68,7 @@ def test_a_pool(setup: str, method: str, pool: str, tmp_path: Path) -> None:
     with stand_ins() as servers:
         program = (HERE / "pooled.py", setup, method, pool)
         finished = python(*program, launched=setup == "launcher", **servers, **EXPORT, **ours)
-    assert told(finished.stdout) == (6, 6)
+    assert told(finished.stdout) == (6, 6, 6)
     assert len(log.read_text().splitlines()) == 6
     assert len(items.read_text().splitlines()) == 6
 
@@ -68,7 +76,7 @@ def test_a_pool(setup: str, method: str, pool: str, tmp_path: Path) -> None:
 def test_a_thread_that_outlives_the_function_of_its_process() -> None:
     with stand_ins() as servers:
         finished = python(HERE / "pooled.py", "setup", "fork", "thread", **servers, **EXPORT)
-    assert told(finished.stdout) == (1, 1)
+    assert told(finished.stdout) == (1, 1, 1)
 
 
 def test_what_cannot_be_sent_in_time_is_said_once() -> None:
@@ -152,4 +160,4 @@ def test_celery(tmp_path: Path) -> None:
             output, _ = worker.communicate(timeout=60)
         finally:
             worker.kill()
-    assert told(output) == (6, 6), output
+    assert told(output) == (6, 6, 6), output

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ... import guard
-from ...background.forks import ForkLock
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...instrumentation.provider import LANGCHAIN
@@ -45,9 +44,8 @@ class LangChainInstrumentor(Instrumentor):
     #: Of the SDKs that the integrations call.
     error_readers = (stainless_errors.read, botocore_errors.read)
 
-    #: The only handler. It is made when LangChain is first used, because its class inherits from one of LangChain's.
+    #: The only handler. It is made when LangChain has been imported, as its class inherits from one of LangChain's.
     handler: Handler | None = None
-    _making = ForkLock()
 
     # Cached properties rather than ``__init__``: an instrumentor is a singleton, and ``__init__`` runs each time the
     # class is called.
@@ -104,6 +102,8 @@ class LangChainInstrumentor(Instrumentor):
         return super().accept(about)
 
     def _instrument(self, **kwargs: Any) -> None:
+        # Not with the first run: a child that is forked while another thread imports it could never import it.
+        wrapt.register_post_import_hook(self._make_handler, f"{_CORE}.callbacks.manager")
         super()._instrument(**kwargs)
         wrapt.register_post_import_hook(self.embeddings.apply, f"{_CORE}.embeddings.embeddings")
 
@@ -130,15 +130,15 @@ class LangChainInstrumentor(Instrumentor):
 
     @guard.never_raise
     def _add_handler(self, manager: Any) -> None:
-        manager.add_handler(self.handler or self._make_handler(), True)
+        if self.handler is not None:
+            manager.add_handler(self.handler, True)
 
-    def _make_handler(self) -> Handler:
-        from .handler import Handler  # before the lock, because an import takes locks of its own
+    @guard.never_raise
+    def _make_handler(self, manager: ModuleType) -> None:
+        from .handler import Handler
 
-        with self._making.lock:  # the first calls may come from several threads at once
-            if self.handler is None:
-                self.handler = Handler(self, self.templates)
-            return self.handler
+        if self.handler is None:
+            self.handler = Handler(self, self.templates)
 
     async def _start_text_runs(self, wrapped: Any, manager: Any, args: Any, kwargs: Any) -> Any:
         """``on_llm_start`` of an asynchronous text LLM.

@@ -1,11 +1,10 @@
-"""Names of attributes, metrics and events, each written once.
+"""The names of attributes, metrics and events, each defined once.
 
-Names of the GenAI semantic conventions are here rather than imported: the released
-``opentelemetry.semconv`` marks its GenAI module deprecated and lacks the newer ones.
-What the conventions have no name for is under ``otel_llm.*``.
+The names of the GenAI semantic conventions are defined here because the released ``opentelemetry.semconv`` marks its
+GenAI module as deprecated and lacks the newer names. What the conventions have no name for is under ``otel_llm.*``.
 """
 
-# --- attributes borrowed from the core conventions -----------------------------------------
+# --- attributes of the core conventions -----------------------------------------
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
@@ -68,7 +67,7 @@ EMBEDDINGS_DIMENSION_COUNT = "gen_ai.embeddings.dimension.count"
 TOKEN_TYPE = "gen_ai.token.type"
 TOKEN_MODALITY = "gen_ai.token.modality"
 
-# Content: recorded only when the user asks for it.
+# Content: recorded only if content is captured.
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
@@ -84,29 +83,30 @@ OPENAI_REQUEST_SERVICE_TIER = "openai.request.service_tier"
 OPENAI_RESPONSE_SERVICE_TIER = "openai.response.service_tier"
 OPENAI_RESPONSE_SYSTEM_FINGERPRINT = "openai.response.system_fingerprint"
 
-# --- our own attributes ----------------------------------------------------------------------
-#: What was called, where the conventions have no operation of that name (low cardinality).
+# --- our attributes ----------------------------------------------------------------------
+#: The name of an operation that the conventions don't define (low cardinality).
 LLM_OPERATION_NAME = "otel_llm.operation.name"
-#: Why a stream ended other than by its end: ``closed`` (by the caller) or ``abandoned`` (dropped unread).
+#: How a call or stream ended early: ``cancelled``, ``closed`` (by the caller) or ``abandoned`` (dropped without being
+#: closed).
 #: The customer or team that the work is done for: of a span, or of a resource if it is the whole process's.
 LLM_TENANT_ID = "otel_llm.tenant.id"
 LLM_STREAM_OUTCOME = "otel_llm.stream.outcome"
-#: Seconds a token after the first chunk took, on average; streams only.
+#: The average time of an output token after the first chunk, in seconds; streams only.
 LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.response.time_per_output_token"
-#: Output tokens divided by the whole duration of the call, in tokens a second; streams only.
+#: Output tokens divided by the duration of the call, in tokens per second; streams only.
 LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.response.output_tokens_per_second"
-#: The finish reasons in the provider's own words, where ``gen_ai.response.finish_reasons`` has others.
+#: The finish reasons as the provider spells them, where ``gen_ai.response.finish_reasons`` differs.
 LLM_RESPONSE_FINISH_REASONS = "otel_llm.response.finish_reasons"
-#: Names of the content attributes that were cut to the byte limit.
+#: The names of the content attributes that were truncated to the limit in bytes.
 LLM_CONTENT_TRUNCATED = "otel_llm.content.truncated"
-#: The provider's own error code, and the HTTP status, beside ``error.type``.
+#: The provider's error code and the HTTP status, in addition to ``error.type``.
 LLM_ERROR_CODE = "otel_llm.error.code"
 LLM_ERROR_STATUS_CODE = "otel_llm.error.status_code"
 #: The provider's id of the HTTP request (OpenAI: the ``x-request-id`` header), for support tickets.
 LLM_REQUEST_ID = "otel_llm.request.id"
-#: Retries the SDK made inside the call; absent when there were none or the SDK does not tell.
+#: The number of retries that the SDK made inside the call; absent if there were none or the SDK does not report them.
 LLM_REQUEST_RETRIES = "otel_llm.request.retries"
-#: Predicted-output tokens that were (not) used, as OpenAI bills them.
+#: Tokens of OpenAI's predicted outputs that were accepted or rejected. Both are billed.
 LLM_USAGE_ACCEPTED_PREDICTION_TOKENS = "otel_llm.usage.accepted_prediction_tokens"
 LLM_USAGE_REJECTED_PREDICTION_TOKENS = "otel_llm.usage.rejected_prediction_tokens"
 LLM_REQUEST_MODEL = "otel_llm.request.model"
@@ -131,54 +131,54 @@ LLM_BATCH_ENDPOINT = "otel_llm.batch.endpoint"
 LLM_BATCH_REQUESTS_TOTAL = "otel_llm.batch.requests.total"
 LLM_BATCH_REQUESTS_COMPLETED = "otel_llm.batch.requests.completed"
 LLM_BATCH_REQUESTS_FAILED = "otel_llm.batch.requests.failed"
-#: Where a SageMaker call went: the endpoint, what of it was asked for, and the variant that answered.
+#: Where a SageMaker call went: the endpoint, the part of it that was requested, and the variant that answered.
 LLM_SAGEMAKER_ENDPOINT = "otel_llm.sagemaker.endpoint.name"
 LLM_SAGEMAKER_INFERENCE_COMPONENT = "otel_llm.sagemaker.inference_component.name"
 LLM_SAGEMAKER_TARGET_MODEL = "otel_llm.sagemaker.target_model"
 LLM_SAGEMAKER_TARGET_VARIANT = "otel_llm.sagemaker.target_variant"
 LLM_SAGEMAKER_TARGET_CONTAINER = "otel_llm.sagemaker.target_container"
 LLM_SAGEMAKER_INVOKED_VARIANT = "otel_llm.sagemaker.invoked_variant"
-#: Of an asynchronous invocation: its id, and where input and answer are.
+#: The id of an asynchronous invocation, and the locations of its input and output.
 LLM_SAGEMAKER_INFERENCE_ID = "otel_llm.sagemaker.inference.id"
 LLM_SAGEMAKER_INPUT_LOCATION = "otel_llm.sagemaker.input_location"
 LLM_SAGEMAKER_OUTPUT_LOCATION = "otel_llm.sagemaker.output_location"
 LLM_SAGEMAKER_FAILURE_LOCATION = "otel_llm.sagemaker.failure_location"
-#: The HTTP status of the model container, where SageMaker's own only says that it failed.
+#: The HTTP status of the model container. SageMaker's own status only says that the container failed.
 LLM_SAGEMAKER_ORIGINAL_STATUS_CODE = "otel_llm.sagemaker.error.original_status_code"
 LLM_MODERATION_FLAGGED = "otel_llm.moderation.flagged"
 LLM_MODERATION_CATEGORIES = "otel_llm.moderation.categories"
-#: The prompt template behind an inference: its text (content), the start of its SHA-256, how many variables it has.
+#: The prompt template that led to an inference: its text (content), the start of its SHA-256, its number of variables.
 LLM_PROMPT_TEMPLATE = "otel_llm.prompt.template"
 LLM_PROMPT_TEMPLATE_HASH = "otel_llm.prompt.template.hash"
 LLM_PROMPT_VARIABLES_COUNT = "otel_llm.prompt.variables.count"
-#: The label, such as ``production``, that the prompt was asked for by.
+#: The label, such as ``production``, by which the prompt was requested.
 LLM_PROMPT_LABEL = "otel_llm.prompt.label"
-#: LangChain's own words for a run. Of the metadata it is what the application put there, as JSON.
+#: What LangChain knows about a run. The metadata are those of the application, as JSON.
 LLM_LANGCHAIN_RUN_ID = "otel_llm.langchain.run_id"
 LLM_LANGCHAIN_RUN_NAME = "otel_llm.langchain.run_name"
 LLM_LANGCHAIN_TAGS = "otel_llm.langchain.tags"
 LLM_LANGCHAIN_METADATA = "otel_llm.langchain.metadata"
 LLM_LANGCHAIN_NODE = "otel_llm.langchain.node"
-#: The answer came from LangChain's cache: nothing was called.
+#: Whether the answer came from LangChain's cache, so that no model was called.
 LLM_LANGCHAIN_CACHED = "otel_llm.langchain.cached"
-#: The run waits for a person: a LangGraph interrupt, which is no error.
+#: Whether the run waits for a person: a LangGraph interrupt, which is not an error.
 LLM_LANGCHAIN_INTERRUPTED = "otel_llm.langchain.interrupted"
-#: Tags and metadata that the application sets.
+#: Tags and metadata of the application.
 LLM_TAGS = "otel_llm.tags"
 LLM_METADATA_PREFIX = "otel_llm.metadata."
-#: The experiment an inference is part of, and the variant it was assigned.
+#: The experiment that an inference is part of, and the variant that it was assigned.
 LLM_EXPERIMENT_ID = "otel_llm.experiment.id"
 LLM_EXPERIMENT_VARIANT = "otel_llm.experiment.variant"
-#: What went into and came out of a step of the application's own (content).
+#: Input and output of a step of the application (content).
 LLM_STEP_INPUT = "otel_llm.step.input"
 LLM_STEP_OUTPUT = "otel_llm.step.output"
-#: The prompt that is made in a step, on which the conventions' names have no place.
+#: The prompt that a step makes. The conventions define their names for inferences only.
 LLM_PROMPT_NAME = "otel_llm.prompt.name"
 LLM_PROMPT_VERSION = "otel_llm.prompt.version"
-#: On every span of a trace that is sampled for evaluation, and the share of traces that are.
+#: Set on the spans of a trace that is sampled for evaluation, and the rate by which it was.
 LLM_EVAL_SAMPLED = "otel_llm.eval.sampled"
 LLM_EVAL_RATE = "otel_llm.eval.rate"
-#: On the sampler's metrics: what became of a trace or an item, and by which rule or why.
+#: Set on the metrics of the evaluation sampler: the outcome of a trace or an item, and the rule or the reason.
 LLM_EVAL_OUTCOME = "otel_llm.eval.outcome"
 LLM_EVAL_REASON = "otel_llm.eval.reason"
 
@@ -195,14 +195,14 @@ INVOKE_WORKFLOW = "invoke_workflow"
 #: Where the amount of a cost comes from: the response, or prices known here.
 COST_FROM_PROVIDER = "provider"
 COST_LOCAL = "local"
-#: Operations that run a model on a prompt; the others have no place in the inference metrics.
+#: Operations in which a model generates an answer. Only these are in the inference metrics.
 INFERENCE_OPERATIONS = frozenset({CHAT, TEXT_COMPLETION, GENERATE_CONTENT})
 
 # --- events --------------------------------------------------------------------------------
 EVENT_OPERATION_DETAILS = "gen_ai.client.inference.operation.details"
 EVENT_OPERATION_EXCEPTION = "gen_ai.client.operation.exception"
 
-# --- metrics: the generation that released tools read ------------------------------------------
+# --- metrics: the released generation ------------------------------------------
 METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"
 METRIC_TOKEN_USAGE = "gen_ai.client.token.usage"
 METRIC_OPERATION_TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"
@@ -224,7 +224,7 @@ METRIC_INVOKE_AGENT_INFERENCE_CALLS = "gen_ai.invoke_agent.inference_calls"
 METRIC_INVOKE_AGENT_TOOL_CALLS = "gen_ai.invoke_agent.tool_calls"
 METRIC_EXECUTE_TOOL_DURATION = "gen_ai.execute_tool.duration"
 
-# --- metrics: our own ----------------------------------------------------------------------
+# --- metrics: ours ----------------------------------------------------------------------
 METRIC_LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.client.time_per_output_token"
 METRIC_LLM_ACTIVE_CALLS = "otel_llm.client.active_calls"
 METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
@@ -236,12 +236,12 @@ METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"
 METRIC_LLM_EVAL_PENDING = "otel_llm.eval.pending"
 METRIC_LLM_EVAL_EFFECTIVE_RATE = "otel_llm.eval.effective_rate"
 
-# --- bucket boundaries the conventions advise ----------------------------------------------------
+# --- bucket boundaries that the conventions recommend ----------------------------------------------------
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKEN_BUCKETS = tuple(float(4**n) for n in range(14))
 AGENT_BUCKETS = tuple(0.1 * 2**n for n in range(13))
 WORKFLOW_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
 CALLS_BUCKETS = tuple(float(2**n) for n in range(8))
-#: ``gen_ai.server.time_per_output_token``'s, for the same quantity seen from the client.
+#: Those of ``gen_ai.server.time_per_output_token``, which measures the same on the server.
 TIME_PER_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 TOKENS_PER_SECOND_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)

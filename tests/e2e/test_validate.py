@@ -21,6 +21,18 @@ PIECES = CONFIGURATION / "otelcol"
 ARRANGEMENTS = {
     "agent": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger"],
     "agent, Jaeger and Tempo": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "tempo"],
+    "agent, tokens": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "auth-bearer"],
+    "agent, passwords": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "auth-basic"],
+    "agent, OpenID Connect": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "auth-oidc"],
+    "agent, a header for the backend": [
+        "common",
+        "ingest",
+        "spans",
+        "keep-all",
+        "evaluation",
+        "jaeger",
+        "auth-headers",
+    ],
     "agent, mutual TLS": ["common", "ingest", "spans", "keep-all", "evaluation", "jaeger", "auth-mtls"],
     "agent, sampling": ["common", "ingest", "spans", "sampling", "evaluation", "jaeger"],
     "agent of a fleet": ["common", "ingest", "spans", "to-kafka"],

@@ -26,6 +26,8 @@ EVAL_RULES_FILE = "OTEL_LLM_EVAL_RULES_FILE"
 
 DEFAULT_DATASET = "otel-llm-evaluation.db"
 DEFAULT_CONTENT_MAX_BYTES = 65536
+#: Well below the 4 MiB that receivers of OTLP over gRPC and topics of Kafka take by default.
+DEFAULT_SPAN_CONTENT_MAX_BYTES = 1048576
 #: Room for the shortest valid JSON of a message with its truncation mark.
 MIN_CONTENT_BYTES = 256
 #: Room for one set of attributes of every instrument.
@@ -179,6 +181,9 @@ class Settings:
     metrics: MetricGeneration = _knob("OTEL_SEMCONV_STABILITY_OPT_IN", _metric_generation, MetricGeneration.RELEASED)
     metrics_max_series: int = _knob("OTEL_LLM_METRICS_MAX_SERIES", _whole_series, 2000, _series)
     content_max_bytes: int = _knob("OTEL_LLM_CONTENT_MAX_BYTES", _whole_bytes, DEFAULT_CONTENT_MAX_BYTES, _bytes)
+    span_content_max_bytes: int = _knob(
+        "OTEL_LLM_SPAN_CONTENT_MAX_BYTES", _whole_bytes, DEFAULT_SPAN_CONTENT_MAX_BYTES, _bytes
+    )
     capture_media: bool = _knob("OTEL_LLM_CAPTURE_MEDIA", boolean, False)
     stream_usage: bool = _knob("OTEL_LLM_STREAM_USAGE", boolean, False)
     langchain_steps: LangChainSteps = _knob("OTEL_LLM_LANGCHAIN_STEPS", one_of(LangChainSteps), LangChainSteps.NAMED)

@@ -104,7 +104,7 @@ def _stack_trace(error: BaseException) -> str:
     told: list[str] = []
     chain: BaseException | None = error
     while chain is not None and len(told) < _MAX_CHAIN:
-        only = "".join(traceback.format_exception_only(chain))
+        only = "".join(traceback.format_exception_only(chain))[:_MAX_MESSAGE_CHARACTERS]
         told.append(f"Traceback (most recent call last):\n{guard.frames(chain.__traceback__)}{only}")
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
     return clean_text("\n".join(reversed(told)))

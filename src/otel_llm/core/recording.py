@@ -11,6 +11,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from .. import guard
 from .. import semconv as s
 from ..background import activity
+from ..config import MIN_CONTENT_BYTES
 from ..content import capture
 from ..content.boundary import clean_text
 from ..content.bounding import encode
@@ -82,7 +83,8 @@ class Recording:
         self.first_chunk_ns = self.last_chunk_ns = self.end_ns = 0
         #: Content by attribute, in plain types, for the event.
         self.content: dict[str, Json] = {}
-        self._recorded: set[str] | None = None
+        #: Bytes of content by attribute.
+        self._recorded: dict[str, int] | None = None
         self._truncated: tuple[str, ...] = ()
         self.started_at, self.start_ns = started_at, start_ns
         self.span = span
@@ -167,9 +169,19 @@ class Recording:
         settings = self.telemetry.settings
         on_span = self.content_on_span
         truncated: list[str] = []
+        if (recorded := self._recorded) is None:
+            recorded = self._recorded = {}
+        most, of_one = settings.span_content_max_bytes, settings.content_max_bytes
         for told, value in parts.items():
             name = utf8(told)
-            encoded, cut = encode(value, settings.content_max_bytes)
+            room = most - sum(recorded.values()) + recorded.setdefault(told, 0)
+            if s.OUTPUT_MESSAGES not in recorded:
+                room -= min(of_one, most // 2)  # for the answer, which comes last
+            if room < MIN_CONTENT_BYTES:
+                truncated.append(name)
+                continue
+            encoded, cut = encode(value, min(of_one, room))
+            recorded[told] = len(encoded) if encoded.isascii() else len(encoded.encode())
             if cut:
                 truncated.append(name)
             if on_span:
@@ -180,9 +192,6 @@ class Recording:
         if truncated and on_span:
             self._truncated = tuple(dict.fromkeys((*self._truncated, *truncated)))
             self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, self._truncated)
-        if self._recorded is None:
-            self._recorded = set()
-        self._recorded.update(parts)
 
     def error_text(self, error: BaseException) -> str | None:
         """The text for the span's status, if content is captured: it may hold words of the prompt."""

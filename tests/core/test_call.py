@@ -108,6 +108,14 @@ def test_without_chunks_there_is_no_speed(recorder: Any, begin: Any) -> None:
     assert not {SPEED, PER_TOKEN, "gen_ai.response.time_to_first_chunk"} & set(recorder.attributes)
 
 
+def test_what_was_ended_may_be_discarded(recorder: Any, begin: Any) -> None:
+    """A body that is read to its end and then turns out to be none of a model."""
+    call = begin()
+    call.finish(answer())
+    call.discard()
+    assert recorder.span
+
+
 # --- content ---------------------------------------------------------------------------------------
 
 

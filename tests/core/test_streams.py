@@ -291,6 +291,8 @@ def test_times_of_chunks(recorder: Any, begin: Any, timed: bool) -> None:
         assert 0 < point.sum < call.span.end_time - call.span.start_time
         assert point.sum / 1e9 < 60
         assert point.attributes["gen_ai.response.model"] == "m-1"
+        # A value in a chart leads to its trace.
+        assert {exemplar.span_id for exemplar in point.exemplars} == {recorder.span.context.span_id}
 
 
 def test_a_generator_that_is_being_finalized_is_dropped(recorder: Any, begin: Any) -> None:

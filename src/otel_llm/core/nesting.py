@@ -203,7 +203,8 @@ def merge(own: Response, layers: list[Response]) -> Response:
     usage: dict[str, int] = {}
     # If all reasons are missing in the layer above, the provider may still have given some.
     reasons = own.finish_reasons if any(own.finish_reasons or ()) else None
-    merged = Response(own.id, own.model, reasons, {}, dict(own.attributes), dict(own.metric_attributes))
+    told, counted = dict(own.attributes), dict(own.metric_attributes)
+    merged = Response(own.id, own.model, reasons, attributes=told, metric_attributes=counted)
     merged.provider_reasons = own.provider_reasons
     merged.output, merged.error = (layers[0].output if len(layers) == 1 else None) or own.output, own.error
     for layer in layers:

@@ -126,6 +126,22 @@ class Evaluated:
             SCHEMA.validate(json.loads(json.dumps(item)))
 
 
+def balanced(made: Evaluated) -> None:
+    """What must hold at any time, in the accounts and in the metrics."""
+    accounts = made.accounts
+    assert accounts.offered == accounts.sampled + accounts.not_sampled
+    assert accounts.sampled == accounts.stored + accounts.dropped + accounts.pending
+    assert accounts.pending >= 0
+    assert made.sampler._books.traces.bytes >= 0
+
+
+def empty(made: Evaluated) -> None:
+    """Nothing is kept when nothing is under way."""
+    assert len(made.sampler._books.traces) == 0
+    assert made.sampler._books.traces.bytes == 0
+    assert made.sampler._books.worker.waiting == 0
+
+
 def message(role: str, content: str, **others: Any) -> str:
     return json.dumps([{"role": role, "parts": [{"type": "text", "content": content}], **others}])
 

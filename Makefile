@@ -140,7 +140,7 @@ $(DEMO_READY): pyproject.toml examples/llm_twin/requirements.txt
 	@touch $@
 
 $(DEV_READY): pyproject.toml $(BIN)/python
-	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,prompts,jinja]' --group test --group integrations --group lint
+	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,prompts,jinja,tokens]' --group test --group integrations --group lint
 	@touch $@
 
 $(MUTATION_READY): $(DEV_READY)

@@ -122,7 +122,7 @@ LLM_USAGE_COST_CURRENCY = "otel_llm.usage.cost.currency"
 LLM_USAGE_COST_SOURCE = "otel_llm.usage.cost.source"
 #: The tokens were counted by this package, because the provider sent no usage.
 LLM_USAGE_ESTIMATED = "otel_llm.usage.estimated"
-#: On metrics: why a call has no price, and the host that is paid by the hour.
+#: Why a call has no price; on metrics, the host that is paid by the hour.
 LLM_UNPRICED_REASON = "otel_llm.unpriced.reason"
 LLM_COST_HOST = "otel_llm.cost.host"
 LLM_BATCH_ID = "otel_llm.batch.id"

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
+from .estimation import Chain
+from .estimation import check as check_chain
 from .values import above_zero, boolean, checked, names, number, one_of, seconds, share
 from .warnings import warn
 
@@ -194,6 +196,7 @@ class Settings:
     cost: bool | None = _knob("OTEL_LLM_COST", boolean, None)
     prices: str | None = _knob(PRICES, str, None)
     cost_headers: frozenset[str] = _knob("OTEL_LLM_COST_HEADERS", names, frozenset({COST_HEADER}))
+    estimate_tokens: Chain | None = _knob("OTEL_LLM_ESTIMATE_TOKENS", str, None, check_chain)
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
     foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)
     flush_on_sigterm: bool = _knob("OTEL_LLM_FLUSH_ON_SIGTERM", boolean, False)

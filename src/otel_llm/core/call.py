@@ -121,7 +121,10 @@ class Call:
     def described(self) -> bool:
         """Whether anyone sees more of the answer than its metrics."""
         recording, telemetry = self._recording, self._recording.telemetry
-        return recording.on or bool(telemetry.listeners.all) or (telemetry.wants_event and recording.logged)
+        listeners = telemetry.listeners
+        if recording.on or listeners.all or listeners.estimator is not None:
+            return True
+        return telemetry.wants_event and recording.logged
 
     @property
     def wanted(self) -> bool:
@@ -168,6 +171,7 @@ class Call:
                 self.span.update_name(boundary.clean_text(name))
             if prompt is not None:
                 self.record_prompt(prompt)
+        request.content = request.content or content
         if self._recording.telemetry.captures_content and content is not None and self._open:
             self._recording.record_input(content)
 

@@ -33,8 +33,8 @@ def record_end(
 ) -> None:
     """Record the end of a call of ``request`` after ``duration_ns``, and end its span. Adds to ``attributes``.
 
-    ``measure`` is called with what metrics are to be recorded of. If the price of the call is not known yet, the rest
-    is done by another thread once it is.
+    ``measure`` is called with what metrics are to be recorded of. If the price of the call, or its tokens, are not
+    known yet, the rest is done by another thread once they are.
     """
     telemetry = recording.telemetry
     held = False
@@ -60,8 +60,8 @@ def record_end(
                 attributes[s.ERROR_TYPE] = error_type
         ended: EndedCall | None = None
         measured = telemetry.measured and s.OPERATION_NAME in request.attributes
-        pricer = telemetry.listeners.pricer
-        if measured or telemetry.listeners.all or pricer is not None:
+        completer = telemetry.listeners.completer
+        if measured or telemetry.listeners.all or completer is not None:
             ended = EndedCall(
                 request,
                 response,
@@ -76,9 +76,9 @@ def record_end(
                 recording.recorded_content,
             )
         to_measure = measure if measured else None
-        if pricer is not None and ended is not None:
+        if completer is not None and ended is not None:
             rest = partial(_publish_later, recording, duration_ns, ended, error, to_measure)
-            held = pricer.holds(ended, rest)
+            held = completer.holds(ended, rest)
         if not held:
             _publish(recording, request, context, attributes, ended, error, to_measure)
     finally:
@@ -114,6 +114,8 @@ def _publish(
     """Tell the listeners, set the last attributes on the span, emit the event, and have metrics recorded."""
     telemetry = recording.telemetry
     if ended is not None:
+        if ended.unpriced is not None:
+            attributes[s.LLM_UNPRICED_REASON] = ended.unpriced
         telemetry.listeners.notify(ended)
         ended.forget_content()
     emits_event = telemetry.wants_event and recording.logged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import guard
@@ -66,11 +67,11 @@ class Listener(Protocol):
     def __call__(self, ended: EndedCall, /) -> None: ...
 
 
-class Pricer(Protocol):
-    """Says what calls cost. It is asked on the caller's thread, before the listeners are told."""
+class Completer(Protocol):
+    """Completes what is known of calls. It is asked on the caller's thread, before the listeners are told."""
 
     def holds(self, ended: EndedCall, rest: Callable[[], None], /) -> bool:
-        """Set ``cost`` or ``unpriced`` of ``ended``, and the attributes of its cost.
+        """Complete ``ended`` and its attributes: a pricer says what the call cost, an estimator how many tokens it had.
 
         Return whether that has to wait: then ``rest``, which ends the span, is called when it is done, by another
         thread.
@@ -78,19 +79,34 @@ class Pricer(Protocol):
         ...
 
     def flush(self, seconds: float, /) -> bool:
-        """Price what waits; return whether that took at most ``seconds``."""
+        """Complete what waits; return whether that took at most ``seconds``."""
         ...
 
 
 class Listeners:
     """The listeners of one or more :class:`.Telemetry` objects. Adding and removing is safe during calls."""
 
-    __slots__ = ("_preparing", "all", "pricer")
+    __slots__ = ("_preparing", "all", "estimator", "pricer")
 
     def __init__(self) -> None:
         self.all: tuple[Listener, ...] = ()
-        self.pricer: Pricer | None = None
+        self.pricer: Completer | None = None
+        #: It asks the pricer itself, when it knows the tokens.
+        self.estimator: Completer | None = None
         self._preparing: tuple[Callable[[Request], object], ...] = ()
+
+    @property
+    def completer(self) -> Completer | None:
+        """What completes calls that have ended."""
+        return self.estimator or self.pricer
+
+    def flush(self, seconds: float) -> bool:
+        """Complete the calls that wait; return whether that took at most ``seconds``."""
+        deadline = monotonic() + seconds
+        completed = [
+            one.flush(max(deadline - monotonic(), 0.0)) for one in (self.estimator, self.pricer) if one is not None
+        ]
+        return all(completed)
 
     def before_start(self, prepare: Callable[[Request], object]) -> None:
         """Call ``prepare`` with the request of each model call before its span starts: it may add to the request."""

@@ -61,8 +61,7 @@ class Scopes:
         calls.sort(key=lambda call: call.started_ns)  # stable: layers of one call share their start
         for call in reversed(calls):
             guard.never_raise(call.abandon)()
-        if (pricer := listeners.SHARED.pricer) is not None:
-            pricer.flush(deferred.PATIENCE)
+        listeners.SHARED.flush(deferred.PATIENCE)
         deferred.catch_up()
 
     def start_afresh(self) -> None:

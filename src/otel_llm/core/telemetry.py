@@ -80,6 +80,11 @@ class Telemetry:
         """Whether content is captured: of every call, or of those that are sampled for evaluation."""
         return self.captures_all or bool(capture.wanting)
 
+    @property
+    def keeps_content(self) -> bool:
+        """Whether the content of answers has to be kept until their end: to be captured, or to count its tokens."""
+        return self.captures_content or self.listeners.estimator is not None
+
     def traces(self, context: Context) -> bool:
         """Whether a call that starts in ``context`` is traced.
 

@@ -106,5 +106,6 @@ def uninstrument(*libraries: Library) -> None:
         INSTALLATION.configured, INSTALLATION.providers = False, {}
         manual_telemetry.configure()
         INSTALLATION.strip()
+        start_up.estimate_tokens(None)
         start_up.price_calls(None)
         start_up.log_prompts(None)

@@ -38,8 +38,7 @@ def flush(timeout: float = 5.0) -> bool:
 def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
     try:
         finalizers.catch_up()
-        if (pricer := listeners.SHARED.pricer) is not None:
-            results.append(bool(_guarded(pricer.flush, max(deadline - monotonic(), 0.0))))
+        results.append(bool(_guarded(listeners.SHARED.flush, max(deadline - monotonic(), 0.0))))
         results.append(deferred.catch_up(max(deadline - monotonic(), 0.0)))
         results.extend(bool(_guarded(step, max(deadline - monotonic(), 0.0))) for step in _steps())
     except Exception as error:

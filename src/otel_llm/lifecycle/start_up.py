@@ -6,6 +6,7 @@ import sys
 
 from .. import guard
 from ..config import Settings
+from ..config.estimation import Chain
 from ..propagation.baggage import sharing
 from . import children
 from .installation import INSTALLATION
@@ -20,8 +21,9 @@ def post_instrument() -> None:
 
 
 def prepare(settings: Settings, tracer_provider: object = None, meter_provider: object = None) -> None:
-    """Set up what is of no library: baggage, costs, prompt log, and the span processors of the tracer provider."""
+    """Set up what is of no library: baggage, estimates, costs, prompt log, span processors of the tracer provider."""
     sharing.share(settings.baggage)
+    estimate_tokens(settings.estimate_tokens)
     price_calls(settings, meter_provider)
     log_prompts(settings.prompt_log)
     INSTALLATION.equip(settings, tracer_provider)
@@ -29,6 +31,14 @@ def prepare(settings: Settings, tracer_provider: object = None, meter_provider: 
         from . import sigterm
 
         sigterm.watch()
+
+
+def estimate_tokens(asked: Chain | None) -> None:
+    """Estimate tokens as the settings ask. Nothing of it is imported if they have never asked."""
+    if asked is not None or "otel_llm.tokens" in sys.modules:
+        from .. import tokens
+
+        tokens.configure(asked)
 
 
 def price_calls(settings: Settings | None, meter_provider: object = None) -> None:

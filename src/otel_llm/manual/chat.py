@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Self
@@ -164,7 +165,9 @@ class chat_span(ModelCall):  # noqa: N801
             self._texts.append(text)
 
     def _start(self, telemetry: Telemetry, request: Request, parent: Context) -> Call:
-        if telemetry.captures_content:
+        if telemetry.listeners.estimator is not None:
+            self._room = sys.maxsize
+        elif telemetry.captures_content:
             self._room = telemetry.settings.content_max_bytes
         return super()._start(telemetry, request, parent)
 

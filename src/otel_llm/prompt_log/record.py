@@ -63,6 +63,8 @@ def record_of(ended: EndedCall) -> Record:
         for name, attribute in names:
             if attribute in source:
                 record[name] = source[attribute]
+    if s.LLM_USAGE_ESTIMATED in ending:
+        record["usage_estimated"] = True
     if (cost := ended.cost) is not None:
         record["cost"], record["cost_currency"], record["cost_source"] = cost
     elif ended.unpriced is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -14,6 +15,7 @@ from otel_llm.cli.cost.calls import DIMENSIONS, Call, is_dimension
 from otel_llm.cli.json_output import as_json, utf8_to_stdout
 from otel_llm.cli.moments import moment
 from otel_llm.cli.terminal import fail, open_console, positive, tell
+from otel_llm.config import PRICES
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -74,6 +76,12 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="only calls with this value, such as user=u-1; may be repeated",
     )
     output = parser.add_argument_group("output")
+    output.add_argument(
+        "--prices",
+        metavar="FILE",
+        default=os.environ.get(PRICES) or None,
+        help=f"the table of prices that tells what caching saved, beside the list prices ({PRICES})",
+    )
     output.add_argument(
         "--by", type=_dimensions, metavar="DIMENSION", default=("model",), help="what to group by (model)"
     )
@@ -140,6 +148,8 @@ def run(arguments: argparse.Namespace) -> int:
         chosen = arguments.since or arguments.until or arguments.where
         tell("no model calls" + (" match" if chosen else " in the input"))
         return 1
+    if unknown := summary.total.saving_unknown:
+        tell(f"what caching saved is not known for {unknown:,} call(s): no prices here give the amounts of their spans")
     if summary.repeated:
         tell(f"{summary.repeated:,} call(s) have several tags and are in several groups; the total counts them once")
     _print(summary, arguments)

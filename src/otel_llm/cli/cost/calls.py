@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from otel_llm import semconv as s
+from otel_llm.cli.cost.savings import Savings
 from otel_llm.cli.cost.unpriced import reason
 from otel_llm.cli.money import add, read
 from otel_llm.cli.traces import Node, Trace, costs, is_estimated, reported
@@ -39,6 +40,8 @@ class Call:
     cost: Mapping[str, Decimal]
     unpriced: str | None
     estimated: bool
+    #: What caching saved, in the currency of the cost; None if that is not known.
+    saved: Decimal | None
     #: The values of a dimension, such as `user`. Only tags may have several.
     values: Callable[[str], Values]
 
@@ -82,7 +85,7 @@ _BY_ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], Values]] = {
     "session": _attribute(s.SESSION_ID),
     "conversation": _attribute(s.CONVERSATION_ID),
     "tag": _tags,
-    "tenant": _attribute(s.LLM_METADATA_PREFIX + "tenant"),
+    "tenant": _attribute(s.LLM_TENANT_ID, s.LLM_METADATA_PREFIX + "tenant"),
     "source": _attribute(s.LLM_USAGE_COST_SOURCE),
 }
 DIMENSIONS = (*_BY_ATTRIBUTES, "service", "day")
@@ -116,10 +119,15 @@ def _lookup(attributes: Mapping[str, Any], service: str, started: int | None) ->
 # --- from traces ---------------------------------------------------------------------------------
 
 #: What a call has from the spans above it, if it has none of its own.
-_INHERITED = (s.USER_ID, s.SESSION_ID, s.CONVERSATION_ID, s.LLM_TAGS, s.LLM_EXPERIMENT_ID, s.LLM_EXPERIMENT_VARIANT)
+_INHERITED = frozenset(
+    {
+        *(s.USER_ID, s.SESSION_ID, s.CONVERSATION_ID, s.LLM_TENANT_ID, s.LLM_TAGS),
+        *(s.LLM_EXPERIMENT_ID, s.LLM_EXPERIMENT_VARIANT),
+    }
+)
 
 
-def of_trace(trace: Trace) -> Iterator[Call]:
+def of_trace(trace: Trace, savings: Savings) -> Iterator[Call]:
     """Yield the model calls of a trace."""
     above: dict[int, Mapping[str, Any]] = {}
     for root in trace.roots:
@@ -134,10 +142,10 @@ def of_trace(trace: Trace) -> Iterator[Call]:
             above.update((id(child), passed_on) for child in node.children)
             above[id(node)] = inherited
     for node in trace.model_calls():
-        yield _of_node(node, trace, above[id(node)])
+        yield _of_node(node, trace, above[id(node)], savings)
 
 
-def _of_node(node: Node, trace: Trace, inherited: Mapping[str, Any]) -> Call:
+def _of_node(node: Node, trace: Trace, inherited: Mapping[str, Any], savings: Savings) -> Call:
     span = node.span
     attributes: dict[str, Any] = {**inherited}
     for layer in reversed([below for below in node.walk() if below.is_model_call]):
@@ -155,6 +163,7 @@ def _of_node(node: Node, trace: Trace, inherited: Mapping[str, Any]) -> Call:
         cost,
         None if cost else reason(attributes, tokens),
         is_estimated(node),
+        savings.of(attributes, started, cost),
         _lookup(attributes, span.service, started),
     )
 
@@ -170,6 +179,7 @@ _OF_CALL = {
     "prompt_name": s.PROMPT_NAME,
     "prompt_version": s.PROMPT_VERSION,
     "error_type": s.ERROR_TYPE,
+    "unpriced": s.LLM_UNPRICED_REASON,
 }
 #: Fields of an item -> attributes.
 _OF_ITEM = {
@@ -179,26 +189,28 @@ _OF_ITEM = {
     "experiment": s.LLM_EXPERIMENT_ID,
     "variant": s.LLM_EXPERIMENT_VARIANT,
     "tags": s.LLM_TAGS,
+    "tenant_id": s.LLM_TENANT_ID,
 }
 
 
-def of_items(items: Iterable[Mapping[str, Any]], problems: list[str]) -> Iterator[Call]:
+def of_items(items: Iterable[Mapping[str, Any]], savings: Savings, problems: list[str]) -> Iterator[Call]:
     """Yield the model calls of items. A call that can't be read is added to `problems` and left out."""
     for item in items:
         calls = item.get("calls")
         for given in calls if isinstance(calls, list) else ():
             try:
-                yield _of_item(given, item)
+                yield _of_item(given, item, savings)
             except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
                 problems.append(f"item {item.get('id')}: call skipped ({type(error).__name__}: {error})")
 
 
-def _of_item(given: Mapping[str, Any], item: Mapping[str, Any]) -> Call:
+def _of_item(given: Mapping[str, Any], item: Mapping[str, Any], savings: Savings) -> Call:
     attributes = {name: item[field] for field, name in _OF_ITEM.items() if field in item}
     attributes |= {s.LLM_METADATA_PREFIX + name: value for name, value in (item.get("metadata") or {}).items()}
     attributes |= {name: given[field] for field, name in _OF_CALL.items() if field in given}
     usage = given.get("usage") or {}
     tokens = {kind: int(usage[kind]) for kind in TOKENS if kind in usage}
+    attributes |= {_USAGE + str(kind): count for kind, count in usage.items()}
     told = given.get("cost") or {}
     cost: dict[str, Decimal] = {}
     if (paid := read(told.get("amount"), told.get("currency"), told.get("source"))) is not None:
@@ -214,6 +226,7 @@ def _of_item(given: Mapping[str, Any], item: Mapping[str, Any]) -> Call:
         cost,
         None if cost else reason(attributes, tokens),
         given.get("usage_estimated") is True,
+        savings.of(attributes, started, cost),
         _lookup(attributes, str(item.get("service") or ""), started),
     )
 

@@ -53,6 +53,8 @@ def _totals(totals: Totals, summary: Summary) -> dict[str, Any]:
         "share": {currency: round(float(share), 6) for currency, share in shares.items() if share is not None},
         "unpriced": dict(totals.unpriced),
         "estimated": totals.estimated,
+        "caching_saved": {currency: exact(amount) for currency, amount in totals.saved.items()},
+        "caching_saved_unknown": totals.saving_unknown,
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from otel_llm.cli import otlp_files
 from otel_llm.cli.cost.calls import Call, of_items, of_trace
 from otel_llm.cli.cost.http import Server, ServerError
+from otel_llm.cli.cost.savings import Savings
 from otel_llm.cli.cost.servers import jaeger, tempo
 from otel_llm.cli.traces import join
 from otel_llm.evaluation.dataset.reader import DatasetError, Selection, read
@@ -40,6 +41,10 @@ class Input:
         if sum(map(bool, (given.files, given.dataset, given.jaeger, given.tempo))) != 1:
             raise InputError("name the input: files, --dataset PATH, --jaeger URL or --tempo URL, one kind of these")
         try:
+            self._savings = Savings(given.prices)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{given.prices} can't be used as a table of prices: {error}") from None
+        try:
             if given.files:
                 yield from self._of_files()
             elif given.dataset:
@@ -58,12 +63,12 @@ class Input:
         self.problems += reading.problems
         self.notes += reading.notes
         for trace in join(reading.spans):
-            yield from of_trace(trace)
+            yield from of_trace(trace, self._savings)
 
     def _of_dataset(self) -> Iterator[Call]:
         path = self._arguments.dataset
         reading = read(path, Selection())
-        yield from of_items(reading.items, self.problems)
+        yield from of_items(reading.items, self._savings, self.problems)
         if reading.unreadable:
             self.problems.append(f"{path}: {reading.unreadable} line(s) or row(s) skipped: not items known here")
         self.notes.append("a dataset has the sampled traces only: this is what they cost, not all traffic")
@@ -77,7 +82,7 @@ class Input:
         period = (int(since.timestamp() * 1e9), int(until.timestamp() * 1e9))
         server = Server(given.jaeger or given.tempo, _headers(given.header), given.timeout)
         for trace in (jaeger if given.jaeger else tempo)(server, given.service, period, self.problems):
-            yield from of_trace(trace)
+            yield from of_trace(trace, self._savings)
 
 
 def _headers(given: list[str]) -> dict[str, str]:

@@ -44,6 +44,10 @@ def _heading(summary: Summary) -> Text:
         facts.append(f"{len(summary.traces):,} traces")
     if summary.first is not None and summary.last is not None:
         facts.append(f"{moment(summary.first)} to {moment(summary.last)} UTC")
+    facts += [
+        f"caching saved {shown(amount)} {clean(currency)} ({amount / (amount + total.cost[currency]):.0%})"
+        for currency, amount in total.saved.items()
+    ]
     if total.unpriced:
         facts.append(f"{total.unpriced.total():,} unpriced")
     if total.estimated:

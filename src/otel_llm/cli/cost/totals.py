@@ -25,6 +25,9 @@ class Totals:
     unpriced: Counter[str] = field(default_factory=Counter)
     #: The number of calls whose tokens were estimated.
     estimated: int = 0
+    #: What caching saved, as far as that is known, and the number of calls with cached tokens of which it is not.
+    saved: dict[str, Decimal] = field(default_factory=dict)
+    saving_unknown: int = 0
     #: The number of priced calls by currency.
     priced: Counter[str] = field(default_factory=Counter)
 
@@ -34,6 +37,10 @@ class Totals:
         add(self.cost, call.cost)
         self.priced.update(call.cost.keys())
         self.estimated += call.estimated
+        if call.saved is None:
+            self.saving_unknown += 1
+        elif call.saved:
+            add(self.saved, dict.fromkeys(call.cost, call.saved))
         if call.unpriced is not None:
             self.unpriced[call.unpriced] += 1
 
@@ -44,6 +51,8 @@ class Totals:
         self.priced.update(other.priced)
         self.unpriced.update(other.unpriced)
         self.estimated += other.estimated
+        add(self.saved, other.saved)
+        self.saving_unknown += other.saving_unknown
 
     def share(self, currency: str, of: Totals) -> Decimal | None:
         """The share of what `of` costs in `currency`; None if either is not known."""

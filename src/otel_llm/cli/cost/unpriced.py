@@ -6,25 +6,44 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_llm import semconv as s
+from otel_llm.cost import sheet
 
-#: The provider sent no usage, and no tokens were estimated: a stream that was cut off, or a server that sends none.
-NO_USAGE = "no_usage"
 #: The call failed, and reported no tokens. Providers bill no such call.
 FAILED = "failed"
-#: The tokens are known, but the application did not know their price, or did not price its calls.
+#: The answer came from LangChain's cache.
+CACHED = "cached"
+#: The tokens are known, but the application did not price its calls.
 NO_PRICE = "no_price"
 
 
 def reason(attributes: Mapping[str, Any], tokens: Mapping[str, int]) -> str:
-    """Why a model call with these attributes and tokens has no cost."""
+    """Why a model call with these attributes and tokens has no cost: as the application said, or as far as it shows."""
+    said = attributes.get(s.LLM_UNPRICED_REASON)
+    if isinstance(said, str) and said:
+        return said
+    if attributes.get(s.LLM_LANGCHAIN_CACHED):
+        return CACHED
     if tokens:
         return NO_PRICE
-    return FAILED if attributes.get(s.ERROR_TYPE) else NO_USAGE
+    if attributes.get(s.LLM_STREAM_OUTCOME):
+        return sheet.CUT_OFF
+    return FAILED if attributes.get(s.ERROR_TYPE) else sheet.NO_USAGE
 
 
+_WITHOUT_USAGE = "OTEL_LLM_STREAM_USAGE or OTEL_LLM_ESTIMATE_TOKENS can help"
 #: The reasons, for people.
 EXPLAINED = {
-    NO_USAGE: "the provider sent no usage; OTEL_LLM_STREAM_USAGE can help",
+    sheet.NO_USAGE: f"the provider sent no usage; {_WITHOUT_USAGE}",
+    sheet.CUT_OFF: f"the stream ended before its usage came; {_WITHOUT_USAGE}",
+    sheet.PENDING: "a background response whose answer was not fetched by the same process",
+    sheet.UNKNOWN_HOST: "the host is not the vendor's own: name it in the table of OTEL_LLM_PRICES",
+    sheet.UNKNOWN_MODEL: "no table has the model",
+    sheet.UNKNOWN_TIER: "the service tier, batch or completion window has no price of its own",
+    sheet.UNKNOWN_KIND: "what the call used has no price, such as audio tokens or images",
+    sheet.BAD_USAGE: "parts of the usage are more than the whole",
+    sheet.TOO_LATE: "the process ended before the price was looked up",
+    sheet.NO_PRICES: 'there was neither a table nor list prices: pip install "otel-llm[cost]"',
     FAILED: "the call failed without usage: providers bill no such call",
-    NO_PRICE: "the application did not know a price for this call",
+    CACHED: "the answer came from LangChain's cache: nothing was billed",
+    NO_PRICE: "the application did not price its calls: set OTEL_LLM_COST=true",
 }

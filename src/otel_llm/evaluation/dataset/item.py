@@ -216,6 +216,8 @@ def _call(span: SpanRecord) -> dict[str, Any]:
         made["usage_estimated"] = True
     if (paid := cost.of_call(span)) is not None:
         made["cost"] = paid
+    elif isinstance(reason := span.attributes.get(s.LLM_UNPRICED_REASON), str):
+        made["unpriced"] = reason
     return made
 
 

@@ -133,7 +133,7 @@ class ChatAccumulator:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._keep = exchange.captures_content
+        self._keep = exchange.keeps_content
         self._id: str | None = None
         self.model: str | None = None
         self._reasons: dict[int, str | None] = {}

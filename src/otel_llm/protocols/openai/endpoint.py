@@ -41,7 +41,7 @@ class Exchange:
     body: Body
     model: str | None
     stream: bool
-    captures_content: bool
+    keeps_content: bool
     content: ItemConverter
     choices: int = 1
     described: bool = True

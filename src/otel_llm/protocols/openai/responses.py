@@ -204,7 +204,7 @@ class ResponseAccumulator:
         if not isinstance(kind, str):
             return
         if kind.endswith(".delta"):
-            if self._exchange.captures_content and (piece := string(get(event, "delta"))) is not None:
+            if self._exchange.keeps_content and (piece := string(get(event, "delta"))) is not None:
                 self._texts.setdefault((count(get(event, "output_index")) or 0, kind), []).append(piece)
         elif (answer := get(event, "response")) is not None:
             self._answer = answer
@@ -225,7 +225,7 @@ class ResponseAccumulator:
         made = read(self._exchange, self._answer) if self._answer is not None else Response()
         if self._answer is not None and not self._fetching:
             made.finish_reasons = [None]
-        made.output = self._partial_output if self._exchange.captures_content else None
+        made.output = self._partial_output if self._exchange.keeps_content else None
         made.error = self._error
         return made
 

@@ -197,7 +197,7 @@ class OpenAIInstrumentor(Instrumentor):
             body,
             string(body.get("model")),
             bool(kwargs.get("stream")),
-            telemetry.captures_content,
+            telemetry.keeps_content,
             CONVERTERS[settings.capture_media],
         )
         ask_usage = settings.stream_usage and exchange.stream and endpoint.usage_on_request and not _is_raw(options)

@@ -134,7 +134,7 @@ class SageMakerInstrumentor(Instrumentor):
     ) -> tuple[Call, Complete] | None:
         telemetry = self.telemetry
         content = CONVERTERS[telemetry.settings.capture_media]
-        asked = read_request(server, arguments, stream, telemetry.captures_content, content)
+        asked = read_request(server, arguments, stream, telemetry.keeps_content, content)
         if asked is None:
             return None
         made, request = asked
@@ -181,7 +181,7 @@ class SageMakerInstrumentor(Instrumentor):
         asked = None
         if is_readable(arguments.get("Body")):
             content = CONVERTERS[telemetry.settings.capture_media]
-            asked = read_request(server, arguments, False, telemetry.captures_content, content)
+            asked = read_request(server, arguments, False, telemetry.keeps_content, content)
             if asked is None:
                 return None
         started = start_attributes(arguments)

@@ -156,7 +156,7 @@ def read_request(
     server: Server,
     arguments: dict[str, Any],
     stream: bool = False,
-    captures_content: bool = False,
+    keeps_content: bool = False,
     content: ItemConverter = CONVERTERS[False],
 ) -> tuple[Invocation, Request] | None:
     """What ``invoke_endpoint(**arguments)`` asks for; ``None`` if that is nothing for a language model."""
@@ -166,7 +166,7 @@ def read_request(
     known, target = _in_openais_names(body), target_of(arguments)
     # As asked for in the body, or the narrowest name of what is called.
     model = string(body.get("model")) or narrowest(target)
-    made = Invocation(server, "", known, model, stream, captures_content, content, target=target)
+    made = Invocation(server, "", known, model, stream, keeps_content, content, target=target)
     map_request = _recognise(made, body)
     if map_request is None:
         return None

@@ -16,7 +16,7 @@ class Pieces:
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
-        self._keep = invocation.captures_content
+        self._keep = invocation.keeps_content
         self._chat: ChatAccumulator | None = None
         self._generation: Generation | None = None
         self._words: list[str] = []

@@ -48,7 +48,9 @@ import (
 	"otel-llm/backends/collector/delayedcommit"
 	"otel-llm/backends/collector/flow"
 	"otel-llm/backends/collector/inorder"
+	"otel-llm/backends/collector/serieslimit"
 	"otel-llm/backends/collector/spanlimit"
+	"otel-llm/backends/collector/spanseries"
 	"otel-llm/backends/collector/startlast"
 )
 
@@ -80,6 +82,7 @@ func components() (otelcol.Factories, error) {
 			probabilisticsamplerprocessor.NewFactory(),
 			redactionprocessor.NewFactory(),
 			resourceprocessor.NewFactory(),
+			serieslimit.NewFactory(),
 			spanlimit.NewFactory(),
 			tailsamplingprocessor.NewFactory(),
 			transformprocessor.NewFactory(),
@@ -97,6 +100,7 @@ func components() (otelcol.Factories, error) {
 			inorder.NewFactory(),
 			signaltometricsconnector.NewFactory(),
 			spanmetricsconnector.NewFactory(),
+			spanseries.NewFactory(),
 		),
 		Extensions: byType[extension.Factory](
 			basicauthextension.NewFactory(),

@@ -25,8 +25,10 @@ def attribute(key: str, value: str | bool | int) -> KeyValue:
     return KeyValue(key=key, value=AnyValue(string_value=value))
 
 
-def request(service: str, spans: Sequence[Span]) -> bytes:
-    resource = Resource(attributes=[attribute("service.name", service)])
+def request(service: str, spans: Sequence[Span], **more: str) -> bytes:
+    """`more` are attributes of the resource, with `_` for dots."""
+    known = {"service.name": service, **{name.replace("_", "."): value for name, value in more.items()}}
+    resource = Resource(attributes=[attribute(name, value) for name, value in known.items()])
     scope = ScopeSpans(spans=spans)
     message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[scope])])
     return bytes(message.SerializeToString())

@@ -169,16 +169,24 @@ def _rfc3339(seconds: float) -> str:
 
 
 class Prometheus(Program):
-    """Scrapes `targets` (job -> address) every second, with the rules of this project."""
+    """Scrapes `targets` (job -> address) every second, with `rules`."""
 
     name = "prometheus"
 
-    def __init__(self, directory: Path, targets: Mapping[str, str], rules: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        targets: Mapping[str, str],
+        rules: Sequence[Path] = (),
+        honor_labels: bool = True,
+        name: str = "",
+    ) -> None:
+        self.name = name or self.name
         super().__init__(directory)
         self.address = free_address()
         self.config = self.directory / "prometheus.yaml"
         jobs = [
-            {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [target]}]}
+            {"job_name": job, "honor_labels": honor_labels, "static_configs": [{"targets": [target]}]}
             for job, target in targets.items()
         ]
         period = {"scrape_interval": "1s", "evaluation_interval": "1s"}

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from e2e.programs import CONFIGURATION, binary
+from e2e.programs import CONFIGURATION, ROOT, binary
 from e2e.test_validate import PIECES, load, merge
 
 KUSTOMIZATIONS = [
@@ -208,15 +208,9 @@ def test_gateways_are_scaled_by_their_lag_up_to_the_partitions() -> None:
     assert scaled["spec"]["scaleTargetRef"]["name"] == gateway["metadata"]["name"]
     assert scaled["spec"]["minReplicaCount"] == gateway["spec"]["replicas"]
     (trigger,) = scaled["spec"]["triggers"]
-    kafka = configuration_of(gateway)["receivers"]["kafka_delayed_commit"]
-    assert trigger["metadata"]["topic"] == default(kafka["topic"])
-    assert trigger["metadata"]["consumerGroup"] == default(kafka["group_id"])
-
-
-def default(setting: str) -> str:
-    found = re.fullmatch(r"\$\{env:\w+:-(.*)\}", setting)
-    assert found, setting
-    return found[1]
+    (metric,) = re.findall(r"otelcol_\w+", trigger["metadata"]["query"])
+    assert "kafka_delayed_commit" in configuration_of(gateway)["receivers"]
+    assert f'"{metric}"' in (ROOT / "backends" / "collector" / "delayedcommit" / "metrics.go").read_text()
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")

@@ -34,7 +34,7 @@ PROGRAMS = {
 #: The configuration files of the Collector: an agent on one host that keeps every trace. The contrib distribution lacks
 #: a component of ours, so it gets another file.
 COLLECTOR_FILES = ("common", "ingest", "spans", "keep-all", "evaluation", "jaeger")
-COMPONENT_OF_OURS, FILES_OF_CONTRIB = "span_limit", {"spans": "spans-contrib"}
+COMPONENT_OF_OURS, FILES_OF_CONTRIB = "span_series", {"spans": "spans-contrib"}
 
 
 class StackError(Exception):
@@ -150,6 +150,7 @@ def native(programs: Mapping[str, str], ports: Mapping[str, int], data: Path) ->
             "COLLECTOR_HEALTH": health,
             "COLLECTOR_METRICS": metrics,
             "COLLECTOR_METRICS_INTERVAL": "5s",
+            "COLLECTOR_EXEMPLARS_OF_ALL": "true",
             "COLLECTOR_DATA": str(_made(data / "collector")),
             "JAEGER_OTLP": jaeger_otlp,
             **_host_and_port("COLLECTOR_TELEMETRY", telemetry),

@@ -5,7 +5,7 @@ Clean means valid UTF-8, without credentials. Exporters lose a whole batch by on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from .encoding import Json, dumps, utf8
@@ -13,6 +13,9 @@ from .scrubbing import without_secrets
 
 _V = TypeVar("_V")
 _TEXTS = (str, list, tuple)
+
+
+_NUMBERS = frozenset({int, float, bool})
 
 
 class _CleanTexts:
@@ -23,12 +26,19 @@ class _CleanTexts:
 
     def __init__(self) -> None:
         self.known: set[str] = set()
+        #: Names of attributes, which need to be valid UTF-8 only.
+        self.names: set[str] = set()
 
     def add(self, text: str) -> None:
         if len(text) <= self.LONGEST and type(text) is str:
             if len(self.known) >= self.MOST:
                 self.known.clear()
             self.known.add(text)
+
+    def add_names(self, names: Iterable[str]) -> None:
+        if len(self.names) >= self.MOST:
+            self.names.clear()
+        self.names.update(name for name in names if len(name) <= self.LONGEST and type(name) is str)
 
 
 _clean = _CleanTexts()
@@ -63,15 +73,24 @@ def clean(attributes: dict[str, Any]) -> None:
         if kind is str:
             if value in known_clean:
                 continue
-        elif kind is int or kind is float or not isinstance(value, _TEXTS):
+        elif kind in _NUMBERS:
+            continue
+        elif kind is list or kind is tuple:
+            for one in value:
+                if type(one) is not str or one not in known_clean:
+                    break
+            else:
+                continue
+        elif not isinstance(value, _TEXTS):
             continue
         if (known := clean_value(value)) != value:
             changed[name] = known
     if changed:
         attributes.update(changed)
-    if not "".join(attributes).isascii():
+    if not _clean.names.issuperset(attributes):
         for name in [name for name in attributes if utf8(name) != name]:
             attributes[utf8(name)] = attributes.pop(name)
+        _clean.add_names(attributes)
 
 
 def cleaned(attributes: Mapping[str, Any]) -> dict[str, Any]:

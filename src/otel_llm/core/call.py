@@ -68,16 +68,19 @@ class Call:
             finalizers.catch_up()
         if parent is None:
             parent = otel_context.get_current()
-        around = state.of(parent) if parent else None
-        prompt = None if around is None else around.describe(request.attributes)
+        attributes = request.attributes
+        around = prompt = joined = None
+        if parent and (around := state.of(parent)) is not None:
+            prompt = around.describe(attributes)
         name = f"{request.operation} {request.subject}" if request.subject else request.operation
-        boundary.clean(request.attributes)
-        joined = telemetry.foreign.join(request, parent) if parent else None
+        boundary.clean(attributes)
+        if parent:
+            joined = telemetry.foreign.join(request, parent)
         if joined is None:
-            recording = Recording(telemetry, *start_span(telemetry, name, request, request.attributes, parent))
+            recording = Recording(telemetry, *start_span(telemetry, name, request, attributes, parent))
             context = set_span_in_context(recording.span, parent)
         else:
-            recording, context = recording_on(telemetry, joined, request.attributes), parent
+            recording, context = recording_on(telemetry, joined, attributes), parent
         if parent and request.kind is SpanKind.CLIENT and request.operation != s.RETRIEVAL:
             context = state.private(context)
         call = cls(recording, request, context)
@@ -195,7 +198,9 @@ class Call:
 
     def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
         """End the call with the provider's answer. ``outcome`` says how a stream ended, other than by its end."""
-        self._end(response or Response(), {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
+        if self._claim():
+            answer = Response() if response is None else response
+            self._complete(answer, {s.LLM_STREAM_OUTCOME: outcome} if outcome else {})
 
     def abandon(self) -> None:
         """End the call with the answer so far, because the process ends."""
@@ -242,10 +247,6 @@ class Call:
         if recording.logged:
             about = errors.event_attributes(error, recording.telemetry.captures_all)
             recording.emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, about, self.context)
-
-    def _end(self, response: Response, attributes: dict[str, AttributeValue]) -> None:
-        if self._claim():
-            self._complete(response, attributes)
 
     def _claim(self) -> bool:
         """Return whether the call has not ended yet; from now on it has, and who asked must complete it."""

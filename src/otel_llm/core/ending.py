@@ -13,8 +13,8 @@ from .. import guard
 from .. import semconv as s
 from ..content import boundary, capture
 from . import errors
-from .listeners import EndedCall
-from .recording import Recording
+from .listeners import NO_CONTENT, EndedCall
+from .recording import NO_SPEED, Recording
 from .request import AttributeValue, Request, Response
 
 if TYPE_CHECKING:
@@ -47,40 +47,36 @@ def record_end(
             if request.kind is SpanKind.CLIENT:
                 attributes.update(errors.answered_code(response.error))
         seconds = duration_ns / 1e9
-        first_chunk = recording.time_to_first_chunk
-        speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
+        first_chunk, speed = None, NO_SPEED
+        if recording.first_chunk_ns:
+            first_chunk = recording.time_to_first_chunk
+            speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
         if (telemetry.captures_all or capture.wanting) and response.output is not None:
             recording.record_output(response.output, error_type is not None)
         if recording.on or (telemetry.wants_event and recording.logged):
             response.describe(request, error_type is not None, attributes)
-            if first_chunk is not None:
-                attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = first_chunk
-                attributes.update(speed)
             if error_type is not None:
                 attributes[s.ERROR_TYPE] = error_type
-        ended: EndedCall | None = None
-        measured = telemetry.measured and s.OPERATION_NAME in request.attributes
-        completer = telemetry.listeners.completer
-        if measured or telemetry.listeners.all or completer is not None:
-            ended = EndedCall(
-                request,
-                response,
-                recording.span,
-                context,
-                recording.started_at,
-                seconds,
-                first_chunk,
-                speed,
-                error_type,
-                attributes,
-                recording.recorded_content,
-            )
-        to_measure = measure if measured else None
-        if completer is not None and ended is not None:
+        listeners, completer = telemetry.listeners, telemetry.listeners.completer
+        ended = EndedCall(
+            request,
+            response,
+            recording.span,
+            context,
+            recording.started_at,
+            seconds,
+            first_chunk,
+            speed,
+            error_type,
+            attributes,
+            recording.recorded_content if listeners.all or completer is not None else NO_CONTENT,
+        )
+        to_measure = measure if telemetry.measured and s.OPERATION_NAME in request.attributes else None
+        if completer is not None:
             rest = partial(_publish_later, recording, duration_ns, ended, error, to_measure)
             held = completer.holds(ended, rest)
         if not held:
-            _publish(recording, request, context, attributes, ended, error, to_measure)
+            _publish(recording, ended, error, to_measure)
     finally:
         if not held:
             recording.span.end(recording.started_at + duration_ns)
@@ -95,7 +91,7 @@ def _publish_later(
 ) -> None:
     """What is left of :func:`record_end`, on another thread."""
     try:
-        _publish(recording, ended.request, ended.context, ended.attributes, ended, error, measure)
+        _publish(recording, ended, error, measure)
     except Exception as failure:
         guard.report("the end of a call", failure)
     finally:
@@ -104,23 +100,24 @@ def _publish_later(
 
 def _publish(
     recording: Recording,
-    request: Request,
-    context: Context,
-    attributes: dict[str, AttributeValue],
-    ended: EndedCall | None,
+    ended: EndedCall,
     error: BaseException | None,
     measure: Callable[[EndedCall], None] | None,
 ) -> None:
     """Tell the listeners, set the last attributes on the span, emit the event, and have metrics recorded."""
-    telemetry = recording.telemetry
-    if ended is not None:
-        if ended.unpriced is not None:
-            attributes[s.LLM_UNPRICED_REASON] = ended.unpriced
+    telemetry, request, attributes = recording.telemetry, ended.request, ended.attributes
+    if ended.unpriced is not None:
+        attributes[s.LLM_UNPRICED_REASON] = ended.unpriced
+    if telemetry.listeners.all:
         telemetry.listeners.notify(ended)
-        ended.forget_content()
+    ended.forget_content()
     emits_event = telemetry.wants_event and recording.logged
     if recording.on or emits_event:
         boundary.clean(attributes)
+        attributes.update(ended.response.usage)
+        if ended.time_to_first_chunk is not None:
+            attributes[s.RESPONSE_TIME_TO_FIRST_CHUNK] = ended.time_to_first_chunk
+            attributes.update(ended.speed)
     if recording.on:
         recording.span.set_attributes(attributes)
         if s.ERROR_TYPE in attributes:
@@ -129,6 +126,6 @@ def _publish(
     if emits_event and request.operation in s.INFERENCE_OPERATIONS:
         content = recording.content if telemetry.settings.capture_content.on_event else {}
         about = {**request.attributes, **attributes, **content}
-        recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, context)
-    if ended is not None and measure is not None:
+        recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, ended.context)
+    if measure is not None:
         measure(ended)

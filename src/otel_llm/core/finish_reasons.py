@@ -55,7 +55,13 @@ def normalized(reason: str) -> str:
 
 def recorded(reasons: Sequence[str | None], failed: bool) -> list[str]:
     """``reasons`` as a span has them: a missing one is ``error`` if the call has ``failed``, otherwise left out."""
-    return [normalized(reason) for reason in as_given(reasons, failed)]
+    told = []
+    for reason in reasons:
+        if reason:
+            told.append(_KNOWN.get(reason) or normalized(reason))
+        elif failed:
+            told.append(ERROR)
+    return told
 
 
 def as_given(reasons: Sequence[str | None], failed: bool) -> list[str]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 
+NO_CONTENT: Mapping[str, Any] = {}
+
+
 class Cost(NamedTuple):
     """What a call cost: an amount, its ISO 4217 currency, and whether the ``provider`` told it or it is ``local``."""
 
@@ -56,7 +59,7 @@ class EndedCall:
 
     def forget_content(self) -> None:
         """Let go of all that holds the caller's messages: metrics, which come later, need none of it."""
-        self.content = {}
+        self.content = NO_CONTENT
         self.response.billed = ()
         self.request.content = self.request.texts = self.request.prompt = self.response.output = None
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .foreign import Joined
 
-_NO_SPEED: Mapping[str, float] = {}
+NO_SPEED: Mapping[str, float] = {}
 _MOMENT_NS = 20_000
 _TRIES = 3
 
@@ -41,13 +41,12 @@ def start_span(
     """
     name = clean_text(name)
     tries = _TRIES
-    while True:
+    start_ns = perf_counter_ns()
+    started_at = time_ns()
+    # A thread that is interrupted between the two tries again: its span would seem to end before its children.
+    while perf_counter_ns() - start_ns >= _MOMENT_NS and (tries := tries - 1):
         start_ns = perf_counter_ns()
         started_at = time_ns()
-        tries -= 1
-        # A thread that is interrupted between the two tries again: its span would seem to end before its children.
-        if not tries or perf_counter_ns() - start_ns < _MOMENT_NS:
-            break
     span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=started_at)
     activity.SHARED.any = True
     return span, started_at, start_ns
@@ -89,8 +88,11 @@ class Recording:
         self.started_at, self.start_ns = started_at, start_ns
         self.span = span
         #: Whether the conventions' events are ours to emit.
-        self.emits_events = joined is None or joined.emits_events
-        self.instruments = (joined and joined.instruments) or telemetry.instruments
+        self.emits_events = True
+        self.instruments = telemetry.instruments
+        if joined is not None:
+            self.emits_events = joined.emits_events
+            self.instruments = joined.instruments or telemetry.instruments
         #: Whether the span is recording.
         self.on = span.is_recording()
 
@@ -116,7 +118,7 @@ class Recording:
     def speed(self, tokens: int, seconds: float) -> Mapping[str, float]:
         """How fast a stream of ``seconds`` brought its output ``tokens``, by attribute; empty if that is not known."""
         if not tokens or not self.first_chunk_ns:
-            return _NO_SPEED
+            return NO_SPEED
         speed = {s.LLM_OUTPUT_TOKENS_PER_SECOND: tokens / seconds}
         if tokens > 1:
             speed[s.LLM_TIME_PER_OUTPUT_TOKEN] = (self.last_chunk_ns - self.first_chunk_ns) / 1e9 / (tokens - 1)

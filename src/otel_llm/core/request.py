@@ -76,9 +76,8 @@ class Response:
     cost: tuple[float, str] | None = None
 
     def describe(self, request: Request, failed: bool, attributes: dict[str, AttributeValue]) -> None:
-        """Add to the ``attributes`` of a span what this answer to ``request`` says."""
+        """Add to the ``attributes`` of a span what this answer to ``request`` says, except its usage."""
         attributes.update(self.attributes)
-        attributes.update(self.usage)
         if self.id is not None:
             attributes[s.RESPONSE_ID] = self.id
         if self.model is not None:
@@ -88,6 +87,6 @@ class Response:
             reasons = [None] * min(request.choices, MAX_CHOICES)
         if reasons and (told := finish_reasons.recorded(reasons, failed)):
             attributes[s.RESPONSE_FINISH_REASONS] = told
-            given = finish_reasons.as_given(self.provider_reasons or reasons, failed)
-            if given != told:
-                attributes[s.LLM_RESPONSE_FINISH_REASONS] = given
+            given = self.provider_reasons or reasons
+            if given != told and (in_their_words := finish_reasons.as_given(given, failed)) != told:
+                attributes[s.LLM_RESPONSE_FINISH_REASONS] = in_their_words

@@ -96,7 +96,8 @@ class Telemetry:
             self.traced, self._served_at_exit = True, None
         if not self.measured and METER_PROVIDER.is_set():
             self.measured, self._served_at_exit = True, None
-        if not self._logged and LOGGER_PROVIDER.is_set():
+        # Where nobody asks for events, a logger matters only if nothing else listens.
+        if not self._logged and (self.wants_event or not (self.traced or self.measured)) and LOGGER_PROVIDER.is_set():
             self._logged, self._served_at_exit = True, None
         if not (self.traced or self.measured or self._logged or self.listeners.all):
             return False

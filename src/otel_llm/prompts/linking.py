@@ -45,9 +45,11 @@ class _Uses:
 class KnownTexts:
     """The texts of prompts that something still refers to, and the latest ones of each thread or task."""
 
-    __slots__ = ("_lock", "_recent", "by_text")
+    __slots__ = ("_lock", "_recent", "by_text", "ever")
 
     def __init__(self) -> None:
+        #: Whether there has been any.
+        self.ever = False
         self.by_text: weakref.WeakValueDictionary[str, _Uses] = weakref.WeakValueDictionary()
         self._lock = ForkLock()
         self._recent: ContextVar[tuple[list[PromptText], ...]] = ContextVar("otel_llm-recent-prompts", default=())
@@ -61,6 +63,7 @@ class KnownTexts:
             uses = self.by_text.get(text)
             if uses is None:
                 self.by_text[text] = uses = _Uses()
+                self.ever = True
             alive = [reference for reference in uses.references if reference() is not None]
             uses.references = (*alive[1 - _MAX_USES :], weakref.ref(use))
         return uses
@@ -152,7 +155,7 @@ def latest(*uses: PromptUse | None) -> PromptUse | None:
 
 def link(request: Request) -> None:
     """Find the prompt behind the texts of an inference's ``request``, unless it names one already."""
-    if not known or request.texts is None or request.operation not in s.INFERENCE_OPERATIONS:
+    if not known.ever or not known or request.texts is None or request.operation not in s.INFERENCE_OPERATIONS:
         return
     if s.PROMPT_NAME in request.attributes:
         return

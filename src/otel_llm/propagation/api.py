@@ -16,6 +16,7 @@ from ..content.boundary import cleaned
 from . import state
 from .attach import Frame
 from .global_providers import TRACER_PROVIDER
+from .slot import IdleProcessor
 from .state import Describes
 from .validation import Value, describing, identifier, metadata_of, tag_list
 
@@ -147,8 +148,8 @@ def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
     return inside
 
 
-class ContextSpanProcessor:
-    """A span processor that sets the propagated attributes on the spans of other libraries. It needs no SDK."""
+class ContextSpanProcessor(IdleProcessor):
+    """A span processor that sets the propagated attributes on the spans of other libraries."""
 
     @guard.never_raise
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
@@ -163,15 +164,3 @@ class ContextSpanProcessor:
         around.describe(attributes)
         if len(attributes) > len(known):
             span.set_attributes(cleaned({name: value for name, value in attributes.items() if name not in known}))
-
-    def _on_ending(self, span: Any) -> None:
-        """Part of the SDK's interface."""
-
-    def on_end(self, span: Any) -> None:
-        """Part of the SDK's interface."""
-
-    def shutdown(self) -> None:
-        """Part of the SDK's interface."""
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return True

@@ -10,31 +10,22 @@ from opentelemetry.trace import Status
 from .. import guard
 from .. import semconv as s
 from ..content.boundary import clean_text
+from .slot import IdleProcessor
 
 _MESSAGE, _STACK_TRACE = s.EXCEPTION_MESSAGE, s.EXCEPTION_STACKTRACE
 
 
-class ForeignErrorProcessor:
+class ForeignErrorProcessor(IdleProcessor):
     """Removes the exception message, the text in the stack trace and the status description of spans that are not ours.
 
-    With ``keep_text``, where content is captured, only credentials are removed. An SDK span processor by its methods.
+    With ``keep_text``, where content is captured, only credentials are removed.
     """
 
     def __init__(self, keep_text: bool = False) -> None:
         self._keep_text = keep_text
 
-    def on_start(self, span: Any, parent_context: Any = None) -> None:
-        """Part of the SDK's interface."""
-
-    def _on_ending(self, span: Any) -> None:
-        self._scrub(span)
-
-    def on_end(self, span: Any) -> None:
-        """For an SDK without ``_on_ending``. There, exporters that were added earlier still see the texts."""
-        self._scrub(span)
-
     @guard.never_raise
-    def _scrub(self, span: Any) -> None:
+    def on_end(self, span: Any) -> None:
         scope = span.instrumentation_scope
         if scope is not None and scope.name.startswith("otel_llm."):
             return
@@ -46,6 +37,9 @@ class ForeignErrorProcessor:
             if _MESSAGE in known or _STACK_TRACE in known:
                 event._attributes = self._without_text(known)
 
+    #: Before an SDK had this, exporters that were added earlier still saw the texts.
+    _on_ending = on_end
+
     def _without_text(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         kept = dict(attributes)
         if self._keep_text:
@@ -55,9 +49,3 @@ class ForeignErrorProcessor:
             lines = str(kept[_STACK_TRACE]).splitlines()
             kept[_STACK_TRACE] = "\n".join(line for line in lines if line.startswith('  File "'))
         return kept
-
-    def shutdown(self) -> None:
-        """Part of the SDK's interface."""
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return True

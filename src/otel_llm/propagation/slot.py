@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from time import monotonic
 from typing import Any
 
 #: The order in which they are called: what removes texts comes before what keeps them.
 CONTEXT, SCRUBBING, EVALUATION = _ORDER = ("context", "scrubbing", "evaluation")
+
+
+class IdleProcessor:
+    """The methods of an SDK span processor, which do nothing. It needs no SDK."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        """A span has started."""
+
+    def _on_ending(self, span: Any) -> None:
+        """A span is about to end, and can still be changed."""
+
+    def on_end(self, span: Any) -> None:
+        """A span has ended."""
+
+    def shutdown(self) -> None:
+        """Release what is held."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
 
 
 class ProcessorSlot:
@@ -44,9 +63,9 @@ class ProcessorSlot:
 
     def _rebuild(self) -> None:
         held = [self._held[kind][1] for kind in _ORDER if kind in self._held]
-        self._starting = tuple(processor.on_start for processor in held)
-        self._ending = tuple(processor._on_ending for processor in held if hasattr(processor, "_on_ending"))
-        self._ended = tuple(processor.on_end for processor in held)
+        self._starting = _busy(held, "on_start")
+        self._ending = _busy(held, "_on_ending")
+        self._ended = _busy(held, "on_end")
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         for start in self._starting:
@@ -70,3 +89,11 @@ class ProcessorSlot:
         for _, processor in list(self._held.values()):
             flushed = processor.force_flush(max(int((deadline - monotonic()) * 1000), 0)) and flushed
         return flushed
+
+
+def _busy(processors: Iterable[Any], name: str) -> tuple[Callable[..., None], ...]:
+    """The method ``name`` of each of the ``processors`` that has one which does something: spans are many."""
+    idle = getattr(IdleProcessor, name)
+    return tuple(
+        getattr(processor, name) for processor in processors if getattr(type(processor), name, idle) is not idle
+    )

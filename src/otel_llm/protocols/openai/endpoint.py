@@ -81,9 +81,9 @@ class Endpoint:
 
     def read(self, exchange: Exchange, answer: Any) -> Response:
         """Read ``answer``, also if it is an error that a gateway sent with status 200."""
-        made = self.response(exchange, answer)
         fields = mapping(answer)
+        made = self.response(exchange, fields or answer)
         # A response or batch that was fetched has its status, and maybe an error of its own.
-        if made.error is None and (fields.get("id") is None or fields.get("status") is None):
+        if fields.get("error") and made.error is None and (fields.get("id") is None or fields.get("status") is None):
             made.error = answered_error(fields)
         return made

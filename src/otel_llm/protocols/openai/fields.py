@@ -147,12 +147,13 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
     if value is None:
         return tokens
     for name, found in mapping(value).items():
-        if (total := _TOTALS.get(name)) is not None:
-            if type(found) is int and 0 <= found < _TOO_MANY and total not in tokens:
+        if type(found) is int:
+            total = _TOTALS.get(name)
+            if total is not None and 0 <= found < _TOO_MANY and total not in tokens:
                 tokens[total] = found
         elif found and (parts := _DETAILS.get(name)) is not None:
             for detail, part in mapping(found).items():
-                if type(part) is int and 0 < part < _TOO_MANY and (attribute := parts.get(detail)) is not None:
+                if part and (attribute := parts.get(detail)) is not None and type(part) is int and 0 < part < _TOO_MANY:
                     tokens[attribute] = part
     return tokens if has_output else {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
 

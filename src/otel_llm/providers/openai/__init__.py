@@ -200,8 +200,13 @@ class OpenAIInstrumentor(Instrumentor):
             telemetry.keeps_content,
             CONVERTERS[settings.capture_media],
         )
-        ask_usage = settings.stream_usage and exchange.stream and endpoint.usage_on_request and not _is_raw(options)
-        ask_usage = ask_usage and "include_usage" not in (body.get("stream_options") or {})
+        ask_usage = (
+            exchange.stream
+            and endpoint.usage_on_request
+            and settings.stream_usage
+            and not _is_raw(options)
+            and "include_usage" not in (body.get("stream_options") or {})
+        )
         if ask_usage:
             options = copy(options)
             options.json_data = {

@@ -43,12 +43,14 @@ class Servers:
     def of(self, client: Any) -> Server:
         """The server of ``client``."""
         # The property of openai 3 imports a module each time; only the module-level client has another one behind it.
-        url = None if type(client).__name__ in _MODULE_CLIENTS else client.__dict__.get("_base_url")
-        if url is None:
-            url = client.base_url
+        url = client.__dict__.get("_base_url")
         known = self._known.get(id(url))
         if known is not None:
             return known[1]
+        if url is None or type(client).__name__ in _MODULE_CLIENTS:
+            url = client.base_url
+            if (known := self._known.get(id(url))) is not None:
+                return known[1]
         server = _server(client, url)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()

@@ -105,7 +105,7 @@ def test_prompts_variants_tags_tenants_and_metadata(cost: View, tmp_path: Path) 
         "otel_llm.experiment.id": text("tone"),
         "otel_llm.experiment.variant": text("kind"),
         "otel_llm.tags": {"arrayValue": {"values": [text("web"), text("beta")]}},
-        "otel_llm.metadata.tenant": text("acme"),
+        "otel_llm.tenant.id": text("acme"),
         "otel_llm.metadata.plan": text("free"),
         "session.id": text("s1"),
     }

@@ -81,6 +81,28 @@ def stored(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_the_calls_of_an_item_cost_is_shown(command: Eval, tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    cost = {"amount": 0.0000123, "currency": "USD", "source": "local"}
+    calls = [
+        {"operation": "chat", "cost": cost},
+        {"operation": "chat", "cost": cost, "usage_estimated": True},
+        {"operation": "chat", "unpriced": "unknown_\x1bhost"},
+        {"operation": "chat", "cost": {"amount": "much"}},
+    ]
+    item = {**AN_ITEM, "cost": {"USD": 0.0000246, "EUR": 2.5}, "calls": calls}
+    path.write_text(json.dumps(item) + "\n")
+    code, out, err = command("show", AN_ITEM["id"], "--dataset", path)
+    assert (code, err) == (0, "")
+    assert re.search(r"^cost +2.50 EUR \+ 0.0000246 USD$", out, re.MULTILINE)
+    assert re.findall(r"^call \d  chat *(.*)$", out, re.MULTILINE) == [
+        "0.0000123 USD",
+        "~0.0000123 USD",
+        "unpriced: unknown_\\x1bhost",
+        "",
+    ]
+
+
 def test_items_are_listed(command: Eval, stored: Path) -> None:
     code, out, err = command("ls")
     assert (code, err) == (0, "")

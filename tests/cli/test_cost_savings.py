@@ -107,7 +107,7 @@ def test_a_table_that_cannot_be_used_is_named(cost: View, tmp_path: Path, conten
     assert "broken.yaml" in err
 
 
-def test_the_reason_that_the_application_told(cost: View, tmp_path: Path) -> None:
+def test_the_reason_that_the_application_told(cost: View, view: View, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     chat = {"gen_ai.operation.name": text("chat")}
     path.write_text(
@@ -116,6 +116,7 @@ def test_the_reason_that_the_application_told(cost: View, tmp_path: Path) -> Non
             span("c", 2, attributes={**chat, "otel_llm.stream.outcome": text("closed")}),
         )
     )
+    assert "c  unpriced: unknown_host" in view(path)[1]
     code, out, _ = cost(path)
     assert code == 0
     assert "unknown_host      1  the host is not the vendor's own" in out

@@ -18,7 +18,18 @@ _QUERY_LENGTH = 200
 #: The fields of an item that are shown, in this order, before its calls and its texts.
 _FACTS = (
     *("id", "name", "service", "environment", "started_at", "duration", "sampled_by", "rate", "error_type"),
-    *("session_id", "user_id", "conversation_id", "experiment", "variant", "tags", "metadata", "usage", "cost"),
+    *(
+        "session_id",
+        "user_id",
+        "conversation_id",
+        "tenant_id",
+        "experiment",
+        "variant",
+        "tags",
+        "metadata",
+        "usage",
+        "cost",
+    ),
     *("answered_by", "spans", "spans_left_out", "content_captured", "truncated"),
 )
 _CALL = ("operation", "model", "response_model", "duration", "time_to_first_chunk", "finish_reasons", "usage")
@@ -59,7 +70,7 @@ def print_item(item: dict[str, Any], console: Console) -> None:
             facts.add_row(Text(name, style="bold"), _text(shown))
     emit(console, facts)
     for number, call in enumerate(item.get("calls") or (), 1):
-        values = "  ".join([*(_shown(call[name]) for name in _CALL if name in call), *_paid(call.get("cost"))])
+        values = "  ".join([*(_shown(call[name]) for name in _CALL if name in call), *_paid(call)])
         emit(console, Text(clean(f"call {number}  {values}"), style="cyan"))
     for heading, text in _texts(item):
         console.print()
@@ -112,9 +123,13 @@ def _cost(by_currency: Any) -> str:
     return listed({cost.currency: cost.amount for cost in paid if cost is not None})
 
 
-def _paid(cost: Any) -> list[str]:
+def _paid(call: dict[str, Any]) -> list[str]:
+    """What a call of an item cost, or why that is not known."""
+    cost = call.get("cost")
     paid = read(cost.get("amount"), cost.get("currency")) if isinstance(cost, dict) else None
-    return [] if paid is None else [listed({paid.currency: paid.amount})]
+    if paid is None:
+        return [f"unpriced: {call['unpriced']}"] if "unpriced" in call else []
+    return [("~" if call.get("usage_estimated") is True else "") + listed({paid.currency: paid.amount})]
 
 
 def _query(item: dict[str, Any]) -> str:

@@ -144,6 +144,8 @@ def _facts(node: Node, parent: Node | None) -> Iterable[tuple[str, str]]:
         yield about + tokens, "green"
     if cost := cost_of(attributes):
         yield clean(about + listed({cost.currency: cost.amount})), "green"
+    elif reason := attributes.get(s.LLM_UNPRICED_REASON):
+        yield clean(f"unpriced: {reason}"), "yellow"
     if (first := number(attributes, "gen_ai.response.time_to_first_chunk")) is not None:
         yield f"first chunk {_duration(first * _NANO)}", "yellow"
     if (speed := number(attributes, "otel_llm.response.output_tokens_per_second")) is not None:

@@ -417,13 +417,16 @@ def test_what_the_calls_cost(evaluated: Make) -> None:
         priced(2.5, "EUR", otel_llm__usage__estimated=True)
         priced(1.0, 7)
         made.call()
+        made.call(otel_llm__unpriced__reason="unknown_model", otel_llm__tenant__id="acme")
     item = made.item
+    assert item["tenant_id"] == "acme"
     assert item["cost"] == {"USD": 0.3, "EUR": 2.5}
+    assert [call.get("unpriced") for call in item["calls"]] == [*[None] * 9, "unknown_model"]
     assert [call.get("cost") for call in item["calls"]] == [
         *[{"amount": 0.1, "currency": "USD", "source": "local"}] * 3,
         *[None] * 3,
         {"amount": 2.5, "currency": "EUR", "source": "local"},
-        *[None] * 2,
+        *[None] * 3,
     ]
-    assert [call.get("usage_estimated") for call in item["calls"]] == [*[None] * 6, True, *[None] * 2]
+    assert [call.get("usage_estimated") for call in item["calls"]] == [*[None] * 6, True, *[None] * 3]
     VALID.validate(item)

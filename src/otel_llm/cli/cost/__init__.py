@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_llm.cli.cost.calls import DIMENSIONS, Call, is_dimension
+from otel_llm.cli.cost.dimensions import DIMENSIONS, is_dimension
 from otel_llm.cli.json_output import as_json, utf8_to_stdout
 from otel_llm.cli.moments import moment
 from otel_llm.cli.terminal import fail, open_console, positive, tell
@@ -20,6 +20,7 @@ from otel_llm.config import PRICES
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from otel_llm.cli.cost.calls import Call
     from otel_llm.cli.cost.inputs import Input
     from otel_llm.cli.cost.totals import Summary
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from otel_llm import semconv as s
+from otel_llm.cli.cost.dimensions import Values, lookup
 from otel_llm.cli.cost.savings import Savings
 from otel_llm.cli.cost.unpriced import reason
 from otel_llm.cli.money import add, read
@@ -18,9 +19,6 @@ _USAGE = "gen_ai.usage."
 #: The kinds of tokens that are added up, by what follows `gen_ai.usage.`.
 INPUT, OUTPUT, CACHED = "input_tokens", "output_tokens", "cache_read.input_tokens"
 TOKENS = (INPUT, CACHED, "cache_write.input_tokens", OUTPUT, "reasoning.output_tokens")
-_METADATA = "metadata."
-
-Values = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,76 +42,6 @@ class Call:
     saved: Decimal | None
     #: The values of a dimension, such as `user`. Only tags may have several.
     values: Callable[[str], Values]
-
-
-# --- dimensions ----------------------------------------------------------------------------------
-
-
-def _attribute(*names: str) -> Callable[[Mapping[str, Any]], Values]:
-    """The first of the attributes `names` that is there."""
-
-    def values(attributes: Mapping[str, Any]) -> Values:
-        return next(((str(attributes[name]),) for name in names if attributes.get(name) not in (None, "")), ())
-
-    return values
-
-
-def _pair(first: str, separator: str, second: str) -> Callable[[Mapping[str, Any]], Values]:
-    def values(attributes: Mapping[str, Any]) -> Values:
-        name, more = attributes.get(first), attributes.get(second)
-        if name in (None, ""):
-            return ()
-        return (str(name) if more in (None, "") else f"{name}{separator}{more}",)
-
-    return values
-
-
-def _tags(attributes: Mapping[str, Any]) -> Values:
-    tags = attributes.get(s.LLM_TAGS)
-    return tuple(dict.fromkeys(map(str, tags))) if isinstance(tags, list) else ()
-
-
-#: What calls can be grouped by -> its values in a call's attributes, to which those of the spans above are added.
-#: `day` and `service` are no attributes, and `metadata.NAME` is any metadata that the application sets.
-_BY_ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], Values]] = {
-    "model": _attribute(s.RESPONSE_MODEL, s.REQUEST_MODEL),
-    "provider": _attribute(s.PROVIDER_NAME),
-    "operation": _attribute(s.LLM_OPERATION_NAME, s.OPERATION_NAME),
-    "prompt": _pair(s.PROMPT_NAME, "@", s.PROMPT_VERSION),
-    "variant": _pair(s.LLM_EXPERIMENT_ID, ": ", s.LLM_EXPERIMENT_VARIANT),
-    "user": _attribute(s.USER_ID),
-    "session": _attribute(s.SESSION_ID),
-    "conversation": _attribute(s.CONVERSATION_ID),
-    "tag": _tags,
-    "tenant": _attribute(s.LLM_TENANT_ID, s.LLM_METADATA_PREFIX + "tenant"),
-    "source": _attribute(s.LLM_USAGE_COST_SOURCE),
-}
-DIMENSIONS = (*_BY_ATTRIBUTES, "service", "day")
-
-
-def is_dimension(name: str) -> bool:
-    return name in DIMENSIONS or (name.startswith(_METADATA) and len(name) > len(_METADATA))
-
-
-def day_of(started: int | None) -> Values:
-    """The day in UTC, as invoices have it."""
-    try:
-        return () if started is None else (datetime.fromtimestamp(started / 1e9, UTC).strftime("%Y-%m-%d"),)
-    except (ValueError, OverflowError, OSError):
-        return ()
-
-
-def _lookup(attributes: Mapping[str, Any], service: str, started: int | None) -> Callable[[str], Values]:
-    def values(dimension: str) -> Values:
-        if dimension == "day":
-            return day_of(started)
-        if dimension == "service":
-            return (service,) if service else ()
-        if dimension.startswith(_METADATA):
-            return _attribute(s.LLM_METADATA_PREFIX + dimension.removeprefix(_METADATA))(attributes)
-        return _BY_ATTRIBUTES[dimension](attributes)
-
-    return values
 
 
 # --- from traces ---------------------------------------------------------------------------------
@@ -164,7 +92,7 @@ def _of_node(node: Node, trace: Trace, inherited: Mapping[str, Any], savings: Sa
         None if cost else reason(attributes, tokens),
         is_estimated(node),
         savings.of(attributes, started, cost),
-        _lookup(attributes, span.service, started),
+        lookup(attributes, span.service, started),
     )
 
 
@@ -227,7 +155,7 @@ def _of_item(given: Mapping[str, Any], item: Mapping[str, Any], savings: Savings
         None if cost else reason(attributes, tokens),
         given.get("usage_estimated") is True,
         savings.of(attributes, started, cost),
-        _lookup(attributes, str(item.get("service") or ""), started),
+        lookup(attributes, str(item.get("service") or ""), started),
     )
 
 

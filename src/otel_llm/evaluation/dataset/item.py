@@ -43,6 +43,7 @@ _OF_TRACE = {
     "session_id": s.SESSION_ID,
     "user_id": s.USER_ID,
     "conversation_id": s.CONVERSATION_ID,
+    "tenant_id": s.LLM_TENANT_ID,
     "experiment": s.LLM_EXPERIMENT_ID,
     "variant": s.LLM_EXPERIMENT_VARIANT,
 }

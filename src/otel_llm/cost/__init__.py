@@ -30,6 +30,11 @@ class InForce:
             self._pricing.start(meter_provider)
         self._asked = asked
 
+    def look_now(self) -> None:
+        """Read the user's table again if it has changed, without waiting for the next call."""
+        if self._pricing is not None:
+            self._pricing.look()
+
 
 #: One for the process, as the listeners are.
 IN_FORCE = InForce()

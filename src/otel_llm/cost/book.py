@@ -42,16 +42,16 @@ class Book:
             if host.where.fits(query):
                 period, now = _narrowed(period, host.where.period, at_ns)
                 if now:
-                    why.append(f"hosts: {host.label}: {host.per_hour.normalize():f} {host.currency} an hour")
+                    why.append(f"table: {host.label}: {host.per_hour.normalize():f} {host.currency} an hour")
                     return Resolution(host=host, currency=host.currency, period=period, why=tuple(why))
         for entry in self.table.models:
             if not entry.where.fits(query):
                 continue
             period, now = _narrowed(period, entry.where.period, at_ns)
             if not now:
-                why.append(f"models: {entry.label}: not at that time")
+                why.append(f"table: {entry.label}: not at that time")
             elif not (entry.where.names_host or self._is_vendors(query)):
-                why.append(f"models: {entry.label}: names no host, and {query.host} is no vendor's")
+                why.append(f"table: {entry.label}: names no host, and {query.host} is no vendor's")
             else:
                 return self._by_entry(entry, query, at_ns, period, why)
         listing = self._listing(query, at_ns)
@@ -65,7 +65,7 @@ class Book:
     def _by_entry(
         self, entry: ModelEntry, query: Query, at_ns: int, period: tuple[int, int], why: list[str]
     ) -> Resolution:
-        why.append(f"models: {entry.label}")
+        why.append(f"table: {entry.label}")
         sheet, reason = entry.sheet, None
         if sheet is None:
             listing = self._listing(query, at_ns)

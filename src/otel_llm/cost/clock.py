@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+#: With more pieces of time than this open, those before the last half are settled: a call that has not ended by then
+#: no longer pays for them.
+_MOST_OPEN = 1000
 #: Nanoseconds in an hour.
 _HOUR = 3_600_000_000_000
 
@@ -52,6 +55,8 @@ class HostClock:
                 left.append((begin, end, share - share / payers))
             self._open = left
             self._settle(min([*still, self._known_to]))
+            if len(self._open) > _MOST_OPEN:
+                self._settle(self._open[_MOST_OPEN // 2][0])
             return paid * self._rate
 
     def idle(self, now_ns: int, under_way: Iterable[int]) -> float:

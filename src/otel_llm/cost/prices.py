@@ -59,7 +59,7 @@ class Prices:
         """The prices, loaded when they are first needed. The user's table is read again if it has changed."""
         with self._lock.lock:
             if self._book is None:
-                self._book = Book(Table(), _list_prices())
+                self._book = Book(Table(), list_prices())
             self._take_over(self._book)
             return self._book
 
@@ -114,7 +114,8 @@ class Prices:
         return known
 
 
-def _list_prices() -> ListPrices | None:
+def list_prices() -> ListPrices | None:
+    """The list prices; ``None`` if ``genai-prices`` is not installed."""
     try:
         return ListPrices()
     except ImportError:

@@ -73,7 +73,7 @@ class Pricing:
     def _observe_idle(self, options: CallbackOptions) -> Iterable[Observation]:
         if self._audience.pricer is not self:
             return []
-        self._look()
+        self.look()
         now = time_ns()
         idle: defaultdict[tuple[str, str], float] = defaultdict(float)
         for entry, clock in [*self._prices.clocks.items(), *self._prices.past_clocks]:
@@ -98,9 +98,9 @@ class Pricing:
         """Have the tables loaded while the first call is under way."""
         if not self._warm:
             self._warm = True
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Have the tables loaded, or looked at again."""
         with suppress(RuntimeError):  # no thread can be started now
             self._worker.put(None)
@@ -142,7 +142,7 @@ class Pricing:
             self._price(ended, request, response, known)
             if began > self._look_at:
                 self._look_at = began + _LOOK_AGAIN
-                self._look()
+                self.look()
             return False
         try:
             if self._worker.put((ended, (key, request, response), rest)):

@@ -186,13 +186,16 @@ class chat_span(ModelCall):  # noqa: N801
         cache_read_tokens: int | None = None,
         cache_write_tokens: int | None = None,
         reasoning_tokens: int | None = None,
+        service_tier: str | None = None,
+        cost: float | None = None,
+        currency: str = "USD",
     ) -> Self:
         """Record the response. Returns the span.
 
         ``output`` is content: a text or messages, by default the texts of the chunks. ``id`` is the provider's id of
         the response, ``model`` the model that answered. ``finish_reason`` says why the model stopped, for several
-        choices as a list. ``input_tokens``, ``output_tokens``, ``cache_read_tokens``, ``cache_write_tokens`` and
-        ``reasoning_tokens`` are those of :meth:`usage`.
+        choices as a list. ``input_tokens``, ``output_tokens``, ``cache_read_tokens``, ``cache_write_tokens``,
+        ``reasoning_tokens``, ``service_tier``, ``cost`` and ``currency`` are those of :meth:`usage`.
         """
         known = self._response
         known.id = identifier("id", id) or known.id
@@ -208,6 +211,9 @@ class chat_span(ModelCall):  # noqa: N801
             cache_read_tokens=cache_read_tokens,
             cache_write_tokens=cache_write_tokens,
             reasoning_tokens=reasoning_tokens,
+            service_tier=service_tier,
+            cost=cost,
+            currency=currency,
         )
 
     def _respond(self, response: Mapping[str, Any]) -> None:

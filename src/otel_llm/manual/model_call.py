@@ -12,8 +12,9 @@ from ..core import nesting
 from ..core.call import Call
 from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
+from ..propagation.validation import identifier
 from .operation import Operation
-from .requests import integer
+from .requests import integer, number
 
 Attributes = Mapping[str, AttributeValue] | None
 
@@ -63,15 +64,25 @@ class ModelCall(Operation):
         cache_read_tokens: int | None = None,
         cache_write_tokens: int | None = None,
         reasoning_tokens: int | None = None,
+        service_tier: str | None = None,
+        cost: float | None = None,
+        currency: str = "USD",
     ) -> Self:
-        """Record the tokens that the provider reports. Returns the span.
+        """Record the tokens that the provider reports, and what it bills. Returns the span.
 
         ``input_tokens`` includes those read from and written to a cache, ``output_tokens`` includes those of reasoning,
         as the conventions define them. ``None`` is left out, and so is a negative number, which some providers use for
         an unknown one.
+
+        ``service_tier`` is the tier that the provider billed, or ``batch``. ``cost`` is what the response says that it
+        cost, in ``currency`` (ISO 4217); without it, it is worked out, if that is asked for.
         """
         given = locals()
         for name, attribute in _USAGE.items():
             if (count := integer(name, given[name])) is not None and count >= 0:
                 self._response.usage[attribute] = count
+        if (tier := identifier("service_tier", service_tier)) is not None:
+            self._response.attributes[s.LLM_RESPONSE_SERVICE_TIER] = tier
+        if (amount := number("cost", cost)) is not None and amount >= 0:
+            self._response.cost = amount, identifier("currency", currency) or "USD"
         return self

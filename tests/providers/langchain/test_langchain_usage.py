@@ -1,49 +1,35 @@
-"""Usage that an integration passes on as the provider has it, without LangChain's ``usage_metadata``."""
+"""Token counts that integrations keep under names of their own."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
 
-from otel_llm.providers.langchain import answers
+from otel_llm import semconv as s
+from otel_llm.providers.langchain.answers import usage
 
-OPENAI = {
-    "prompt_tokens": 10,
-    "completion_tokens": 5,
-    "prompt_tokens_details": {"cached_tokens": 4},
-    "completion_tokens_details": {"reasoning_tokens": 3},
-}
-ANTHROPIC = {"input_tokens": 10, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2, "output_tokens": 5}
-BEDROCK = {
-    "inputTokens": 10,
-    "cacheReadInputTokens": 4,
-    "cacheWriteInputTokens": 2,
-    "outputTokens": 5,
-    "totalTokens": 21,
-}
-TOLD = {"openai": OPENAI, "anthropic": ANTHROPIC, "bedrock": BEDROCK}
-EXPECTED = {
-    "openai": {"input": 10, "output": 5, "cache_read.input": 4, "reasoning.output": 3},
-    "anthropic": {"input": 16, "output": 5, "cache_read.input": 4, "cache_write.input": 2},
-}
-EXPECTED["bedrock"] = EXPECTED["anthropic"]
+_TOTALS = {"input_tokens": 100, "output_tokens": 50, "total_tokens": 150}
 
 
-@pytest.mark.parametrize("provider", TOLD)
-@pytest.mark.parametrize("key", ["usage", "token_usage"])
-@pytest.mark.parametrize("where", ["response_metadata", "generation_info", "llm_output"])
-def test_usage_as_the_provider_has_it(provider, key, where):
-    told = {key: TOLD[provider]}
-    message = AIMessage("fine", response_metadata=told if where == "response_metadata" else {})
-    generation = ChatGeneration(message=message, generation_info=told if where == "generation_info" else None)
-    result = LLMResult(generations=[[generation, generation]], llm_output=told if where == "llm_output" else None)
-    found = answers.response(result, False).usage
-    assert found == {f"gen_ai.usage.{name}_tokens": count for name, count in EXPECTED[provider].items()}
+@pytest.mark.parametrize("tier", ["", "flex_", "priority_"])
+def test_langchain_openai_names_details_by_the_tier(tier: str) -> None:
+    told: dict[str, Any] = {
+        **_TOTALS,
+        "input_token_details": {f"{tier}cache_read": 40, tier.removesuffix("_") or "audio": 0},
+        "output_token_details": {f"{tier}reasoning": 30},
+    }
+
+    found = usage(told)
+
+    assert found[s.USAGE_CACHE_READ_INPUT_TOKENS] == 40
+    assert found[s.USAGE_REASONING_OUTPUT_TOKENS] == 30
 
 
-def test_an_answer_from_langchains_cache_costs_nothing():
-    message = AIMessage("fine", response_metadata={"token_usage": OPENAI})
-    message.usage_metadata = {"total_cost": 0}
-    result = LLMResult(generations=[[ChatGeneration(message=message)]])
-    assert answers.response(result, False).usage == {}
+def test_langchain_anthropic_names_what_is_written_to_a_cache_by_how_long_it_is_held() -> None:
+    details = {"cache_read": 5, "cache_creation": 0, "ephemeral_5m_input_tokens": 7, "ephemeral_1h_input_tokens": 11}
+
+    found = usage({**_TOTALS, "input_token_details": details})
+
+    assert found[s.USAGE_CACHE_WRITE_INPUT_TOKENS] == 18
+    assert found[s.USAGE_CACHE_READ_INPUT_TOKENS] == 5

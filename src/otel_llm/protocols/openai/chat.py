@@ -189,6 +189,7 @@ class ChatAccumulator:
             output=output if self._keep else None,
             error=self._error,
             billed=() if self._usage is None else ((self._usage, self._tier),),
+            cost=self._exchange.cost,
         )
 
 

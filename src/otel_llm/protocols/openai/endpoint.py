@@ -33,7 +33,7 @@ class Exchange:
     """One request on its way. ``path`` is the API's, below the base URL; ``body`` what will be sent as JSON.
 
     ``content`` converts messages, also when content is not captured. ``described`` says whether anybody sees more of
-    the answer than its metrics.
+    the answer than its metrics. ``cost`` is what a gateway told beside the answer that it cost, with the currency.
     """
 
     server: Server
@@ -45,6 +45,7 @@ class Exchange:
     content: ItemConverter
     choices: int = 1
     described: bool = True
+    cost: tuple[float, str] | None = None
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
         """The attributes of every request. Those of GenAI need an operation that the conventions name."""
@@ -83,6 +84,7 @@ class Endpoint:
         """Read ``answer``, also if it is an error that a gateway sent with status 200."""
         fields = mapping(answer)
         made = self.response(exchange, fields or answer)
+        made.cost = exchange.cost
         # A response or batch that was fetched has its status, and maybe an error of its own.
         if fields.get("error") and made.error is None and (fields.get("id") is None or fields.get("status") is None):
             made.error = answered_error(fields)

@@ -140,6 +140,7 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
         output=lambda: exchange.content.output_messages(output, reason),
         error=_error(fields),
         billed=billed(fields),
+        cost=exchange.cost,
     )
 
 

@@ -158,5 +158,5 @@ class _BodyAccumulator:
                 self._parts.clear()
 
     def response(self) -> Response:
-        answer = _json(b"".join(self._parts)) if self._parts else None
-        return self._reader.whole(answer) if answer is not None else Response()
+        # There is nothing to read of speech, but what it is billed by: the text of the request.
+        return self._reader.whole(_json(b"".join(self._parts)) if self._parts else None)

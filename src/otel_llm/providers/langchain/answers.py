@@ -80,13 +80,24 @@ def usage(told: Any) -> dict[str, int]:
     counts = {s.USAGE_INPUT_TOKENS: told.get("input_tokens"), s.USAGE_OUTPUT_TOKENS: told.get("output_tokens")}
     given, came = told.get("input_token_details"), told.get("output_token_details")
     details = {
-        s.USAGE_CACHE_READ_INPUT_TOKENS: _get(given, "cache_read"),
-        s.USAGE_CACHE_WRITE_INPUT_TOKENS: _get(given, "cache_creation"),
+        s.USAGE_CACHE_READ_INPUT_TOKENS: _in_any_tier(given, "cache_read"),
+        s.USAGE_CACHE_WRITE_INPUT_TOKENS: _in_any_tier(given, "cache_creation") or _written(given),
         "gen_ai.usage.audio.input_tokens": _get(given, "audio"),
-        s.USAGE_REASONING_OUTPUT_TOKENS: _get(came, "reasoning"),
+        s.USAGE_REASONING_OUTPUT_TOKENS: _in_any_tier(came, "reasoning"),
         "gen_ai.usage.audio.output_tokens": _get(came, "audio"),
     }
     return _known(counts, details)
+
+
+def _in_any_tier(details: Any, name: str) -> Any:
+    """A detail, which langchain-openai keeps under another name in two service tiers."""
+    return next((found for tier in ("", "flex_", "priority_") if (found := _get(details, tier + name))), None)
+
+
+def _written(details: Any) -> int:
+    """Tokens written to a cache, which langchain-anthropic keeps by how long they are held."""
+    told = (_get(details, f"ephemeral_{held}_input_tokens") for held in ("5m", "1h"))
+    return sum(count for count in told if type(count) is int)
 
 
 def _was_cached(generations: list[Any]) -> bool:

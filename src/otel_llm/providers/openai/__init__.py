@@ -33,6 +33,7 @@ from ...protocols.openai.items import CONVERTERS
 from ...semconv import LLM_REQUEST_ID
 from .._stainless import errors
 from .._stainless.foreign import ForeignInstrumentation
+from .._stainless.gateway import GatewayCosts
 from .._stainless.raw import Reader, note_exchange, read_body, watch_response, watch_stream
 from . import decisions, media, platform
 from .server import Servers
@@ -84,9 +85,14 @@ def _endpoint(method: str, path: str) -> Endpoint | None:
     return _BY_ID.get((method, parts[0], "/".join(parts[2:]))) if len(parts) > 1 else None
 
 
-def _complete(exchange: Exchange, endpoint: Endpoint, hide: bool, call: Call, result: Any) -> None:
+def _complete(
+    exchange: Exchange, endpoint: Endpoint, hide: bool, costs: GatewayCosts | None, call: Call, result: Any
+) -> None:
     """End ``call`` with what the SDK returned. If that is a stream, the stream's end will."""
     fields = getattr(result, "__dict__", {})  # asking a model for an attribute it lacks is slow
+    if costs is not None:
+        exchange.cost = costs.noted()
+        costs.forget()
     try:
         if not (exchange.described or call.wanted):
             call.finish()
@@ -139,7 +145,26 @@ class OpenAIInstrumentor(Instrumentor):
         return [
             Target("openai", "OpenAI.request", self._request),
             Target("openai", "AsyncOpenAI.request", self._request_async),
+            *self._received(),
         ]
+
+    def configure(self, **kwargs: Any) -> None:
+        super().configure(**kwargs)
+        settings = self.telemetry.settings
+        self._costs = GatewayCosts(settings.cost_headers) if settings.cost else None
+        if self._costs is not None and self._patcher is not None:
+            self._patcher.apply(self.targets())
+
+    def _received(self) -> list[Target]:
+        """Where responses come in with their headers: only of interest for what gateways tell of costs."""
+        if self._costs is None:
+            return []
+        return [Target("openai", f"{kind}._process_response", self._note) for kind in ("OpenAI", "AsyncOpenAI")]
+
+    def _note(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._costs is not None:
+            self._costs.note(kwargs.get("response"))
+        return wrapped(*args, **kwargs)
 
     def _request(self, wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         current = get_current()
@@ -188,6 +213,8 @@ class OpenAIInstrumentor(Instrumentor):
         if endpoint is None or (self._foreign.watches(client) and self._leaves(current)):
             return None
         settings = telemetry.settings
+        if self._costs is not None:
+            self._costs.forget()
         body = options.json_data if isinstance(options.json_data, dict) else dict(options.params)
         if options.extra_json:
             body = {**body, **options.extra_json}
@@ -223,7 +250,7 @@ class OpenAIInstrumentor(Instrumentor):
         exchange.choices = min(request.choices, MAX_CHOICES)
         call = nesting.start(telemetry, request, current)
         exchange.described = call.described
-        return call, partial(_complete, exchange, endpoint, ask_usage), args
+        return call, partial(_complete, exchange, endpoint, ask_usage, self._costs), args
 
 
 def _is_raw(options: Any) -> bool:

@@ -101,4 +101,5 @@ class MediaAccumulator:
             output=lambda: _output(answer, self._exchange.content),
             error=self._error,
             billed=() if self._usage is None else ((self._usage, None),),
+            cost=self._exchange.cost,
         )

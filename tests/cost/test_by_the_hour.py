@@ -1,0 +1,131 @@
+"""Hosts that are paid by the hour: what calls pay of it, and what nobody pays."""
+
+from __future__ import annotations
+
+import random
+import threading
+from decimal import Decimal
+from time import time_ns
+from typing import Any
+
+import pytest
+
+import otel_llm
+from otel_llm.cost.clock import HostClock
+from standin.server import Reply
+
+_SECOND = 1_000_000_000
+_TABLE = """
+instances: {ml.g5.2xlarge: 1.515}
+hosts:
+  - {endpoint: llama-*, instance: ml.g5.2xlarge, count: 2}
+  - {host: 127.0.0.1, per_hour: 3600}
+"""
+
+
+def test_an_hour_of_sagemaker_is_the_invoice() -> None:
+    """2 x ml.g5.2xlarge x 1.515 = 3.03 an hour, whatever the calls do."""
+    dice = random.Random(7)
+    clock = HostClock(3.03, 0)
+    calls = sorted(
+        (begin, begin + dice.randrange(1, 90 * _SECOND))
+        for begin in (dice.randrange(3_500 * _SECOND) for _ in range(400))
+    )
+    paid = Decimal(0)
+    for begin, end in sorted(calls, key=lambda call: call[1]):
+        others = [one for one, until in calls if one < end < until]
+        paid += Decimal(str(clock.charge(begin, end, others)))
+    idle = Decimal(str(clock.idle(3_600 * _SECOND, [])))
+
+    assert idle > 0
+    assert (paid + idle).quantize(Decimal("0.01")) == Decimal("3.03")
+    assert abs(paid + idle - Decimal("3.03")) < Decimal("1e-9")
+
+
+def test_calls_at_the_same_time_pay_equal_parts() -> None:
+    clock = HostClock(3600, 0)  # one a second
+
+    # From 0 to 10 and from 4 to 12 seconds.
+    first = clock.charge(0, 10 * _SECOND, [4 * _SECOND])
+    second = clock.charge(4 * _SECOND, 12 * _SECOND, [])
+
+    assert (first, second) == pytest.approx((4 + 3, 3 + 2))
+    assert clock.idle(15 * _SECOND, []) == pytest.approx(3)
+
+
+def test_what_a_call_under_way_will_pay_is_not_idle_yet() -> None:
+    clock = HostClock(3600, 0)
+
+    assert clock.idle(10 * _SECOND, [2 * _SECOND]) == pytest.approx(2)
+    assert clock.charge(2 * _SECOND, 11 * _SECOND, []) == pytest.approx(9)
+    assert clock.idle(12 * _SECOND, []) == pytest.approx(3)
+
+
+def test_a_call_that_is_heard_of_late_pays_nothing_twice() -> None:
+    clock = HostClock(3600, 0)
+
+    assert clock.idle(10 * _SECOND, []) == pytest.approx(10)
+    assert clock.charge(2 * _SECOND, 11 * _SECOND, []) == pytest.approx(1)
+
+
+def test_a_call_that_never_ends_keeps_no_more_and_more_of_the_past() -> None:
+    clock = HostClock(3600, 0)
+    for second in range(3_000):
+        clock.charge(second * _SECOND, second * _SECOND + _SECOND // 2, [0])
+
+    assert len(clock._open) <= 1_001
+
+
+def test_a_host_stops_costing_when_the_table_changes() -> None:
+    clock = HostClock(3600, 0)
+    clock.stop(10 * _SECOND)
+
+    assert clock.charge(8 * _SECOND, 13 * _SECOND, []) == pytest.approx(2)
+    assert clock.idle(20 * _SECOND, []) == pytest.approx(8)
+
+
+def test_calls_and_the_idle_rest_add_up_to_the_time(costs: Any, table: Any, client: Any, lenient: Any) -> None:
+    before = time_ns()
+    costs.on(table(_TABLE))  # one a second
+    started = time_ns()
+    for _ in range(3):
+        client.chat.completions.create(model="llama", messages=[{"role": "user", "content": "Hi"}])
+    attributes = costs.last
+    collecting = time_ns()
+    (idle,) = [point for point in lenient.points("otel_llm.host.idle_cost") if "127" in str(point.attributes)]
+    after = time_ns()
+
+    assert attributes["otel_llm.usage.cost.source"] == "local"
+    total = sum(span.attributes["otel_llm.usage.cost.amount"] for span in lenient.spans) + idle.value
+    assert (collecting - started) / _SECOND <= total <= (after - before) / _SECOND
+    assert idle.attributes == {"otel_llm.cost.host": "host: 127.0.0.1", "otel_llm.usage.cost.currency": "USD"}
+    assert sum(point.value for point in lenient.points("otel_llm.client.cost")) == pytest.approx(total - idle.value)
+
+
+def test_two_calls_at_a_time_share_the_host(costs: Any, table: Any, client: Any, server: Any, lenient: Any) -> None:
+    costs.on(table(_TABLE))
+    client.chat.completions.create(model="llama", messages=[{"role": "user", "content": "Hi"}])
+    assert otel_llm.flush()
+    gates = server.hold(), server.hold()
+    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "llama", "choices": []}
+    server.reply_with(*(Reply(body=answer, delay=gate) for gate in gates))
+
+    def ask() -> None:
+        client.chat.completions.create(model="llama", messages=[{"role": "user", "content": "Hi"}])
+
+    threads = [threading.Thread(target=ask) for _ in gates]
+    for thread, gate in zip(threads, gates, strict=True):
+        thread.start()
+        assert gate.reached.wait(10)
+    for gate, thread in zip(gates, threads, strict=True):
+        gate.open()
+        thread.join(10)
+
+    assert otel_llm.flush()
+    _, first, second = lenient.spans
+    begun = max(span.start_time for span in (first, second))
+    took = [(span.end_time - span.start_time) / _SECOND for span in (first, second)]
+    together = (min(first.end_time, second.end_time) - begun) / _SECOND
+    amounts = [span.attributes["otel_llm.usage.cost.amount"] for span in (first, second)]
+    assert sum(amounts) == pytest.approx(sum(took) - together, rel=0.05)
+    assert amounts[0] < took[0]

@@ -84,6 +84,25 @@ def test_after_a_fork_each_process_counts_and_stores_its_own(suffix: str, tmp_pa
     assert len(list(read(path, Selection()).items)) == 12
 
 
+def test_a_child_process_counts_nothing_of_its_parents(evaluated: Make, quiet: pytest.LogCaptureFixture) -> None:
+    made = evaluated(1.0, grace=3600.0)
+    root = made.tracer.start_span("around")
+    made.chat()
+    of_parent = made.sampler._books
+    made.sampler.start_afresh()  # as a fork does
+    assert (made.accounts.offered, made.accounts.pending) == (0, 0)
+    root.end()  # its copy, in the child
+    assert made.accounts.dropped_by == {"fork": 1}
+    made.chat()
+    assert len(made.flushed()) == 1
+    assert (made.accounts.offered, made.accounts.stored) == (2, 1)
+    assert of_parent.accounts().pending == 1
+    assert of_parent.close(20)
+    made.provider.shutdown()
+    assert "1 (fork)" in quiet.text
+    quiet.clear()
+
+
 def test_a_process_that_just_ends_stores_its_items(tmp_path: Any) -> None:
 
     program = _FORKED.split("chat(5)")[0] + "chat(5)\nsampler._grace = 3600.0\nchat(2)\n"

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 from evaluating import SAMPLED, Evaluated, message
-from opentelemetry import baggage
+from opentelemetry import baggage, context, trace
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
 from otel_llm.evaluation import not_evaluated
@@ -29,6 +30,23 @@ def test_a_trace_inside_is_not_sampled(evaluated: Make) -> None:
     made.chat()
     assert made.item["sampled_by"] == ["rate", "all", "chats"]
     assert made.metrics()["traces", "not_sampled", "not_evaluated"] == 1
+
+
+def test_the_context_that_a_span_is_given_decides(evaluated: Make) -> None:
+    """A worker starts its spans with the context that came with the work, while its own is current."""
+    made = evaluated(1.0)
+    with not_evaluated():
+        excluded = context.get_current()
+    foreign = TracerProvider().get_tracer("web").start_span("GET /")
+    for parent in (excluded, trace.set_span_in_context(foreign, excluded)):
+        made.tracer.start_span("request", parent).end()
+    with made.tracer.start_as_current_span("request") as root:
+        judge = made.tracer.start_span("judge", trace.set_span_in_context(root, excluded))
+        made.call()
+        judge.end()
+    assert made.item["spans"] == 2
+    assert [(span.attributes or {})[SAMPLED] for span in made.spans] == [False, False, True, False, True]
+    assert made.accounts.not_sampled_by == {"not_evaluated": 2}
 
 
 def test_spans_inside_a_sampled_trace_are_left_out_of_its_item(evaluated: Make) -> None:

@@ -11,6 +11,8 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
+from otel_llm.evaluation import EvaluationSampler
+
 Make = Callable[..., Evaluated]
 REMOTE = SpanContext(0x5B8AA5A2D2C872E8321CF37308D69DF2, 0x051581BF3CB55C13, is_remote=True, trace_flags=TraceFlags(1))
 
@@ -74,6 +76,16 @@ def test_the_item_waits_for_the_grace_and_not_longer(evaluated: Make) -> None:
     until(lambda: made.items)
     assert 0.25 <= time.monotonic() - ended < 20
     assert made.items[0]["spans"] == 2
+
+
+def test_by_default_late_spans_have_a_second(evaluated: Make) -> None:
+    made = evaluated()  # for its provider
+    sampler = EvaluationSampler(1.0, sink=made.items.append, meter_provider=made.meters)
+    made.provider.add_span_processor(sampler)
+    before = time.monotonic()
+    made.chat()
+    ((due, _),) = sampler._books.worker._queue
+    assert before + 1 <= due <= time.monotonic() + 1
 
 
 @pytest.mark.parametrize("order", ["root first", "child first"])
@@ -143,6 +155,16 @@ def test_a_child_of_another_providers_span_is_a_local_root(evaluated: Make) -> N
     with TracerProvider().get_tracer("other").start_as_current_span("foreign"):
         made.chat()
     assert made.item["name"] == "request"
+
+
+def test_a_parent_of_another_provider_counts_wherever_it_comes_from(evaluated: Make) -> None:
+    """The context of a span may be given, and another be current."""
+    made = evaluated(1.0, grace=3600.0)
+    foreign = trace.set_span_in_context(TracerProvider().get_tracer("other").start_span("foreign"))
+    root = made.tracer.start_span("request", foreign)
+    made.tracer.start_span("chat m", trace.set_span_in_context(root), attributes={"gen_ai.system": "x"}).end()
+    root.end()
+    assert (made.item["name"], made.item["spans"]) == ("request", 2)
 
 
 def test_a_trace_keeps_the_highest_rate_of_its_local_roots(evaluated: Make) -> None:

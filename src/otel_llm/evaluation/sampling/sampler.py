@@ -164,12 +164,15 @@ class EvaluationSampler(SpanProcessor):
     ) -> float | None:
         """A local root begins. Return the rate that its trace is sampled at, or ``None``.
 
-        ``always`` keeps the trace in any case: nothing at the end of the span will tell that it is a local root.
+        ``always`` keeps the trace, or counts it, in any case: nothing at the end of the span will tell that it is a
+        local root.
         """
         self._choice.look_at(span)
         self._resource = span.resource
         if is_excluded(parent_context):
             span.set_attribute(s.LLM_EVAL_SAMPLED, False)
+            if always:
+                self._pass_over_excluded(context)
             return None
         known = self._decision.at_start(context, span.resource, parent_context)
         if not (known.sampled_by or always or known.undecided or self._books.traces.get(context.trace_id)):

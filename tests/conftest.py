@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 import otel_llm
 from conformance.check import durations_match, violations
 from otel_llm import ContentCapture, Settings
+from otel_llm.content.boundary import SHARED
 from otel_llm.core.scopes import SCOPES
 
 CONTENT_ON_SPANS = Settings(capture_content=ContentCapture.SPAN_ONLY)
@@ -40,6 +41,7 @@ class Recorder:
         #: Scopes of other libraries, which the check does not hold to the conventions.
         self.foreign: set[str] = set()
         self._metrics: MetricsData | None = None
+        SHARED.ledger.start_afresh()
         SCOPES.forget()  # the names of all tests together would be beyond the limits of dimensions
 
     def _tracer_provider(self, sampler: Sampler | None = None) -> TracerProvider:

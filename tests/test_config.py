@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otel_llm import ContentCapture, ForeignSpans, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
-from otel_llm.config import variables
+from otel_llm.config import HIDEABLE, variables
 from quietness import quiet
 
 __all__ = ["quiet"]
@@ -42,6 +42,11 @@ GOOD: list[tuple[str, str, str, Any]] = [
     *((USAGE, text, "stream_usage", value) for text, value in BOOLEANS.items()),
     *((STEPS, steps.value.title(), "langchain_steps", steps) for steps in LangChainSteps),
     ("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", "anthropic, OpenAI,", "langchain_leave_to_sdk", {"anthropic", "openai"}),
+    ("OTEL_LLM_REDACT", "secrets, pii,", "redact", ("secrets", "pii")),
+    ("OTEL_LLM_REDACT", "email,my.redactors:names,presidio", "redact", ("email", "my.redactors:names", "presidio")),
+    ("OTEL_LLM_REDACT_ALLOW", "help@example.com, *@example.org", "redact_allow", ("help@example.com", "*@example.org")),
+    ("OTEL_LLM_REDACT_TIMEOUT", "0.1", "redact_timeout", 0.1),
+    ("OTEL_LLM_HIDE", "Input,media", "hide", {"input", "media"}),
     (BAGGAGE, "user_id,session_id", "baggage", {"user_id", "session_id"}),
     *(("OTEL_LLM_FOREIGN_SPANS", one.value, "foreign_spans", one) for one in ForeignSpans),
     ("OTEL_LLM_SCRUB_FOREIGN", "true", "scrub_foreign", True),
@@ -80,6 +85,7 @@ BAD: list[tuple[str, str, str, str]] = [
     (STEPS, "some", "langchain_steps", "default, named"),
     (BAGGAGE, "user", "baggage", "default, none"),
     ("OTEL_LLM_ESTIMATE_TOKENS", "llama3", "estimate_tokens", "default, none"),
+    ("OTEL_LLM_REDACT_TIMEOUT", "0", "redact_timeout", "default, 0.5"),
     ("OTEL_LLM_EVAL_SAMPLE_RATE", "5%", "evaluation_sample_rate", "default, none"),
     ("OTEL_LLM_EVAL_SAMPLE_RATE", "1.1", "evaluation_sample_rate", "default, none"),
     ("OTEL_LLM_EVAL_CAPTURE_CONTENT", "perhaps", "evaluation_capture_content", "default, false"),
@@ -109,6 +115,22 @@ def test_bad(variable: str, text: str, field: str, default: str, quiet: Any) -> 
     assert variable in said
     assert repr(text) in said
     assert said.endswith(default)
+    quiet.clear()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected", "said"),
+    [
+        ("OTEL_LLM_REDACT", "pi", Settings(redact=("secrets", "pii")), "using secrets,pii"),
+        ("OTEL_LLM_HIDE", "inputs", Settings(hide=HIDEABLE), "using " + ",".join(sorted(HIDEABLE))),
+    ],
+)
+def test_what_cannot_be_read_of_the_content_policy_shows_less_rather_than_more(
+    variable: str, text: str, expected: Settings, said: str, quiet: Any
+) -> None:
+    assert Settings.from_environment({variable: text}) == expected
+    (record,) = quiet.records
+    assert record.getMessage().endswith(said)
     quiet.clear()
 
 

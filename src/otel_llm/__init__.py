@@ -12,6 +12,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import log_correlation
+    from .content.redaction import Redactor, Where
     from .lifecycle.flush import flush
     from .lifecycle.setup import setup
     from .manual.chat import chat_span, completion_span
@@ -38,8 +39,10 @@ __all__ = [
     "PromptLog",
     "PromptNotFoundError",
     "PromptRegistry",
+    "Redactor",
     "SamplingAlgorithm",
     "Settings",
+    "Where",
     "__version__",
     "agent_span",
     "bind_context",
@@ -71,6 +74,8 @@ _LATER = {
     "PromptLog": ".prompt_log",
     "PromptNotFoundError": ".prompts.registry",
     "PromptRegistry": ".prompts.registry",
+    "Redactor": ".content.redaction",
+    "Where": ".content.redaction",
     "agent_span": ".manual.operations",
     "chat_span": ".manual.chat",
     "completion_span": ".manual.chat",

@@ -99,6 +99,8 @@ LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.response.output_tokens_per_second"
 LLM_RESPONSE_FINISH_REASONS = "otel_llm.response.finish_reasons"
 #: The names of the content attributes that were truncated to the limit in bytes.
 LLM_CONTENT_TRUNCATED = "otel_llm.content.truncated"
+#: What kind of text was replaced: ``secret``, ``email``, ...
+LLM_REDACTION_KIND = "otel_llm.redaction.kind"
 #: The provider's error code and the HTTP status, in addition to ``error.type``.
 LLM_ERROR_CODE = "otel_llm.error.code"
 LLM_ERROR_STATUS_CODE = "otel_llm.error.status_code"
@@ -231,6 +233,8 @@ METRIC_LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.client.output_tokens_per_second"
 METRIC_LLM_COST = "otel_llm.client.cost"
 METRIC_LLM_UNPRICED_CALLS = "otel_llm.client.unpriced_calls"
 METRIC_LLM_IDLE_COST = "otel_llm.host.idle_cost"
+METRIC_LLM_CONTENT_REDACTIONS = "otel_llm.content.redactions"
+METRIC_LLM_CONTENT_DROPPED = "otel_llm.content.dropped"
 METRIC_LLM_EVAL_TRACES = "otel_llm.eval.traces"
 METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"
 METRIC_LLM_EVAL_PENDING = "otel_llm.eval.pending"

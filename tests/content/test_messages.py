@@ -213,7 +213,7 @@ def test_a_model_that_does_not_fit_its_fields_does_not_warn(recwarn: pytest.Warn
 def test_secrets(secret: str, around: str) -> None:
     text, _ = check([{"role": "user", "parts": [{"type": "text", "content": around.format(secret)}]}], 1000)
     assert secret not in text
-    assert "[secret]" in text
+    assert "[SECRET]" in text
 
 
 @pytest.mark.parametrize("words", ["task-force-of-many-words", "risk-assessment-document", "the bearer of bad news"])

@@ -220,7 +220,7 @@ def test_what_a_listener_adds_reaches_span_and_event(recorder: Any, begin: Any) 
     (event,) = recorder.logs
     for attributes in (recorder.attributes, event.attributes):
         assert attributes["example.cost"] == 0.25
-        assert attributes["example.key"] == "[secret]"  # cleaned like all others
+        assert attributes["example.key"] == "[SECRET]"  # cleaned like all others
 
 
 def test_content_is_gone_once_the_listeners_have_been_called(recorder: Any, begin: Any) -> None:

@@ -118,8 +118,8 @@ def test_what_the_answer_tells_is_clean(lenient: Any, telemetry: Telemetry) -> N
         )
     deferred.catch_up()
     for name in ("operation.duration", "token.usage", "operation.time_per_output_chunk"):
-        assert set(values(lenient, f"gen_ai.client.{name}", "gen_ai.response.model")) == {"[secret]", "m ?"}
+        assert set(values(lenient, f"gen_ai.client.{name}", "gen_ai.response.model")) == {"[SECRET]", "m ?"}
     assert set(values(lenient, "gen_ai.client.operation.duration", "openai.response.service_tier")) == {
-        "[secret]",
+        "[SECRET]",
         "m ?",
     }

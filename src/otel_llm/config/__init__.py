@@ -9,6 +9,7 @@ the value and the default; the application runs on. In code it raises.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
@@ -16,7 +17,7 @@ from typing import Any
 
 from .estimation import Chain
 from .estimation import check as check_chain
-from .values import above_zero, boolean, checked, names, number, one_of, seconds, share
+from .values import above_zero, boolean, checked, entries, names, number, one_of, seconds, share
 from .warnings import warn
 
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
@@ -34,6 +35,11 @@ DEFAULT_SPAN_CONTENT_MAX_BYTES = 1048576
 MIN_CONTENT_BYTES = 256
 #: Room for one set of attributes of every instrument.
 MIN_SERIES = 500
+#: What ``redact`` may name: credentials, which are always redacted, personal data, and single kinds of these.
+SECRETS, PERSONAL, PRESIDIO = "secrets", "pii", "presidio"
+PERSONAL_KINDS = frozenset({"card", "email", "iban", "ip", "national_id", "phone", "ssn"})
+#: What ``hide`` may name.
+HIDEABLE = frozenset({"documents", "input", "media", "output", "system", "tools", "variables"})
 #: What ``baggage`` may name.
 BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id", "tenant_id"})
 
@@ -154,18 +160,41 @@ def _baggage(value: Any) -> None:
         raise ValueError(f"can't carry {', '.join(sorted(unknown))}, only {', '.join(sorted(BAGGAGE_NAMES))}")
 
 
+_FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
+
+
+def _redact(value: Any) -> None:
+    known = {SECRETS, PERSONAL, PRESIDIO, *PERSONAL_KINDS}
+    for one in value:
+        if not (callable(one) or (isinstance(one, str) and (one in known or _FUNCTION.fullmatch(one)))):
+            raise ValueError(f"can't have {one!r}, only {', '.join(sorted(known))}, module:function or a function")
+
+
+def _hide(value: Any) -> None:
+    if unknown := frozenset(value) - HIDEABLE:
+        raise ValueError(f"can't have {', '.join(sorted(unknown))}, only {', '.join(sorted(HIDEABLE))}")
+
+
 # --- the settings -----------------------------------------------------------------------------------
 
 
 def _knob(
-    variable: str, parse: Callable[[str], Any], default: Any, check: Callable[[Any], object] | None = None
+    variable: str,
+    parse: Callable[[str], Any],
+    default: Any,
+    check: Callable[[Any], object] | None = None,
+    *,
+    instead: Any = None,
+    shown: bool = True,
 ) -> Any:
     """A field of :class:`Settings`.
 
     ``parse`` reads the text of ``variable``; ``check`` raises ``ValueError`` for a value, from anywhere, that can't be
-    used.
+    used. A text that can't be used gives ``instead``, the default if that is ``None``. ``shown`` says whether logs may
+    have the value.
     """
-    return field(default=default, metadata={"variable": variable, "parse": parse, "check": check})
+    metadata = {"variable": variable, "parse": parse, "check": check, "instead": instead}
+    return field(default=default, repr=shown, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +226,13 @@ class Settings:
     prices: str | None = _knob(PRICES, str, None)
     cost_headers: frozenset[str] = _knob("OTEL_LLM_COST_HEADERS", names, frozenset({COST_HEADER}))
     estimate_tokens: Chain | None = _knob("OTEL_LLM_ESTIMATE_TOKENS", str, None, check_chain)
+    #: Entries are names or functions (:class:`.Redactor`). What can't be read redacts all, rather than nothing.
+    redact: tuple[str | Callable[..., str], ...] = _knob(
+        "OTEL_LLM_REDACT", entries, (SECRETS,), _redact, instead=(SECRETS, PERSONAL)
+    )
+    redact_allow: tuple[str, ...] = _knob("OTEL_LLM_REDACT_ALLOW", entries, ())
+    redact_timeout: float = _knob("OTEL_LLM_REDACT_TIMEOUT", number, 0.5, above_zero)
+    hide: frozenset[str] = _knob("OTEL_LLM_HIDE", names, frozenset(), _hide, instead=HIDEABLE)
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
     foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)
     flush_on_sigterm: bool = _knob("OTEL_LLM_FLUSH_ON_SIGTERM", boolean, False)
@@ -247,10 +283,12 @@ class Settings:
                     check(value)
                 given[knob.name] = value
             except ValueError as error:
+                if (instead := knob.metadata["instead"]) is not None:
+                    given[knob.name] = instead
                 refused.append((knob.name, variable, raw, error))
         settings = cls(**given)
         for name, variable, raw, reason in refused:
-            warn(variable, raw, reason, getattr(settings, name))
+            warn(variable, raw, reason, getattr(settings, name), is_default=name not in given)
         return settings
 
 

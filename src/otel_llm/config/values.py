@@ -76,6 +76,11 @@ def names(raw: str) -> frozenset[str]:
     return frozenset(name for part in raw.split(",") if (name := part.strip().lower()))
 
 
+def entries(raw: str) -> tuple[str, ...]:
+    """The entries of a list, separated by commas, in their order."""
+    return tuple(dict.fromkeys(entry for part in raw.split(",") if (entry := part.strip())))
+
+
 def number(raw: str) -> float:
     try:
         return float(raw)

@@ -14,9 +14,9 @@ _logger = logging.getLogger("otel_llm")
 WARNED = Once()
 
 
-def warn(variable: str, raw: str, error: Exception, default: Any) -> None:
+def warn(variable: str, raw: str, error: Exception, instead: Any, is_default: bool = True) -> None:
     """Log that the value ``raw`` of ``variable`` can't be used, and which value is used instead."""
-    warn_once(variable, raw, f"can't be used: {error}; using the default, {shown(default)}")
+    warn_once(variable, raw, f"can't be used: {error}; using {'the default, ' if is_default else ''}{shown(instead)}")
 
 
 def warn_once(variable: str, raw: str, message: str) -> None:
@@ -29,6 +29,6 @@ def shown(value: Any) -> str:
     """``value`` as it is written in the environment."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name
-    if isinstance(value, frozenset):
-        return ",".join(sorted(value)) or "none"
+    if isinstance(value, frozenset | tuple):
+        return ",".join(map(str, value if isinstance(value, tuple) else sorted(value))) or "none"
     return str(value).lower()

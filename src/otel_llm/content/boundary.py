@@ -1,6 +1,7 @@
 """Cleans names and values at the boundary: before they become attributes of a span, a metric or an event.
 
-Clean means valid UTF-8, without credentials. Exporters lose a whole batch by one lone surrogate.
+Clean means valid UTF-8, without credentials, and as the content policy has it (:mod:`.policy`). Exporters lose a whole
+batch by one lone surrogate.
 """
 
 from __future__ import annotations
@@ -8,98 +9,173 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-from .encoding import Json, dumps, utf8
-from .scrubbing import without_secrets
+from ..config import Settings
+from .encoding import Json, utf8
+from .hiding import Hiding
+from .policy import LONGEST_REMEMBERED, TECHNICAL, Ledger, Policy
 
 _V = TypeVar("_V")
 _TEXTS = (str, list, tuple)
-
-
 _NUMBERS = frozenset({int, float, bool})
+#: The most short texts that are remembered as clean.
+_MOST = 4096
 
 
-class _CleanTexts:
-    """Short texts that are known to be clean, at most ``MOST``. Names of models and servers come with every call."""
-
-    MOST = 4096
-    LONGEST = 64
+class Boundary:
+    """The one place that applies the content policy. All settings of a process share it: the last ones hold."""
 
     def __init__(self) -> None:
-        self.known: set[str] = set()
+        self.ledger = Ledger()
+        self._settings: Settings | None = None
+        self.use(None)
+
+    def use(self, settings: Settings | None) -> None:
+        """Apply the policy of ``settings`` from now on; ``None``: that of the environment."""
+        if settings is not None and settings is self._settings:
+            return
+        self._settings = settings
+        self._policy: Policy | None = None
+        self._hiding: Hiding | None = None
+        #: Short texts that have passed the policy: names of models and servers come with every call. What a policy says
+        #: of them may depend on the attribute; then they are with its name.
+        self._known: set[str] = set()
+        self._known_there: set[tuple[str, str]] = set()
         #: Names of attributes, which need to be valid UTF-8 only.
-        self.names: set[str] = set()
+        self._names: set[str] = set()
 
-    def add(self, text: str) -> None:
-        if len(text) <= self.LONGEST and type(text) is str:
-            if len(self.known) >= self.MOST:
-                self.known.clear()
-            self.known.add(text)
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy or self._load()
 
-    def add_names(self, names: Iterable[str]) -> None:
-        if len(self.names) >= self.MOST:
-            self.names.clear()
-        self.names.update(name for name in names if len(name) <= self.LONGEST and type(name) is str)
+    def _load(self) -> Policy:
+        settings = self._settings or Settings.from_environment()
+        self._hiding = Hiding(settings.hide) if settings.hide else None
+        self._policy = made = Policy(settings, self.ledger)
+        return made
 
+    @property
+    def hiding(self) -> Hiding | None:
+        """What leaves out fields of content; ``None`` if nothing is hidden."""
+        if self._policy is None:
+            self._load()
+        return self._hiding
 
-_clean = _CleanTexts()
+    @property
+    def shows_errors(self) -> bool:
+        """Whether texts of errors, which may quote any content, are recorded where content is."""
+        hiding = self.hiding
+        return hiding is None or not hiding.hides_errors
 
+    # --- texts -------------------------------------------------------------------------------
 
-def clean_text(text: str) -> str:
-    """``text`` as valid UTF-8 without credentials."""
-    # Only of a plain string it is certain that a look-up calls no code of the application's.
-    if type(text) is str and text in _clean.known:
-        return text
-    cleaned = without_secrets(text if text.isascii() else utf8(text))
-    if cleaned == text:
-        _clean.add(text)
-    return cleaned
+    def clean_text(self, text: str, attribute: str = "") -> str:
+        """``text`` as valid UTF-8, as it may be recorded as ``attribute``, or as a part of it."""
+        # Only of a plain string it is certain that a look-up calls no code of the application's.
+        if type(text) is str and text in self._known:
+            return text
+        known, known_there = self._known, self._known_there  # taken first: of an older policy nothing is remembered
+        policy = self.policy
+        if not text.isascii():
+            text = utf8(text)
+        if not policy.by_place and attribute not in TECHNICAL:
+            cleaned = policy.text(text, attribute)
+            self._remember(known, cleaned, cleaned)
+            return cleaned
+        if type(text) is str and (attribute, text) in known_there:
+            return text
+        cleaned = policy.text(text, attribute)
+        self._remember(known_there, cleaned, (attribute, cleaned))
+        return cleaned
 
+    @staticmethod
+    def _remember(known: set[Any], text: str, key: Any) -> None:
+        if len(text) <= LONGEST_REMEMBERED and type(text) is str:
+            if len(known) >= _MOST:
+                known.clear()
+            known.add(key)
 
-def clean_value(value: _V) -> _V:
-    """``value`` of an attribute: a text, or a sequence of texts, is cleaned; anything else stays as it is."""
-    if isinstance(value, str):
-        return cast("_V", clean_text(value))
-    if isinstance(value, list | tuple):
-        return cast("_V", type(value)(clean_text(one) if isinstance(one, str) else one for one in value))
-    return value
+    def clean_value(self, value: _V, attribute: str = "") -> _V:
+        """``value`` of an attribute: a text, or a sequence of texts, is cleaned; anything else stays as it is."""
+        if isinstance(value, str):
+            return cast("_V", self.clean_text(value, attribute))
+        if isinstance(value, list | tuple):
+            return cast(
+                "_V", type(value)(self.clean_text(one, attribute) if isinstance(one, str) else one for one in value)
+            )
+        return value
 
+    # --- attributes ----------------------------------------------------------------------------
 
-def clean(attributes: dict[str, Any]) -> None:
-    """Clean the names and values of ``attributes`` in place. On the path of every call: most have nothing to clean."""
-    changed: dict[str, Any] = {}
-    known_clean = _clean.known
-    for name, value in attributes.items():
-        kind = type(value)
-        if kind is str:
-            if value in known_clean:
+    def clean(self, attributes: dict[str, Any]) -> None:
+        """Clean the names and values of ``attributes`` in place, and take out what is hidden.
+
+        On the path of every call: most have nothing to clean.
+        """
+        changed: dict[str, Any] = {}
+        known_clean = self._known
+        for name, value in attributes.items():
+            kind = type(value)
+            if kind is str:
+                if value in known_clean:
+                    continue
+            elif kind in _NUMBERS:
                 continue
-        elif kind in _NUMBERS:
-            continue
-        elif kind is list or kind is tuple:
-            for one in value:
-                if type(one) is not str or one not in known_clean:
-                    break
-            else:
+            elif kind is list or kind is tuple:
+                for one in value:
+                    if type(one) is not str or one not in known_clean:
+                        break
+                else:
+                    continue
+            elif not isinstance(value, _TEXTS):
                 continue
-        elif not isinstance(value, _TEXTS):
-            continue
-        if (known := clean_value(value)) != value:
-            changed[name] = known
-    if changed:
-        attributes.update(changed)
-    if not _clean.names.issuperset(attributes):
-        for name in [name for name in attributes if utf8(name) != name]:
-            attributes[utf8(name)] = attributes.pop(name)
-        _clean.add_names(attributes)
+            if (known := self.clean_value(value, name)) != value:
+                changed[name] = known
+        if changed:
+            attributes.update(changed)
+        if not self._names.issuperset(attributes):
+            for name in [name for name in attributes if utf8(name) != name]:
+                attributes[utf8(name)] = attributes.pop(name)
+            self._remember_names(attributes)
+        if self._hiding is not None:
+            shown = self._hiding.visible(attributes)
+            if shown != attributes:
+                attributes.clear()
+                attributes.update(shown)
+
+    def _remember_names(self, names: Iterable[str]) -> None:
+        if len(self._names) >= _MOST:
+            self._names.clear()
+        self._names.update(name for name in names if len(name) <= LONGEST_REMEMBERED and type(name) is str)
+
+    def cleaned(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of ``attributes`` with clean names and values."""
+        copy = dict(attributes)
+        self.clean(copy)
+        return copy
+
+    # --- JSON ----------------------------------------------------------------------------------
+
+    def clean_json(self, value: Json, attribute: str = "") -> str | None:
+        """``value`` as one line of JSON, as it may be recorded as ``attribute``; ``None`` if it was dropped."""
+        return self.policy.json(value, attribute)
+
+    def without_secrets(self, value: Json) -> str:
+        """``value``, which consists of what has passed the policy, as one line of JSON without credentials."""
+        return self.policy.secrets_of_json(value)
+
+    def visible(self, content: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What of ``content``, by attribute, is not hidden."""
+        hiding = self.hiding
+        return content if hiding is None else hiding.visible(content)
 
 
-def cleaned(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of ``attributes`` with clean names and values."""
-    copy = dict(attributes)
-    clean(copy)
-    return copy
-
-
-def clean_json(value: Json) -> str:
-    """``value`` as one line of JSON without credentials."""
-    return without_secrets(dumps(value))
+#: One for the process, as its spans, logs and items are.
+SHARED = Boundary()
+clean_text, clean_value, clean, cleaned, clean_json = (
+    SHARED.clean_text,
+    SHARED.clean_value,
+    SHARED.clean,
+    SHARED.cleaned,
+    SHARED.clean_json,
+)

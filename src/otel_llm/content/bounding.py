@@ -1,30 +1,34 @@
-"""Encodes content as JSON of a limited size, without credentials, and marks what it cuts."""
+"""Encodes content as JSON of a limited size, as the content policy has it, and marks what it cuts."""
 
 from __future__ import annotations
 
 import json
 
-from .encoding import Json, dumps, utf8
-from .scrubbing import without_secrets
+from . import boundary
+from .encoding import Json, dumps
 
 #: Strings shorter than this are never cut (types, roles, ids, names): whole messages are left out first.
 _SHORTEST_CUT = 64
 
 
-def encode(items: list[Json] | dict[str, Json] | str, max_bytes: int) -> tuple[str, bool]:
-    """``items`` as JSON, or the text it is, of at most ``max_bytes`` bytes, and whether anything was cut."""
+def encode(items: list[Json] | dict[str, Json] | str, max_bytes: int, attribute: str = "") -> tuple[str | None, bool]:
+    """``items`` as JSON, or the text it is, of at most ``max_bytes`` bytes, and whether anything was cut.
+
+    The policy is applied first, as to what becomes ``attribute``. ``None``: it dropped all.
+    """
     if isinstance(items, str):
-        text = without_secrets(utf8(items))
+        text = boundary.clean_text(items, attribute)
         shortened = _shorten(text, max_bytes)
         return shortened, shortened != text
     try:
-        return _encode_within(items, max_bytes)
+        encoded = boundary.clean_json(items, attribute)
+        return (None, False) if encoded is None else _within(encoded, items, max_bytes)
     except RecursionError:
         return _left_out(items), True
 
 
-def _encode_within(items: list[Json] | dict[str, Json], max_bytes: int) -> tuple[str, bool]:
-    encoded = without_secrets(dumps(items))
+def _within(encoded: str, items: list[Json] | dict[str, Json], max_bytes: int) -> tuple[str, bool]:
+    """``encoded``, the JSON of ``items``, within ``max_bytes``."""
     if len(encoded) <= max_bytes and (encoded.isascii() or len(encoded.encode()) <= max_bytes):
         return encoded, False
     # A private copy in plain types, so that cutting touches nothing of the caller's.

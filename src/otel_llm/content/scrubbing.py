@@ -1,197 +1,150 @@
-"""Replaces credentials in text with ``[secret]``.
+"""Replaces what patterns find in a text.
 
-Providers echo keys in their errors and prompts may hold them. No setting turns this off. The text may be JSON: no
-pattern matches a quote, or half of an escape, so JSON stays valid. To add a kind of credential, add a :class:`Pattern`
-to :data:`PATTERNS` with an example that matches and one that does not; the tests check both, and the time it takes.
+Almost all text has nothing to replace, so a few cheap looks at the whole text decide which patterns are tried at all.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, Protocol
 
-#: No credential is shorter.
-SHORTEST = 12
-_LONGEST_CACHED = 256
+from . import personal_patterns, secret_patterns
+from .patterns import SHORTEST_WORD, Pattern, Sign
+
+SECRETS = secret_patterns.PATTERNS
+PERSONAL = personal_patterns.PATTERNS
+#: No credential and no personal datum is shorter.
+SHORTEST = 5
+#: Each character as what it may be in a number: a digit, a capital letter, a point, another separator, none of these.
+_CLASSES = bytes(
+    ord("0" if one.isdigit() else "A" if one.isupper() else "." if one == "." else " " if one in " ()/+-?" else "x")
+    for one in map(chr, range(256))
+)
+#: In these classes: six digits or more that belong together, four numbers with points, and Italy's code of a person.
+_NUMBERS = re.compile(rb"0(?:(?:[ .]{0,3}0){5,30}|0?0?\.0{1,3}\.0{1,3}\.0|0A00A000)")
+_DIGIT = re.compile(r"\d", re.ASCII)
+_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:", re.ASCII)
+#: Characters before and behind such a place in which a pattern is tried.
+_BEFORE, _BEHIND = 20, 40
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """One kind of credential.
+class Gate(Protocol):
+    """Says which patterns may match."""
 
-    ``gates`` are lower-case substrings, one of which is in every match: a cheap test that most text fails. A group
-    ``keep`` in ``regex`` stays in front of the replacement. Every quantifier that something follows is bounded, so that
-    a search takes linear time.
+    def suspected(self, text: str) -> Iterable[Pattern]:
+        """Those that may match in ``text``: a superset of those that do."""
+        ...
+
+
+class LiteralGate:
+    """A :class:`Gate` of Python's own means: substrings, and patterns tried around digits and colons."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._in_words, self._anywhere, self._with_value = (
+            tuple((gate, pattern) for pattern in patterns if pattern.sign is sign for gate in pattern.gates)
+            for sign in (Sign.WORD, Sign.TEXT, Sign.VALUE)
+        )
+        self._digits = tuple(pattern for pattern in patterns if pattern.sign is Sign.DIGITS)
+        self._colons = tuple(pattern for pattern in patterns if pattern.sign is Sign.COLONS)
+
+    def suspected(self, text: str) -> Iterable[Pattern]:
+        lower = text.lower()
+        found = [pattern for gate, pattern in self._anywhere if gate in lower]
+        if self._in_words or self._with_value:
+            words = _long_words(lower)
+            if words:
+                found += [pattern for gate, pattern in self._in_words if gate in words]
+            if _DIGIT.search(words):
+                found += [pattern for gate, pattern in self._with_value if gate in lower]
+        if self._digits and (runs := [*_NUMBERS.finditer(text.encode("ascii", "replace").translate(_CLASSES))]):
+            most = max(run[0].count(b"0") for run in runs)
+            found += _fitting([pattern for pattern in self._digits if pattern.digits <= most], _around(runs, text))
+        if self._colons and (pairs := [*_COLONS.finditer(text)]):
+            found += _fitting(self._colons, _around(pairs, text))
+        return dict.fromkeys(found)
+
+
+def _long_words(text: str) -> str:
+    """The words of ``text`` that may be a credential. They have neither quotes nor characters beyond ASCII."""
+    if not text.isascii():
+        text = text.encode("ascii", "replace").replace(b"?", b" ").decode()
+    return " ".join([word for word in text.replace('"', " ").split() if len(word) >= SHORTEST_WORD])
+
+
+def _around(places: Iterable[re.Match[Any]], text: str) -> str:
+    """The surroundings of ``places`` in ``text``. Where one begins inside of the last, they stay together."""
+    pieces: list[str] = []
+    end = 0
+    for place in places:
+        start = max(place.start() - _BEFORE, end)
+        if start > end and pieces:
+            pieces.append("\n")
+        end = place.end() + _BEHIND
+        pieces.append(text[start:end])
+    return "".join(pieces)
+
+
+def _fitting(patterns: Iterable[Pattern], excerpt: str) -> list[Pattern]:
+    return [
+        pattern
+        for pattern in patterns
+        if (not pattern.gates or any(gate in excerpt for gate in pattern.gates)) and pattern.compiled.search(excerpt)
+    ]
+
+
+class Scrubber:
+    """Replaces what ``patterns`` find, unless ``allow`` has it: texts, in which ``*`` stands for any characters.
+
+    ``count`` is called with the kind of each replacement.
     """
 
-    name: str
-    gates: tuple[str, ...]
-    regex: str
-    example: str
-    counterexample: str
+    def __init__(
+        self,
+        patterns: Sequence[Pattern],
+        allow: Iterable[str] = (),
+        count: Callable[[str], Any] = lambda kind: None,
+        gate: Callable[[tuple[Pattern, ...]], Gate] = LiteralGate,
+    ) -> None:
+        self._gate = gate(tuple(patterns))
+        self._allow = tuple(text.lower() for text in allow)
+        self._count = count
 
-    @cached_property
-    def compiled(self) -> re.Pattern[str]:
-        return re.compile(self.regex)
+    def __call__(self, text: str) -> str:
+        """``text`` with every match replaced."""
+        return self._without_all(self._suspected(text), text)
 
-    @cached_property
-    def replacement(self) -> str:
-        return r"\g<keep>[secret]" if "keep" in self.compiled.groupindex else "[secret]"
+    def of_parts_of(self, text: str) -> Callable[[str], str] | None:
+        """What replaces matches in parts of ``text``; ``None`` if there are none."""
+        suspected = self._suspected(text)
+        return partial(self._without_all, suspected) if suspected else None
 
+    def _suspected(self, text: str) -> tuple[Pattern, ...]:
+        return tuple(self._gate.suspected(text)) if len(text) >= SHORTEST else ()
 
-def _prefixed(start: str, rest: str, example: str, counterexample: str) -> Pattern:
-    """A token that is known by its beginning, which is the start of a word or follows the escape of a line break."""
-    literal = re.escape(start)
-    regex = rf"{literal}(?:(?<=\b{literal})|(?<=\\[nrt]{literal})){rest}"
-    return Pattern(start, (start.lower(),), regex, example, counterexample)
-
-
-#: Between a name and its value, in headers, JSON, JSON inside of JSON, Python and shell.
-_ASSIGNED = r"[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
-_A = "A1b2C3d4E5f6G7h8I9j0"
-
-PATTERNS: tuple[Pattern, ...] = (
-    _prefixed("sk-", r"[\w*-]{12,}", f"sk-proj-{_A}", "a risk-averse-investor, sk-learn"),
-    _prefixed("rk-", r"[\w*-]{12,}", f"rk-{_A}", "a network-attached-storage"),
-    _prefixed("pk-", r"[\w*-]{12,}", f"pk-lf-{_A}", "an apk-installation-file"),
-    _prefixed("sk_", r"(?:live|test)_\w{10,}", f"sk_live_{_A}", "disk_test_results_of_today"),
-    _prefixed("rk_", r"(?:live|test)_\w{10,}", f"rk_test_{_A}", "mark_test_results_of_today"),
-    _prefixed("gsk_", r"\w{16,}", f"gsk_{_A}", "gsk_model"),
-    _prefixed("AIza", r"[\w-]{30,}", f"AIza{_A}-{_A}", "AIzawa"),
-    _prefixed("hf_", r"[A-Za-z0-9]{16,}", f"hf_{_A}", "hf_hub_download and hf_transformers_cache"),
-    _prefixed("xai-", r"[\w-]{20,}", f"xai-{_A}", "xai-methods"),
-    _prefixed("pplx-", r"\w{20,}", f"pplx-{_A}", "pplx-70b-online"),
-    _prefixed("nvapi-", r"[\w-]{20,}", f"nvapi-{_A}", "nvapi-client"),
-    *(
-        _prefixed(start, r"[A-Za-z0-9]{20,}", start + _A, f"{start}token_of_a_repository")
-        for start in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
-    ),
-    _prefixed("github_pat_", r"\w{20,}", f"github_pat_{_A}", "github_pat_name"),
-    _prefixed("glpat-", r"[\w-]{16,}", f"glpat-{_A}", "glpat-name"),
-    _prefixed("xox", r"[abeoprs]-[\w-]{10,}", f"xoxb-1234567890-{_A}", "xoxo, xoxb-bot"),
-    _prefixed("r8_", r"[A-Za-z0-9]{30,}", f"r8_{_A}{_A}", "r8_convolution"),
-    _prefixed("tvly-", r"[\w-]{16,}", f"tvly-{_A}", "tvly-search"),
-    _prefixed("lsv2_", r"\w{20,}", f"lsv2_pt_{_A}", "lsv2_name"),
-    _prefixed("npm_", r"[A-Za-z0-9]{30,}", f"npm_{_A}{_A}", "npm_config_registry"),
-    _prefixed("AKIA", r"[A-Z0-9]{16}\b", "AKIAIOSFODNN7EXAMPLE", "AKIAK"),
-    _prefixed("ASIA", r"[A-Z0-9]{16}\b", "ASIAIOSFODNN7EXAMPLE", "ASIA and AUSTRALIA"),
-    # The character before is in none of the token's classes: no two searches go over the same text.
-    Pattern(
-        "JWT",
-        ("eyj",),
-        r"eyJ(?:(?<![\w.-]eyJ)|(?<=\\[nrt]eyJ))[\w-]{10,1024}\.[\w.-]{10,}",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
-        "eyJ is how the base64 of JSON begins",
-    ),
-    Pattern("Bearer", ("bearer ",), r"Bearer [\w.~+/=-]{8,}", "Bearer abcdefghijkl", "the Bearer of it"),
-    Pattern(
-        "bearer",
-        ("bearer ", "bearer\t"),
-        r"(?i:bearer)\s{1,4}(?=[A-Za-z_.~+/=-]{0,64}[0-9])[\w.~+/=-]{8,}",
-        "authorization: bearer abcdef0123456789",
-        "the bearer certificates of BEARER authentication",
-    ),
-    Pattern(
-        "Basic",
-        ("basic ",),
-        r"(?i:basic) (?=[A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z][A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z]|[A-Za-z0-9+/]{6,200}=)"
-        r"[A-Za-z0-9+/]{8,}={0,2}",
-        "Authorization: Basic dXNlcjpwYXNzd29yZA==",
-        "Basic understanding of basic JavaScript and Basic authentication/authorization",
-    ),
-    Pattern(
-        "API key provided",
-        ("api key provided: ",),
-        r"(?<=API key provided: )[^\s\"',\\]+",
-        "Incorrect API key provided: my-own-k**y. You can",
-        "no API key provided",
-    ),
-    Pattern(
-        "assigned",
-        (
-            "_key",
-            "-key",
-            "ikey",
-            "skey",
-            "tkey",
-            "_token",
-            "-token",
-            "htoken",
-            "stoken",
-            "authorization",
-            "_secret",
-            "-secret",
-        ),
-        r"(?P<keep>(?i:api[-_]?key|access[-_]?key|account[-_]?key|client[-_]?secret|(?:auth|access|refresh|private)[-_]?token"
-        r"|sharedaccess(?:key|signature)|authorization)" + _ASSIGNED + r")"
-        r"(?=[A-Za-z_~+/=.-]{0,64}[0-9])[\w~+/=.-]{16,}",
-        f'{{"x-api-key": "{_A}"}}',
-        'api_key=os.environ["OPENAI_API_KEY_2"] or api_key: str and max_tokens: 1000000000',
-    ),
-    Pattern(
-        "query",
-        ("key=", "token=", "sig=", "signature=", "secret=", "password=", "credential="),
-        r"(?P<keep>[?&;](?i:(?:api[-_]?|subscription[-_]?)?key|code|(?:access[-_]?|auth[-_]?|id[-_]?)?token|sig"
-        r"|(?:client[-_]?)?secret|password|(?:x-(?:amz|goog)-)?(?:signature|credential|security-token))=)"
-        r"[^\s&\"'\\<>#]{6,}",
-        "https://x.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef%3D&se=1",
-        "https://example.com/?page=2&sort=key&monkey=bananas-and-more",
-    ),
-    Pattern(
-        "userinfo",
-        ("://",),
-        r"(?P<keep>://)(?:[^\s/:@?#\"'\\<>]{0,128}:[^\s/@?#\"'\\<>]{1,256}|[^\s/:@?#\"'\\<>]{16,256})(?=@)",
-        "postgres://app:pa55word@db.internal:5432/x",
-        "https://example.com:8080/@user and ssh://git@github.com/x",
-    ),
-    Pattern(
-        "cookie",
-        ("cookie",),
-        r"(?P<keep>(?i:cookie)" + _ASSIGNED + r")[\w.$-]{1,128}=[^\s\"'\\;,<>]{4,4096}"
-        r"(?:;\s?[\w.$-]{1,128}=[^\s\"'\\;,<>]{1,4096}){0,64}",
-        "Set-Cookie: session=abcdef123; id=42",
-        "a cookie: butter, sugar; cookie=yes",
-    ),
-    Pattern(
-        "private key",
-        ("-----begin ",),
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=(?:\s|\\{1,4}[nr]){0,8}[A-Za-z0-9+/=:-]{8})"
-        r"(?:[A-Za-z0-9+/=:,.\s]|\\{1,4}[nrt]|-(?!----)){8,16384}(?:-----END [A-Z0-9 ]{0,40}-----)?",
-        "-----BEGIN RSA PRIVATE KEY-----\\nMIIEpAIBAAKCAQEA7\\nabc=\\n-----END RSA PRIVATE KEY-----",
-        "-----BEGIN PRIVATE KEY----- is how one begins; -----BEGIN CERTIFICATE-----",
-    ),
-    Pattern(
-        "AWS secret key",
-        ("aws", "akia", "asia", "secret"),
-        r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Z0-9/+]{0,39}[a-z])(?=[A-Za-z/+]{0,39}[0-9])"
-        r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
-        "the secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY of aws",
-        "the secret of commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
-    ),
-)
-
-#: Every gate once, with the patterns behind it.
-_GATES: tuple[tuple[str, tuple[Pattern, ...]], ...] = tuple(
-    (gate, tuple(pattern for pattern in PATTERNS if gate in pattern.gates))
-    for gate in dict.fromkeys(gate for pattern in PATTERNS for gate in pattern.gates)
-)
-
-
-def without_secrets(text: str) -> str:
-    """``text``, which may be JSON, with every credential in it replaced by ``[secret]``."""
-    if len(text) < SHORTEST:
+    def _without_all(self, patterns: Iterable[Pattern], text: str) -> str:
+        for pattern in patterns:
+            text = self._without(pattern, text)
         return text
-    return _scrub_short(text) if len(text) <= _LONGEST_CACHED else _scrub(text)
 
+    def _without(self, pattern: Pattern, text: str) -> str:
+        pieces: list[str] = []
+        done = at = 0
+        while found := pattern.compiled.search(text, at):
+            length = pattern.length(found)
+            if not length:
+                at = found.start() + 1
+                continue
+            start, at = found.start(), found.start() + length
+            if "keep" in pattern.compiled.groupindex:
+                start = found.end("keep")
+            if not self._allowed(text[start:at]):
+                pieces += text[done:start], pattern.replacement
+                done = at
+                self._count(pattern.kind)
+        return "".join((*pieces, text[done:])) if pieces else text
 
-def _scrub(text: str) -> str:
-    lower = text.lower()
-    suspected = {pattern.name: pattern for gate, patterns in _GATES if gate in lower for pattern in patterns}
-    for pattern in suspected.values():
-        text = pattern.compiled.sub(pattern.replacement, text)
-    return text
-
-
-#: Attributes are short, and the same ones come again and again.
-_scrub_short = lru_cache(maxsize=2048)(_scrub)
+    def _allowed(self, found: str) -> bool:
+        return any(fnmatchcase(found.lower(), text) for text in self._allow)

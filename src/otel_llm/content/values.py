@@ -9,6 +9,7 @@ from .. import guard
 from .boundary import clean_text
 from .bounding import encode
 from .encoding import plain
+from .policy import DROPPED
 
 _logger = logging.getLogger("otel_llm")
 
@@ -36,28 +37,28 @@ class Notices:
 notices = Notices()
 
 
-def scalar(value: Any) -> Scalar:
-    """``value`` as text, boolean or number.
+def scalar(value: Any, attribute: str = "") -> Scalar:
+    """``value`` as text, boolean or number, as it may be recorded as ``attribute``.
 
     Whole numbers of more than 64 bits and times become text, an enumeration's member its value, and a container JSON of
     at most :data:`MAX_JSON_BYTES` bytes.
     """
     kind = type(value)
     if kind is str:
-        return clean_text(value)
+        return clean_text(value, attribute)
     if kind is bool or kind is float:
         return value  # type: ignore[no-any-return]
     if kind is int:
         return value if -(2**63) <= value < 2**63 else _digits(value)
-    return _converted(value) or f"[{kind.__qualname__}]"
+    return _converted(value, attribute) or f"[{kind.__qualname__}]"
 
 
 @guard.never_raise
-def _converted(value: Any) -> Scalar:
+def _converted(value: Any, attribute: str) -> Scalar:
     known = plain(value)
     if isinstance(known, dict | list):
-        return encode(known, MAX_JSON_BYTES)[0]
-    return scalar(known) if type(known) in (str, bool, int, float) else str(known)
+        return encode(known, MAX_JSON_BYTES, attribute)[0] or DROPPED
+    return scalar(known, attribute) if type(known) in (str, bool, int, float) else clean_text(str(known), attribute)
 
 
 def _digits(value: int) -> str:
@@ -70,17 +71,20 @@ def is_plain(value: object) -> bool:
     return isinstance(value, str | bool | int | float)
 
 
-def text_of(what: str, value: Any, limit: int) -> str | None:
-    """``value`` as text of at most ``limit`` characters; ``None`` and the empty string give ``None``."""
+def text_of(what: str, value: Any, limit: int, attribute: str = "") -> str | None:
+    """``value`` as text of at most ``limit`` characters, as it may be recorded as ``attribute``.
+
+    ``None`` and the empty string give ``None``.
+    """
     if value is None:
         return None
     if type(value) is str:
-        return clean_text(value[:_MAX_READ])[:limit] or None
+        return clean_text(value[:_MAX_READ], attribute)[:limit] or None
     if not isinstance(value, str):
         notices.tell(what, value, "recorded as text")
-    return _text(value)[:limit] or None
+    return _text(value, attribute)[:limit] or None
 
 
-def _text(value: Any) -> str:
-    known = scalar(value)
+def _text(value: Any, attribute: str) -> str:
+    known = scalar(value, attribute)
     return known if type(known) is str else str(known)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .. import guard
 from .. import semconv as s
-from ..content.boundary import clean_text
+from ..content import boundary
 from .cancellation import cancels
 
 _MAX_MESSAGE_CHARACTERS = 2048
@@ -69,7 +69,7 @@ def answered_code(code: str) -> dict[str, str]:
 
 def message(error: BaseException) -> str:
     """The text of ``error``, shortened and without credentials. It may quote prompts, so it counts as content."""
-    return clean_text(str(error))[:_MAX_MESSAGE_CHARACTERS]
+    return boundary.clean_text(str(error), s.EXCEPTION_MESSAGE)[:_MAX_MESSAGE_CHARACTERS]
 
 
 @guard.never_raise
@@ -89,13 +89,14 @@ def _attributes(error: BaseException) -> dict[str, str | int]:
 
 
 def event_attributes(error: BaseException, with_message: bool) -> dict[str, str]:
-    """Attributes of the exception event. The stack trace holds frames only, unless ``with_message``."""
+    """Attributes of the exception event. The stack trace holds frames only, unless ``with_message`` and shown."""
     attributes = {s.EXCEPTION_TYPE: _class_name(error)}
-    if with_message:
+    if with_message and boundary.SHARED.shows_errors:
         attributes[s.EXCEPTION_MESSAGE] = message(error)
         attributes[s.EXCEPTION_STACKTRACE] = _stack_trace(error)
     else:
-        attributes[s.EXCEPTION_STACKTRACE] = clean_text(guard.frames(error.__traceback__)) or _class_name(error)
+        frames = guard.frames(error.__traceback__)
+        attributes[s.EXCEPTION_STACKTRACE] = boundary.clean_text(frames, s.EXCEPTION_STACKTRACE) or _class_name(error)
     return attributes
 
 
@@ -107,4 +108,4 @@ def _stack_trace(error: BaseException) -> str:
         only = "".join(traceback.format_exception_only(chain))[:_MAX_MESSAGE_CHARACTERS]
         told.append(f"Traceback (most recent call last):\n{guard.frames(chain.__traceback__)}{only}")
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
-    return clean_text("\n".join(reversed(told)))
+    return boundary.clean_text("\n".join(reversed(told)), s.EXCEPTION_STACKTRACE)

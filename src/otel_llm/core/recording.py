@@ -12,8 +12,7 @@ from .. import guard
 from .. import semconv as s
 from ..background import activity
 from ..config import MIN_CONTENT_BYTES
-from ..content import capture
-from ..content.boundary import clean_text
+from ..content import boundary, capture
 from ..content.bounding import encode
 from ..content.encoding import Json, structure, utf8
 from ..content.messages import Content
@@ -39,7 +38,7 @@ def start_span(
 
     Returns the span and the moment of its start: in nanoseconds since the epoch, and as ``perf_counter_ns``.
     """
-    name = clean_text(name)
+    name = boundary.clean_text(name)
     tries = _TRIES
     start_ns = perf_counter_ns()
     started_at = time_ns()
@@ -174,7 +173,7 @@ class Recording:
         if (recorded := self._recorded) is None:
             recorded = self._recorded = {}
         most, of_one = settings.span_content_max_bytes, settings.content_max_bytes
-        for told, value in parts.items():
+        for told, value in boundary.SHARED.visible(parts).items():
             name = utf8(told)
             room = most - sum(recorded.values()) + recorded.setdefault(told, 0)
             if s.OUTPUT_MESSAGES not in recorded:
@@ -182,7 +181,9 @@ class Recording:
             if room < MIN_CONTENT_BYTES:
                 truncated.append(name)
                 continue
-            encoded, cut = encode(value, min(of_one, room))
+            encoded, cut = encode(value, min(of_one, room), name)
+            if encoded is None:
+                continue
             recorded[told] = len(encoded) if encoded.isascii() else len(encoded.encode())
             if cut:
                 truncated.append(name)
@@ -197,7 +198,8 @@ class Recording:
 
     def error_text(self, error: BaseException) -> str | None:
         """The text for the span's status, if content is captured: it may hold words of the prompt."""
-        return _message(error) if self.telemetry.captures_all or self.content_on_span else None
+        captures = self.telemetry.captures_all or self.content_on_span
+        return _message(error) if captures and boundary.SHARED.shows_errors else None
 
     # --- events ----------------------------------------------------------------------------------
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import _logs, metrics, trace
 
 from ..config import ContentCapture, Settings
-from ..content import capture
+from ..content import boundary, capture
 from ..propagation.global_providers import LOGGER_PROVIDER, METER_PROVIDER, TRACER_PROVIDER
 from ..propagation.suppression import suppresses
 from ..version import __version__
+from . import content_metrics
 from .errors import ErrorReader
 from .foreign import ForeignScopes
 from .instruments import Instruments
@@ -45,6 +46,8 @@ class Telemetry:
         error_readers: Sequence[ErrorReader] = (),
     ) -> None:
         self.settings = Settings.from_environment() if settings is None else settings
+        if settings is not None:
+            boundary.SHARED.use(settings)
         #: They are told of the end of each call.
         self.listeners = listeners
         #: They read what only the errors of certain SDKs have.
@@ -60,6 +63,7 @@ class Telemetry:
         #: What becomes of calls that another library makes spans of.
         self.foreign = ForeignScopes(self.settings.foreign_spans, make_instruments, bounded, meter_provider)
         state.active_calls.observed_by(meter)
+        content_metrics.observed_by(metrics.get_meter(content_metrics.SCOPE, __version__, meter_provider))
         #: The calls under way, by their identity.
         self.under_way = state.active_calls.under_way
         #: The listeners whose own exit handlers run after the calls under way have ended. ``None`` if that is not

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
 
 from ..config import Settings
+from ..content import boundary
 from ..manual.scope import manual_telemetry
 from . import children, start_up
 from .installation import INSTALLATION
@@ -105,6 +106,7 @@ def uninstrument(*libraries: Library) -> None:
     if not libraries:
         INSTALLATION.configured, INSTALLATION.providers = False, {}
         manual_telemetry.configure()
+        boundary.SHARED.use(None)
         INSTALLATION.strip()
         start_up.estimate_tokens(None)
         start_up.price_calls(None)

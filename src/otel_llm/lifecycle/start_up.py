@@ -7,6 +7,7 @@ import sys
 from .. import guard
 from ..config import Settings
 from ..config.estimation import Chain
+from ..content import boundary
 from ..propagation.baggage import sharing
 from . import children
 from .installation import INSTALLATION
@@ -21,7 +22,8 @@ def post_instrument() -> None:
 
 
 def prepare(settings: Settings, tracer_provider: object = None, meter_provider: object = None) -> None:
-    """Set up what is of no library: baggage, estimates, costs, prompt log, span processors of the tracer provider."""
+    """Set up what is of no library: content policy, baggage, estimates, costs, prompt log, processors of spans."""
+    boundary.SHARED.use(settings)
     sharing.share(settings.baggage)
     estimate_tokens(settings.estimate_tokens)
     price_calls(settings, meter_provider)

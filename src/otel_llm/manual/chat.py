@@ -198,10 +198,12 @@ class chat_span(ModelCall):  # noqa: N801
         ``reasoning_tokens``, ``service_tier``, ``cost`` and ``currency`` are those of :meth:`usage`.
         """
         known = self._response
-        known.id = identifier("id", id) or known.id
-        known.model = identifier("model", model) or known.model
+        known.id = identifier("id", id, s.RESPONSE_ID) or known.id
+        known.model = identifier("model", model, s.RESPONSE_MODEL) or known.model
         if finish_reason is not None:
-            known.finish_reasons = [identifier("finish_reason", reason) for reason in as_list(finish_reason)]
+            known.finish_reasons = [
+                identifier("finish_reason", reason, s.RESPONSE_FINISH_REASONS) for reason in as_list(finish_reason)
+            ]
         if output is not None:
             self._output_is_set = True
             known.output = lambda: self._output_messages(output)

@@ -44,7 +44,7 @@ class embeddings_span(ModelCall):  # noqa: N801
         known: dict[str, AttributeValue | None] = {
             s.PROVIDER_NAME: required_name("provider", provider),
             s.REQUEST_MODEL: model,
-            s.REQUEST_ENCODING_FORMATS: strings("encoding_formats", encoding_formats),
+            s.REQUEST_ENCODING_FORMATS: strings("encoding_formats", encoding_formats, s.REQUEST_ENCODING_FORMATS),
             **server(server_address, server_port),
         }
         super().__init__(request(s.EMBEDDINGS, model, known, attributes, SpanKind.CLIENT))
@@ -57,7 +57,7 @@ class embeddings_span(ModelCall):  # noqa: N801
         ``model`` is the model that answered, ``dimensions`` the number of dimensions of a vector, and ``input_tokens``
         the number of tokens that the provider reports.
         """
-        self._response.model = identifier("model", model) or self._response.model
+        self._response.model = identifier("model", model, s.RESPONSE_MODEL) or self._response.model
         if (known := integer("dimensions", dimensions)) is not None:
             self._response.attributes[s.EMBEDDINGS_DIMENSION_COUNT] = known
         return self.usage(input_tokens=input_tokens)

@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from .. import guard
 from .. import semconv as s
 from ..background import finalizers
-from ..content.boundary import cleaned
+from ..content.boundary import SHARED, cleaned
 from ..core.call import Call
 from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
@@ -236,7 +236,9 @@ class Operation:
         prompt_content: Any = getattr(prompt, "content", None)
         if callable(prompt_content):
             call.record_content(
-                lambda: content.prompt_attributes(cast("Mapping[str, Any]", prompt_content()), self.INPUT)
+                lambda: content.prompt_attributes(
+                    SHARED.visible(cast("Mapping[str, Any]", prompt_content())), self.INPUT
+                )
             )
 
     def _record(self, call: Call, name: str | None, value: Callable[[], Any]) -> None:

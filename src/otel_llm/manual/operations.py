@@ -104,7 +104,7 @@ class agent_span(_InProcess):  # noqa: N801
         known: dict[str, AttributeValue | None] = {
             s.AGENT_NAME: name,
             s.AGENT_DESCRIPTION: description_of(description),
-            s.REQUEST_MODEL: identifier("model", model),
+            s.REQUEST_MODEL: identifier("model", model, s.REQUEST_MODEL),
         }
         super().__init__(request(s.INVOKE_AGENT, name, known, attributes), input)
 
@@ -143,7 +143,7 @@ class tool_span(_InProcess):  # noqa: N801
             s.TOOL_NAME: name,
             s.TOOL_TYPE: required_name("the kind of a tool", kind),
             s.TOOL_DESCRIPTION: description_of(description),
-            s.TOOL_CALL_ID: identifier("call_id", call_id),
+            s.TOOL_CALL_ID: identifier("call_id", call_id, s.TOOL_CALL_ID),
         }
         super().__init__(request(s.EXECUTE_TOOL, name, known, attributes), input)
 
@@ -175,12 +175,12 @@ class retrieval_span(Operation):  # noqa: N801
         server_port: int | None = None,
         attributes: _Attributes = None,
     ) -> None:
-        source = identifier("data_source", data_source)
+        source = identifier("data_source", data_source, s.DATA_SOURCE_ID)
         known: dict[str, AttributeValue | None] = {
             s.DATA_SOURCE_ID: source,
             s.RETRIEVAL_TOP_K: integer("top_k", top_k),
-            s.PROVIDER_NAME: identifier("provider", provider),
-            s.REQUEST_MODEL: identifier("model", model),
+            s.PROVIDER_NAME: identifier("provider", provider, s.PROVIDER_NAME),
+            s.REQUEST_MODEL: identifier("model", model, s.REQUEST_MODEL),
             **server(server_address, server_port),
         }
         query = content.UNSET if query is None else query

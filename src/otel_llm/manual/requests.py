@@ -94,7 +94,7 @@ def boolean(value: object) -> bool:
 
 def server(address: object, port: object) -> dict[str, AttributeValue | None]:
     """The attributes of a server. A port without an address is left out."""
-    known = identifier("server_address", address)
+    known = identifier("server_address", address, s.SERVER_ADDRESS)
     return {s.SERVER_ADDRESS: known, s.SERVER_PORT: integer("server_port", port) if known else None}
 
 
@@ -106,13 +106,15 @@ def parameters(arguments: Mapping[str, Any]) -> dict[str, AttributeValue | None]
         s.REQUEST_TOP_P: number("top_p", arguments["top_p"]),
         s.REQUEST_TOP_K: integer("top_k", arguments["top_k"]),
         s.REQUEST_MAX_TOKENS: integer("max_tokens", arguments["max_tokens"]),
-        s.REQUEST_STOP_SEQUENCES: strings("stop", arguments["stop"]),
+        s.REQUEST_STOP_SEQUENCES: strings("stop", arguments["stop"], s.REQUEST_STOP_SEQUENCES),
         s.REQUEST_SEED: integer("seed", arguments["seed"]),
         s.REQUEST_CHOICE_COUNT: choices if choices != 1 else None,
         s.REQUEST_FREQUENCY_PENALTY: number("frequency_penalty", arguments["frequency_penalty"]),
         s.REQUEST_PRESENCE_PENALTY: number("presence_penalty", arguments["presence_penalty"]),
-        s.REQUEST_REASONING_LEVEL: identifier("reasoning_level", arguments["reasoning_level"]),
-        s.OUTPUT_TYPE: identifier("output_type", arguments["output_type"]),
+        s.REQUEST_REASONING_LEVEL: identifier(
+            "reasoning_level", arguments["reasoning_level"], s.REQUEST_REASONING_LEVEL
+        ),
+        s.OUTPUT_TYPE: identifier("output_type", arguments["output_type"], s.OUTPUT_TYPE),
     }
 
 
@@ -131,11 +133,11 @@ def as_list(value: object) -> list[Any]:
         return []
 
 
-def strings(what: str, values: object) -> list[str] | None:
-    """``values``, one or several, as a list of texts; ``None`` if there are none."""
+def strings(what: str, values: object, name: str) -> list[str] | None:
+    """``values`` of the attribute ``name``, one or several, as a list of texts; ``None`` if there are none."""
     if values is None:
         return None
-    return [text for one in as_list(values) if (text := identifier(what, one)) is not None] or None
+    return [text for one in as_list(values) if (text := identifier(what, one, name)) is not None] or None
 
 
 def accepted_arguments(method: Callable[..., Any], given: object) -> dict[str, Any]:
@@ -189,15 +191,15 @@ def _plain_attributes(attributes: Any) -> dict[str, AttributeValue]:
         if name is None or value is None:
             continue
         if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
-            converted[name] = _sequence(value)
+            converted[name] = _sequence(value, name)
         else:
-            converted[name] = attribute("the value of an attribute", value)
+            converted[name] = attribute("the value of an attribute", value, name)
     return converted
 
 
-def _sequence(values: Sequence[Any]) -> AttributeValue:
+def _sequence(values: Sequence[Any], name: str) -> AttributeValue:
     """``values`` converted to one type, because a span accepts no others: values of several types become texts."""
-    converted = [attribute("a value of a sequence", one) for one in values[:_MAX_SEQUENCE] if one is not None]
+    converted = [attribute("a value of a sequence", one, name) for one in values[:_MAX_SEQUENCE] if one is not None]
     if len({type(one) for one in converted}) > 1:
         converted = [one if isinstance(one, str) else str(one) for one in converted]
     return cast("list[str]", converted)

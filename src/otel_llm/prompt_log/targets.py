@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..content.boundary import clean_json
+from ..content.boundary import SHARED
 from .record import Record
 
 Write = Callable[[Record], Any]
@@ -24,11 +24,11 @@ def writer(target: Any) -> Write:
     if isinstance(target, str | os.PathLike):
         return File(Path(target))
     if isinstance(target, logging.Logger):
-        return lambda record: target.info("%s", clean_json(record))
+        return lambda record: target.info("%s", SHARED.without_secrets(record))
     if hasattr(target, "write") and hasattr(target, "flush"):
 
         def write(record: Record) -> None:
-            target.write(clean_json(record) + "\n")
+            target.write(SHARED.without_secrets(record) + "\n")
             target.flush()
 
         return write
@@ -49,7 +49,7 @@ class File:
         if not self._is_current():
             self._reopen()
         # One unbuffered write for each line, so that lines of several processes don't mix.
-        self._file.write(clean_json(record).encode() + b"\n")
+        self._file.write(SHARED.without_secrets(record).encode() + b"\n")
 
     def _is_current(self) -> bool:
         try:

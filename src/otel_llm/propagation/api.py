@@ -12,6 +12,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from .. import guard
+from .. import semconv as s
 from ..content.boundary import cleaned
 from . import state
 from .attach import Frame
@@ -39,7 +40,7 @@ class propagate_attributes:  # noqa: N801
     the inferences below, the experiment on every span.
 
     Values of other types are converted, or left out with a warning: ids and decimals become text, times ISO 8601,
-    containers JSON of at most 1024 bytes. Credentials in them are replaced by ``[secret]``. The ids that
+    containers JSON of at most 1024 bytes. Credentials in them are replaced by ``[SECRET]``. The ids that
     ``OTEL_LLM_BAGGAGE`` names are also sent to other processes, but never to providers of models.
 
     :raises RuntimeError: when it is entered again before it has been left.
@@ -60,14 +61,14 @@ class propagate_attributes:  # noqa: N801
         tenant_id: str | None = None,
     ) -> None:
         self._given = state.Ambient(
-            identifier("session_id", session_id),
-            identifier("user_id", user_id),
-            identifier("conversation_id", conversation_id),
+            identifier("session_id", session_id, s.SESSION_ID),
+            identifier("user_id", user_id, s.USER_ID),
+            identifier("conversation_id", conversation_id, s.CONVERSATION_ID),
             tag_list(tags),
             metadata_of(metadata),
             describing("prompt", prompt),
             describing("experiment", experiment),
-            identifier("tenant_id", tenant_id),
+            identifier("tenant_id", tenant_id, s.LLM_TENANT_ID),
         )
         self._frame: Frame | None = None
 

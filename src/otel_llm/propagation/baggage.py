@@ -5,11 +5,18 @@ from __future__ import annotations
 from opentelemetry import baggage
 from opentelemetry.context import Context
 
+from .. import semconv as s
 from ..config import Settings
 from .validation import identifier
 
 #: What may go to other processes, and its entry of the baggage.
 ENTRIES = {name: f"otel_llm.{name}" for name in ("session_id", "user_id", "conversation_id", "tenant_id")}
+_ATTRIBUTES = {
+    "session_id": s.SESSION_ID,
+    "user_id": s.USER_ID,
+    "conversation_id": s.CONVERSATION_ID,
+    "tenant_id": s.LLM_TENANT_ID,
+}
 
 
 class Sharing:
@@ -31,7 +38,7 @@ class Sharing:
     def received(self, context: Context) -> dict[str, str]:
         """The ids that came by the baggage of ``context``."""
         carried = baggage.get_all(context)
-        ids = {name: identifier(name, carried.get(ENTRIES[name])) for name in self._in_force()}
+        ids = {name: identifier(name, carried.get(ENTRIES[name]), _ATTRIBUTES[name]) for name in self._in_force()}
         return {name: value for name, value in ids.items() if value is not None}
 
     def put(self, described: object, context: Context) -> Context:

@@ -1,4 +1,7 @@
-"""A span processor that removes error texts from the spans of other libraries, as a provider's may quote the prompt."""
+"""A span processor that applies the content policy to the spans of other libraries, and removes error texts from them.
+
+A web framework's span may quote a provider's error, and an HTTP client's has URLs with keys.
+"""
 
 from __future__ import annotations
 
@@ -9,43 +12,67 @@ from opentelemetry.trace import Status
 
 from .. import guard
 from .. import semconv as s
-from ..content.boundary import clean_text
+from ..content.boundary import SHARED, clean_text, cleaned
 from .slot import IdleProcessor
 
 _MESSAGE, _STACK_TRACE = s.EXCEPTION_MESSAGE, s.EXCEPTION_STACKTRACE
 
 
 class ForeignErrorProcessor(IdleProcessor):
-    """Removes the exception message, the text in the stack trace and the status description of spans that are not ours.
+    """Applies the policy to attributes and events of spans that are not ours, and removes texts of errors.
 
-    With ``keep_text``, where content is captured, only credentials are removed.
+    These are the exception message, the text in the stack trace and the status description. With ``keep_text``, where
+    content is captured, the policy is all that is applied to them. An SDK span processor by its methods.
     """
 
     def __init__(self, keep_text: bool = False) -> None:
-        self._keep_text = keep_text
+        self._captured = keep_text
+        #: Whether the SDK calls ``_on_ending``.
+        self._before_end = False
+
+    def _on_ending(self, span: Any) -> None:
+        self._before_end = True
+        self._scrub(span)
+
+    def on_end(self, span: Any) -> None:
+        """For an SDK without ``_on_ending``. There, exporters that were added earlier still see the texts."""
+        if not self._before_end:
+            self._scrub(span)
 
     @guard.never_raise
-    def on_end(self, span: Any) -> None:
+    def _scrub(self, span: Any) -> None:
         scope = span.instrumentation_scope
         if scope is not None and scope.name.startswith("otel_llm."):
             return
+        keep_text = self._captured and SHARED.shows_errors
         status = span.status
         if status.description:
-            span._status = Status(status.status_code, clean_text(status.description) if self._keep_text else None)
+            told = clean_text(status.description, _MESSAGE) if keep_text else None
+            span._status = Status(status.status_code, told)
+        span._name = clean_text(span.name)
+        _replace(span, span.attributes or {})
         for event in span.events:
-            known = event.attributes or {}
-            if _MESSAGE in known or _STACK_TRACE in known:
-                event._attributes = self._without_text(known)
+            known = dict(event.attributes or {})
+            event._attributes = cleaned(known if keep_text else _without_text(known))
 
-    #: Before an SDK had this, exporters that were added earlier still saw the texts.
-    _on_ending = on_end
 
-    def _without_text(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        kept = dict(attributes)
-        if self._keep_text:
-            return kept | {name: clean_text(str(kept[name])) for name in (_MESSAGE, _STACK_TRACE) if name in kept}
-        kept.pop(_MESSAGE, None)
-        if _STACK_TRACE in kept:
-            lines = str(kept[_STACK_TRACE]).splitlines()
-            kept[_STACK_TRACE] = "\n".join(line for line in lines if line.startswith('  File "'))
-        return kept
+def _replace(span: Any, known: Mapping[str, Any]) -> None:
+    told = cleaned(known)
+    if told == dict(known):
+        return
+    try:
+        for name in known.keys() - told.keys():
+            del span._attributes[name]
+        for name, value in told.items():
+            if known.get(name) != value:
+                span._attributes[name] = value
+    except TypeError:  # the span has ended
+        span._attributes = told
+
+
+def _without_text(attributes: dict[str, Any]) -> dict[str, Any]:
+    attributes.pop(_MESSAGE, None)
+    if _STACK_TRACE in attributes:
+        lines = str(attributes[_STACK_TRACE]).splitlines()
+        attributes[_STACK_TRACE] = "\n".join(line for line in lines if line.startswith('  File "'))
+    return attributes

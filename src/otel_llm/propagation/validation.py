@@ -21,9 +21,12 @@ MAX_LENGTH = 256
 MAX_ENTRIES = 32
 
 
-def identifier(what: str, value: object) -> str | None:
-    """``value`` as an id of at most 256 characters; ``None`` and the empty string are none."""
-    return None if value is None else text_of(what, value, MAX_LENGTH)
+def identifier(what: str, value: object, attribute: str = "") -> str | None:
+    """``value`` as an id of at most 256 characters, as it may be recorded as ``attribute``.
+
+    ``None`` and the empty string are none.
+    """
+    return None if value is None else text_of(what, value, MAX_LENGTH, attribute)
 
 
 def tag_list(tags: Iterable[object] | None) -> tuple[str, ...]:
@@ -37,7 +40,7 @@ def _tag_list(tags: Any) -> tuple[str, ...]:
         notices.tell("tags", tags, "recorded as one tag")
         tags = (tags,)
     # A few more than are kept, as some may be empty or repeated.
-    return union((), tuple(identifier("a tag", tag) or "" for tag in islice(tags, 8 * MAX_ENTRIES)))
+    return union((), tuple(identifier("a tag", tag, s.LLM_TAGS) or "" for tag in islice(tags, 8 * MAX_ENTRIES)))
 
 
 def union(tags: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
@@ -59,19 +62,19 @@ def _metadata_of(metadata: Any) -> dict[str, Value]:
         if value is None or (name := identifier("a key of metadata", key)) is None:
             continue
         if isinstance(value, str):
-            known[name] = text_of("metadata", value, MAX_LENGTH) or ""
+            known[name] = text_of("metadata", value, MAX_LENGTH, s.LLM_METADATA_PREFIX + name) or ""
         else:
-            known[name] = attribute("a value of metadata", value)
+            known[name] = attribute("a value of metadata", value, s.LLM_METADATA_PREFIX + name)
         if len(known) == MAX_ENTRIES:
             break
     return known
 
 
-def attribute(what: str, value: object) -> Value:
-    """``value`` as an attribute can hold it; a warning says once what was converted."""
+def attribute(what: str, value: object, name: str = "") -> Value:
+    """``value`` as the attribute ``name`` can hold it; a warning says once what was converted."""
     if not is_plain(value):
         notices.tell(what, value, "recorded as a plain value or JSON")
-    return scalar(value)
+    return scalar(value, name)
 
 
 def merged(metadata: Mapping[str, Value], more: Mapping[str, Value]) -> dict[str, Value]:

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from ...background.forks import ForkLock
 from ...config import DEFAULT_DATASET
-from ...content.boundary import clean_json
+from ...content.boundary import SHARED
 from .reader import APPLICATION_ID, TABLE, VERSION, Item, check, is_json_lines, rotated
 
 _BUSY_SECONDS = 2.0
@@ -90,8 +90,8 @@ class SQLiteSink:
                     item["started_at"],
                     item.get("service"),
                     item["name"],
-                    clean_json(item["sampled_by"]),
-                    clean_json(item),
+                    SHARED.without_secrets(item["sampled_by"]),
+                    SHARED.without_secrets(item),
                 ),
             )
 
@@ -178,7 +178,7 @@ class JSONLinesSink:
 
         :raises OSError: if it can't be stored.
         """
-        line = (clean_json(item) + "\n").encode()
+        line = (SHARED.without_secrets(item) + "\n").encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if self.path.exists() and self.path.stat().st_size >= self._rotate_bytes:

@@ -58,10 +58,11 @@ class Outcomes:
             return why.NOTHING_TO_EVALUATE
         if self._limit is not None and not self._limit.take(ended.at):
             return why.RATE_LIMIT
+        spans = [span.clean() for span in spans]
         made = item.build(
-            root,
+            spans[0],
             spans,
-            calls,
+            item.model_calls(spans),
             trace_id=trace.trace_id,
             resource=ended.resource.attributes,
             sampled_by=reasons,

@@ -13,6 +13,7 @@ from uuid import UUID
 from opentelemetry.context import Context
 
 from ... import guard
+from ... import semconv as s
 from ...propagation import state
 from ...propagation.global_providers import TRACER_PROVIDER
 from ...propagation.validation import identifier, tag_list
@@ -37,7 +38,11 @@ def ids_of(metadata: Mapping[str, Any]) -> Ids:
     """The ids in the ``metadata`` of a run, inherited ones included."""
     if KEYS.isdisjoint(metadata):
         return NO_IDS
-    return _first(metadata, _SESSION), _first(metadata, _USER), _first(metadata, _CONVERSATION)
+    return (
+        _first(metadata, _SESSION, s.SESSION_ID),
+        _first(metadata, _USER, s.USER_ID),
+        _first(metadata, _CONVERSATION, s.CONVERSATION_ID),
+    )
 
 
 def own_tags(tags: Iterable[Any]) -> list[str]:
@@ -72,9 +77,9 @@ def _said(ambient: state.Ambient, context: Context) -> Context:
     return state.inside(ambient.within(state.of(context)), context)
 
 
-def _first(metadata: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+def _first(metadata: Mapping[str, Any], keys: tuple[str, ...], attribute: str) -> str | None:
     for key in keys:
         value = metadata.get(key)
         if isinstance(value, str | int | UUID) and value != "":
-            return identifier(key, value)
+            return identifier(key, value, attribute)
     return None

@@ -10,8 +10,8 @@ from typing import Any
 from ... import guard
 from ... import semconv as s
 from ...config import LangChainSteps
-from ...content.encoding import dumps, utf8
-from ...content.scrubbing import without_secrets
+from ...content.boundary import clean_json, clean_text
+from ...content.encoding import dumps
 from ...core.request import AttributeValue
 from . import ids
 
@@ -94,11 +94,11 @@ def described(
     """The ``otel_llm.langchain.*`` attributes of a run, limited in size."""
     attributes: dict[str, AttributeValue] = {s.LLM_LANGCHAIN_RUN_ID: str(run_id)}
     if name:
-        attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name)
+        attributes[s.LLM_LANGCHAIN_RUN_NAME] = _short(name, s.LLM_LANGCHAIN_RUN_NAME)
     if tags and (own := ids.own_tags(tags)):
-        attributes[s.LLM_LANGCHAIN_TAGS] = [_short(tag) for tag in own[:_MAX_ITEMS]]
+        attributes[s.LLM_LANGCHAIN_TAGS] = [_short(tag, s.LLM_LANGCHAIN_TAGS) for tag in own[:_MAX_ITEMS]]
     if isinstance(node := metadata.get("langgraph_node"), str):
-        attributes[s.LLM_LANGCHAIN_NODE] = _short(node)
+        attributes[s.LLM_LANGCHAIN_NODE] = _short(node, s.LLM_LANGCHAIN_NODE)
     given = {
         key: value for key, value in metadata.items() if key not in _THEIR_KEYS and not str(key).startswith(_THEIRS)
     }
@@ -109,16 +109,19 @@ def described(
 
 @guard.never_raise
 def _metadata(put: Mapping[str, Any]) -> str | None:
+    about = s.LLM_LANGCHAIN_METADATA
     kept: dict[str, Any] = {}
     for key, value in list(put.items())[:_MAX_ITEMS]:
-        kept[_short(key)] = _short(value) if isinstance(value, str) else value
+        kept[_short(key, about)] = _short(value, about) if isinstance(value, str) else value
     while kept:
-        told = without_secrets(dumps(kept))
+        told = clean_json(kept, about)
+        if told is None:
+            return None
         if len(told.encode()) <= _MAX_METADATA:
             return told
         kept.pop(max(kept, key=lambda key: len(dumps(kept[key]))))
     return None
 
 
-def _short(value: object) -> str:
-    return without_secrets(utf8(str(value)))[:_MAX_TEXT]
+def _short(value: object, attribute: str) -> str:
+    return clean_text(str(value), attribute)[:_MAX_TEXT]

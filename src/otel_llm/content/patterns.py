@@ -1,0 +1,74 @@
+"""What a pattern for redaction is, and the signs in a text by which most patterns are passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+#: Behind the first character of a match: before it is no character of a word, unless that belongs to the escape of a
+#: line break or a control character. Text may be JSON, and a text in it may be JSON again. A pattern begins with a
+#: class of characters, and not with this, because then a search passes over all others at once.
+STARTS = r"(?:(?<![A-Za-z0-9_].)|(?<=\\[nrt].)|(?<=\\u00[01][0-9a-f].))"
+#: The same for a number, which is neither a decimal of another nor in a group of a UUID.
+NUMBER_STARTS = STARTS + r"(?<!\d[.,].)(?<![0-9a-f]{3}-.)"
+#: Spaces and hyphens as people and programs write them inside of numbers.
+SPACE = r" \u00a0\u2009\u202f"
+HYPHEN = r"\-\u2010-\u2013"
+
+
+class Sign(Enum):
+    """Where the gates of a pattern are looked for, or what stands for them."""
+
+    #: In words of at least :data:`SHORTEST_WORD` characters.
+    WORD = "word"
+    #: Anywhere, because a match goes over several words, or has short ones.
+    TEXT = "text"
+    #: Anywhere, if one of those words has a digit.
+    VALUE = "value"
+    #: Around runs of digits, of which one has at least as many as the pattern.
+    DIGITS = "digits"
+    #: Around pairs of colons.
+    COLONS = "colons"
+
+
+#: No credential that is one word is shorter.
+SHORTEST_WORD = 10
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One form of what is redacted.
+
+    ``kind`` is counted, and names the replacement. ``gates`` are lower-case substrings, one of which is in every match:
+    a cheap test that most text fails; without any, ``sign`` alone decides. ``digits`` is the fewest that follow on each
+    other in a match, with no more than signs and spaces between them. A group ``keep`` in ``regex`` stays in front of
+    the replacement. ``accepts`` gets a match and returns how many of its characters are to be replaced, 0 if none, such
+    as after a checksum. Every quantifier that something follows is bounded, so that a search takes linear time.
+
+    ``examples`` match completely, and ``counterexamples`` nowhere: the tests check both.
+    """
+
+    name: str
+    kind: str
+    regex: str
+    examples: tuple[str, ...]
+    counterexamples: tuple[str, ...]
+    gates: tuple[str, ...] = ()
+    sign: Sign = Sign.WORD
+    digits: int = 0
+    accepts: Callable[[str], int] | None = None
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        return re.compile(self.regex, re.ASCII)
+
+    @property
+    def replacement(self) -> str:
+        return f"[{self.kind.upper()}]"
+
+    def length(self, found: re.Match[str]) -> int:
+        """How many characters of ``found`` are to be replaced, counted from its start."""
+        return len(found[0]) if self.accepts is None else self.accepts(found[0])

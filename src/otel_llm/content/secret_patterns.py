@@ -1,0 +1,183 @@
+"""The forms of credentials. To add one, add a :class:`.Pattern` with examples and counterexamples.
+
+They are looked for in JSON as it is written: no pattern matches a quote, or half of an escape, so JSON stays valid.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .patterns import Pattern, Sign
+
+_KIND = "secret"
+
+
+def _prefixed(start: str, rest: str, example: str, counterexample: str) -> Pattern:
+    """A token that is known by its beginning, which is the start of a word or follows the escape of a line break."""
+    literal = re.escape(start)
+    regex = rf"{literal}(?:(?<=\b{literal})|(?<=\\[nrt]{literal})){rest}"
+    return Pattern(start, _KIND, regex, (example,), (counterexample,), (start.lower(),))
+
+
+def _placed(name: str, sign: Sign, gates: tuple[str, ...], regex: str, example: str, counterexample: str) -> Pattern:
+    """A credential that is known by what stands before or around it."""
+    return Pattern(name, _KIND, regex, (example,), (counterexample,), gates, sign)
+
+
+#: Between a name and its value, in headers, JSON, JSON inside of JSON, Python and shell.
+_ASSIGNED = r"[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
+_A = "A1b2C3d4E5f6G7h8I9j0"
+_HEX = "0123456789abcdef0123456789abcdef"
+
+#: Tokens by their beginnings.
+_TOKENS = (
+    _prefixed("sk-", r"[\w*-]{12,}", f"sk-proj-{_A}", "a risk-averse-investor, sk-learn"),
+    _prefixed("rk-", r"[\w*-]{12,}", f"rk-{_A}", "a network-attached-storage"),
+    _prefixed("pk-", r"[\w*-]{12,}", f"pk-lf-{_A}", "an apk-installation-file"),
+    _prefixed("sk_", r"(?:live|test)_\w{10,}", f"sk_live_{_A}", "disk_test_results_of_today"),
+    _prefixed("rk_", r"(?:live|test)_\w{10,}", f"rk_test_{_A}", "mark_test_results_of_today"),
+    _prefixed("gsk_", r"\w{16,}", f"gsk_{_A}", "gsk_model"),
+    _prefixed("csk-", r"[\w-]{20,}", f"csk-{_A}", "csk-models"),
+    _prefixed("AIza", r"[\w-]{30,}", f"AIza{_A}-{_A}", "AIzawa"),
+    _prefixed("GOCSPX-", r"[\w-]{20,}", f"GOCSPX-{_A}", "GOCSPX-client"),
+    _prefixed("ya29.", r"[\w-]{20,}", f"ya29.{_A}", "ya29.5 and ya29.example"),
+    _prefixed("hf_", r"[A-Za-z0-9]{16,}", f"hf_{_A}", "hf_hub_download and hf_transformers_cache"),
+    _prefixed("xai-", r"[\w-]{20,}", f"xai-{_A}", "xai-methods"),
+    _prefixed("pplx-", r"\w{20,}", f"pplx-{_A}", "pplx-70b-online"),
+    _prefixed("nvapi-", r"[\w-]{20,}", f"nvapi-{_A}", "nvapi-client"),
+    _prefixed("fw_", r"[A-Za-z0-9]{20,}", f"fw_{_A}", "fw_models and fw_version_of_today"),
+    _prefixed("tgp_v1_", r"[\w-]{20,}", f"tgp_v1_{_A}", "tgp_v1_models"),
+    _prefixed("pcsk_", r"\w{20,}", f"pcsk_{_A}", "pcsk_index"),
+    *(
+        _prefixed(start, r"[A-Za-z0-9]{20,}", start + _A, f"{start}token_of_a_repository")
+        for start in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
+    ),
+    _prefixed("github_pat_", r"\w{20,}", f"github_pat_{_A}", "github_pat_name"),
+    _prefixed("glpat-", r"[\w-]{16,}", f"glpat-{_A}", "glpat-name"),
+    _prefixed("glsa_", r"\w{20,}", f"glsa_{_A}_0a1b2c3d", "glsa_name"),
+    _prefixed("xox", r"[abeoprs]-[\w-]{10,}", f"xoxb-1234567890-{_A}", "xoxo, xoxb-bot"),
+    _prefixed("r8_", r"[A-Za-z0-9]{30,}", f"r8_{_A}{_A}", "r8_convolution"),
+    _prefixed("tvly-", r"[\w-]{16,}", f"tvly-{_A}", "tvly-search"),
+    _prefixed("lsv2_", r"\w{20,}", f"lsv2_pt_{_A}", "lsv2_name"),
+    _prefixed("npm_", r"[A-Za-z0-9]{30,}", f"npm_{_A}{_A}", "npm_config_registry"),
+    _prefixed("pypi-", r"[\w-]{30,}", f"pypi-{_A}{_A}", "pypi-publish"),
+    _prefixed("dop_v1_", r"[a-f0-9]{32,}", f"dop_v1_{_HEX}{_HEX}", "dop_v1_droplet"),
+    _prefixed("dapi", r"[a-f0-9]{32}", f"dapi{_HEX}", "dapi and dapifactory"),
+    _prefixed("shp", r"(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", f"shpat_{_HEX}", "shpat_shop"),
+    _prefixed("lin_api_", r"\w{20,}", f"lin_api_{_A}", "lin_api_client"),
+    _prefixed("ntn_", r"[A-Za-z0-9]{30,}", f"ntn_{_A}{_A}", "ntn_page"),
+    _prefixed("hvs.", r"[\w-]{20,}", f"hvs.{_A}", "hvs.yaml"),
+    _prefixed("SG.", r"[\w-]{16,64}\.[\w-]{16,64}", f"SG.{_A}.{_A}{_A}", "SG.example.com and SG.A"),
+    _prefixed("AKIA", r"[A-Z0-9]{16}\b", "AKIAIOSFODNN7EXAMPLE", "AKIAK"),
+    _prefixed("ASIA", r"[A-Z0-9]{16}\b", "ASIAIOSFODNN7EXAMPLE", "ASIA and AUSTRALIA"),
+    # The character before is in none of the token's classes: no two searches go over the same text.
+    Pattern(
+        "JWT",
+        _KIND,
+        r"eyJ(?:(?<![\w.-]eyJ)|(?<=\\[nrt]eyJ))[\w-]{10,1024}\.[\w.-]{10,}",
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",),
+        ("eyJ is how the base64 of JSON begins",),
+        ("eyj",),
+    ),
+)
+
+#: Credentials by what stands before them or around them.
+_PLACED = (
+    _placed("Bearer", Sign.TEXT, ("bearer",), r"Bearer [\w.~+/=-]{8,}", "Bearer abcdefghijkl", "the Bearer of it"),
+    _placed(
+        "bearer",
+        Sign.TEXT,
+        ("bearer",),
+        r"[bB](?i:earer)\s{1,4}(?=[A-Za-z_.~+/=-]{0,64}[0-9])[\w.~+/=-]{8,}",
+        "bearer abcdef0123456789",
+        "the bearer certificates of BEARER authentication",
+    ),
+    _placed(
+        "Basic",
+        Sign.TEXT,
+        ("basic ",),
+        r"[bB](?i:asic) (?=[A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z][A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z]"
+        r"|[A-Za-z0-9+/]{6,200}=)[A-Za-z0-9+/]{8,}={0,2}",
+        "Basic dXNlcjpwYXNzd29yZA==",
+        "Basic understanding of basic JavaScript and Basic authentication/authorization",
+    ),
+    _placed(
+        "API key provided",
+        Sign.TEXT,
+        ("api key provided: ",),
+        r"(?P<keep>API key provided: )[^\s\"',\\]+",
+        "Incorrect API key provided: my-own-k**y. You can",
+        "no API key provided",
+    ),
+    _placed(
+        "assigned",
+        Sign.VALUE,
+        (
+            "_key",
+            "-key",
+            "ikey",
+            "skey",
+            "tkey",
+            "_token",
+            "-token",
+            "htoken",
+            "stoken",
+            "authorization",
+            "_secret",
+            "-secret",
+        ),
+        r"(?P<keep>[aAcCrRpPsS](?:(?<=[aA])(?i:pi[-_]?key|ccess[-_]?key|ccount[-_]?key|(?:uth|ccess)[-_]?token|uthorization)"
+        r"|(?<=[cC])(?i:lient[-_]?secret)|(?<=[rR])(?i:efresh[-_]?token)|(?<=[pP])(?i:rivate[-_]?token)"
+        r"|(?<=[sS])(?i:haredaccess(?:key|signature)))" + _ASSIGNED + r")"
+        r"(?=[A-Za-z_~+/=.-]{0,64}[0-9])[\w~+/=.-]{16,}",
+        f'{{"x-api-key": "{_A}"}}',
+        'api_key=os.environ["OPENAI_API_KEY_2"] or api_key: str and max_tokens: 1000000000',
+    ),
+    _placed(
+        "query",
+        Sign.WORD,
+        ("key=", "token=", "sig=", "signature=", "secret=", "password=", "credential=", "code="),
+        r"(?P<keep>[?&;](?i:(?:api[-_]?|subscription[-_]?)?key|code|(?:access[-_]?|auth[-_]?|id[-_]?)?token|sig"
+        r"|(?:client[-_]?)?secret|password|(?:x-(?:amz|goog)-)?(?:signature|credential|security-token))=)"
+        r"[^\s&\"'\\<>#]{6,}",
+        "https://x.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef%3D&se=1",
+        "https://example.com/?page=2&sort=key&monkey=bananas-and-more",
+    ),
+    _placed(
+        "userinfo",
+        Sign.WORD,
+        ("://",),
+        r"(?P<keep>://)(?:[^\s/:@?#\"'\\<>]{0,128}:[^\s/@?#\"'\\<>]{1,256}|[^\s/:@?#\"'\\<>]{16,256})(?=@)",
+        "postgres://app:pa55word@db.internal:5432/x",
+        "https://example.com:8080/@user and ssh://git@github.com/x",
+    ),
+    _placed(
+        "cookie",
+        Sign.TEXT,
+        ("cookie",),
+        r"(?P<keep>[cC](?i:ookie)" + _ASSIGNED + r")[\w.$-]{1,128}=[^\s\"'\\;,<>]{4,4096}"
+        r"(?:;\s?[\w.$-]{1,128}=[^\s\"'\\;,<>]{1,4096}){0,64}",
+        "Set-Cookie: session=abcdef123; id=42",
+        "a cookie: butter, sugar; cookie=yes",
+    ),
+    _placed(
+        "private key",
+        Sign.WORD,
+        ("-----begin",),
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=(?:\s|\\{1,4}[nr]){0,8}[A-Za-z0-9+/=:-]{8})"
+        r"(?:[A-Za-z0-9+/=:,.\s]|\\{1,4}[nrt]|-(?!----)){8,16384}(?:-----END [A-Z0-9 ]{0,40}-----)?",
+        "-----BEGIN RSA PRIVATE KEY-----\\nMIIEpAIBAAKCAQEA7\\nabc=\\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY----- is how one begins; -----BEGIN CERTIFICATE-----",
+    ),
+    _placed(
+        "AWS secret key",
+        Sign.VALUE,
+        ("aws", "akia", "asia", "secret"),
+        r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Z0-9/+]{0,39}[a-z])(?=[A-Za-z/+]{0,39}[0-9])"
+        r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+        "the secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY of aws",
+        "the secret of commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    ),
+)
+
+PATTERNS: tuple[Pattern, ...] = (*_TOKENS, *_PLACED)

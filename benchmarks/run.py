@@ -9,6 +9,7 @@ import evaluation
 import langchain_calls
 import manual_spans
 import openai_calls
+import redaction
 import sagemaker_calls
 import startup
 
@@ -26,6 +27,7 @@ def main() -> int:
         (floors, sagemaker_calls),
         ("added by the evaluation sampler", evaluation),
         ("in `start_as_current_span` of the SDK", manual_spans),
+        ("in searches for every pattern, one by one", redaction),
         ("of `opentelemetry-instrument python -c pass`", startup),
     ):
         print(f"\n{title:<44} median [quartiles]")

@@ -15,7 +15,7 @@ from outcomes import outcome, read_stream, read_value
 import otel_llm
 from otel_llm import ContentCapture, Settings
 from otel_llm.background import deferred
-from otel_llm.content import bounding
+from otel_llm.content import policy
 from otel_llm.core import call, instruments, listeners, nesting, recording, request
 from otel_llm.protocols.openai import chat, content, embeddings, responses
 from otel_llm.providers import openai as provider
@@ -58,7 +58,7 @@ PLACES: list[tuple[Any, str]] = [
     (recording.Recording, "emit"),
     (call.Call, "chunk"),
     (instruments.Instruments, "_series_of"),
-    (bounding, "dumps"),
+    (policy, "dumps"),
 ]
 
 

@@ -90,7 +90,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ("DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "de89370400440532013000", "NO93 8601 1117 947"),
         ("DE89 3704 0044 0532 0130 01", "XY12345678901234567", "AB12 cd34 ef56 gh78"),
         sign=Sign.DIGITS,
-        digits=8,
+        digits=6,
         accepts=checksums.iban,
     ),
     Pattern(

@@ -25,6 +25,7 @@ from standin.server import Reply, sse
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 STREAM: dict[str, Any] = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
 OURS = "otel_llm.openai"
+CHUNKS = "gen_ai.client.operation.time_per_output_chunk"
 
 
 @pytest.fixture(autouse=True)
@@ -245,7 +246,7 @@ def test_a_call_that_is_left(recorder: Any, framework: Framework, client: Any, s
         telemetry.listeners.remove(ended.append)
     assert recorder.attributes == {"gen_ai.operation.name": "chat"}
     assert sums(recorder, TOKENS) == {framework.scope: 1}
-    assert sums(recorder, DURATION) == {}
+    assert sums(recorder, DURATION) == sums(recorder, CHUNKS) == {}
     assert recorder.logs == []
     assert ended == []
     assert telemetry.under_way == {}

@@ -123,6 +123,8 @@ class Call:
     @property
     def described(self) -> bool:
         """Whether anyone sees more of the answer than its metrics."""
+        if not self._open:
+            return False
         recording, telemetry = self._recording, self._recording.telemetry
         listeners = telemetry.listeners
         if recording.on or listeners.all or listeners.estimator is not None:
@@ -132,12 +134,12 @@ class Call:
     @property
     def wanted(self) -> bool:
         """Whether anyone will see the answer: if not, it need not be read."""
-        return self._recording.telemetry.measured or self.described
+        return self.measured or self.described
 
     @property
     def measured(self) -> bool:
-        """Whether anyone reads the metrics."""
-        return self._recording.telemetry.measured
+        """Whether anyone reads the metrics; not of a call that has ended, or is left to another library."""
+        return bool(self._open) and self._recording.telemetry.measured
 
     # --- content ---------------------------------------------------------------------------
 

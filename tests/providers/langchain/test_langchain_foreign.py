@@ -50,6 +50,7 @@ async def test_a_model_and_its_sdk_are_left(recorder, framework, model, how):
         await asked(model, how)
     assert recorder.attributes == {"gen_ai.operation.name": "chat"}
     assert [point.count for point in recorder.points(DURATION)] == [1]
+    assert recorder.points("gen_ai.client.operation.time_per_output_chunk") == []
 
 
 async def test_a_model_has_its_own(recorder, framework, model):

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from e2e import load, otlp
 from e2e.programs import CONFIGURATION, KEPT_STORE, Collector, Kafka, until
@@ -24,6 +27,7 @@ CUT, DROPPED = (f"otelcol_processor_span_limit_{name}_spans" for name in ("cut",
 
 
 def collector(run: Run, directory: Path, *names: str, **settings: str) -> Collector:
+    directory.mkdir(exist_ok=True)
     store = directory / "store.yaml"
     store.write_text(KEPT_STORE)
     pieces = [CONFIGURATION / "otelcol" / f"{name}.yaml" for name in names if name != "store"]
@@ -62,6 +66,26 @@ def test_a_large_span_reaches_the_gateway_and_so_do_those_beside_it(tmp_path: Pa
     until(lambda: sender.internal().get(SENT) == len(spans) == 32, 60, "all that was acknowledged is in Kafka")
     until(lambda: kept(gateway).keys() == {span.span_id.hex() for span in spans}, 60, "and comes out of the gateway")
     assert sender.internal()[CUT] == 2
+
+
+def test_many_large_spans_at_once_reach_the_backend(tmp_path: Path, run: Run) -> None:
+    """Together they are more than a backend takes in one request, and sampling sends them together."""
+    backend = collector(run, tmp_path / "backend", "common", "from-agents", "keep-all", "store")
+    address = {"JAEGER_OTLP": backend.otlp_grpc}
+    gateway = collector(run, tmp_path / "gateway", "common", "from-agents", "sampling", "jaeger", **address)
+    with grpc.insecure_channel(gateway.otlp_grpc) as channel:
+        spans = [large(MEBIBYTE) for _ in range(100)]
+        for span in spans:
+            span.status.code = Status.STATUS_CODE_ERROR  # kept, and sent at once
+        requests = [
+            ExportTraceServiceRequest.FromString(load.request("large", spans[start : start + 25]))
+            for start in range(0, 100, 25)
+        ]
+        for taken in [TraceServiceStub(channel).Export.future(request) for request in requests]:
+            taken.result(60)
+    sent = {span.span_id.hex() for span in spans}
+    until(lambda: gateway.internal().get(SENT) == len(sent) == 100, 60, "the backend takes all of them")
+    until(lambda: kept(backend).keys() == sent, 60, "and keeps them")
 
 
 def test_the_longest_texts_are_cut_and_named(tmp_path: Path, run: Run) -> None:

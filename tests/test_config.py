@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from otel_llm import ContentCapture, ForeignSpans, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
+from otel_llm import (
+    ChunkMetrics,
+    ContentCapture,
+    ForeignSpans,
+    LangChainSteps,
+    MetricGeneration,
+    SamplingAlgorithm,
+    Settings,
+)
 from otel_llm.config import HIDEABLE, variables
 from quietness import quiet
 
@@ -18,6 +26,7 @@ OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 BYTES = "OTEL_LLM_CONTENT_MAX_BYTES"
 MEDIA = "OTEL_LLM_CAPTURE_MEDIA"
 USAGE = "OTEL_LLM_STREAM_USAGE"
+CHUNKS = "OTEL_LLM_CHUNK_METRICS"
 STEPS = "OTEL_LLM_LANGCHAIN_STEPS"
 BAGGAGE = "OTEL_LLM_BAGGAGE"
 MODES = {mode.name: mode for mode in ContentCapture}
@@ -40,6 +49,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("OTEL_LLM_SPAN_CONTENT_MAX_BYTES", "2097152", "span_content_max_bytes", 2097152),
     *((MEDIA, text, "capture_media", value) for text, value in BOOLEANS.items()),
     *((USAGE, text, "stream_usage", value) for text, value in BOOLEANS.items()),
+    *((CHUNKS, chunks.value.title(), "chunk_metrics", chunks) for chunks in ChunkMetrics),
     *((STEPS, steps.value.title(), "langchain_steps", steps) for steps in LangChainSteps),
     ("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", "anthropic, OpenAI,", "langchain_leave_to_sdk", {"anthropic", "openai"}),
     ("OTEL_LLM_REDACT", "secrets, pii,", "redact", ("secrets", "pii")),

@@ -5,7 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import ContentCapture, ForeignSpans, LangChainSteps, MetricGeneration, SamplingAlgorithm, Settings
+from .config import (
+    ChunkMetrics,
+    ContentCapture,
+    ForeignSpans,
+    LangChainSteps,
+    MetricGeneration,
+    SamplingAlgorithm,
+    Settings,
+)
 from .lifecycle.api import instrument, uninstrument
 from .propagation.api import bind_context, propagate_attributes
 from .version import __version__
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from .propagation.asgi import OtelLlmMiddleware
 
 __all__ = [
+    "ChunkMetrics",
     "ContentCapture",
     "Experiment",
     "ForeignSpans",

@@ -108,7 +108,8 @@ def test_what_the_answer_tells_is_clean(lenient: Any, telemetry: Telemetry) -> N
     for told in (key, model):
         attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "own", "gen_ai.request.model": "m"}
         call = nesting.start(telemetry, Request("chat", "m", attributes))
-        call.chunk_gap(0.1, told)
+        call.chunk(call.started_ns + 1_000)
+        call.chunk(call.started_ns + 2_000)
         call.finish(
             Response(
                 model=told,

@@ -25,7 +25,7 @@ _logger = logging.getLogger("otel_llm")
 #: Seconds that the thread waits after the first work was added. No record is later than that.
 PAUSE = 0.1
 #: How many records are made in one go. Between two of these other threads have their turn, above all an event loop's.
-_IN_ONE_GO = 8
+IN_ONE_GO = 8
 #: With more than this waiting, the caller does its own work: nothing is lost, and memory stays bounded.
 MAX_WAITING = 4096
 #: With no progress for so many seconds, what has no room is dropped instead: the caller would be stuck, too.
@@ -82,7 +82,7 @@ class Deferred:
             if not lock.acquire(timeout=max(deadline - monotonic(), 0.0)):
                 return False
             try:
-                for _ in range(min(left, _IN_ONE_GO)):
+                for _ in range(min(left, IN_ONE_GO)):
                     try:
                         work, arguments = self._waiting.popleft()
                     except IndexError:  # another thread has done the rest
@@ -91,7 +91,7 @@ class Deferred:
             finally:
                 self._progressed = monotonic()
                 lock.release()
-            left -= _IN_ONE_GO
+            left -= IN_ONE_GO
             if left <= 0:
                 return True
             sleep(0)
@@ -125,7 +125,7 @@ class Deferred:
 
     def _work(self, entry: None) -> None:
         self._asleep[:] = [None]  # before looking at the queue: work that is added from now on wakes the thread again
-        while self._waiting and self.catch_up(most=_IN_ONE_GO):
+        while self._waiting and self.catch_up(most=IN_ONE_GO):
             self._policy.stand_back()
 
 

@@ -81,6 +81,14 @@ class MetricGeneration(Enum):
         return self.value[1]
 
 
+class ChunkMetrics(Enum):
+    """Which times between chunks of a stream are recorded: all (the default), one in ten, or none."""
+
+    ALL = "all"
+    SAMPLED = "sampled"
+    OFF = "off"
+
+
 class LangChainSteps(Enum):
     """Which inner steps of a LangChain run are spans: none, nodes and steps with a name (the default), or all."""
 
@@ -217,6 +225,7 @@ class Settings:
     )
     capture_media: bool = _knob("OTEL_LLM_CAPTURE_MEDIA", boolean, False)
     stream_usage: bool = _knob("OTEL_LLM_STREAM_USAGE", boolean, False)
+    chunk_metrics: ChunkMetrics = _knob("OTEL_LLM_CHUNK_METRICS", one_of(ChunkMetrics), ChunkMetrics.ALL)
     langchain_steps: LangChainSteps = _knob("OTEL_LLM_LANGCHAIN_STEPS", one_of(LangChainSteps), LangChainSteps.NAMED)
     langchain_leave_to_sdk: frozenset[str] = _knob("OTEL_LLM_LANGCHAIN_LEAVE_TO_SDK", names, frozenset())
     baggage: frozenset[str] = _knob("OTEL_LLM_BAGGAGE", names, frozenset(), _baggage)

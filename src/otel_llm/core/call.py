@@ -22,6 +22,7 @@ from ..content.encoding import Json
 from ..content.messages import Content
 from ..propagation import state
 from . import cancellation, errors
+from .chunk_times import ChunkTimes
 from .ending import record_end
 from .foreign import LEFT
 from .listeners import EndedCall
@@ -47,7 +48,7 @@ class Call:
     ``context`` is the context inside of the call: with its span current.
     """
 
-    __slots__ = ("_agent", "_open", "_owner", "_recording", "context", "request")
+    __slots__ = ("_agent", "_chunks", "_open", "_owner", "_recording", "context", "request")
 
     counted = True
 
@@ -59,6 +60,7 @@ class Call:
         #: The agent that counts this call, held weakly.
         self._agent: Callable[[], Any] | None = None
         self._owner: Callable[[], Owner | None] | None = None
+        self._chunks: ChunkTimes | None = None
         self._open = [None]  # popped by whoever ends the call: atomic, unlike a flag
 
     @classmethod
@@ -187,14 +189,21 @@ class Call:
 
     # --- chunks of a stream ----------------------------------------------------------------------
 
-    def chunk(self, now_ns: int) -> None:
-        """A chunk of the answer has come at ``now_ns`` of ``perf_counter_ns``."""
-        self._recording.chunk(now_ns)
+    @property
+    def streams(self) -> bool:
+        """Whether a chunk has come."""
+        return self._chunks is not None
 
-    def chunk_gap(self, seconds: float, response_model: str | None) -> None:
-        """Record the time from one chunk to the next."""
-        instruments = self._recording.instruments
-        deferred.do(instruments.chunk, seconds, self.request.attributes, response_model, self.context)
+    def chunk(self, now_ns: int, response_model: str | None = None) -> None:
+        """A chunk has come at ``now_ns`` of ``perf_counter_ns``, from ``response_model`` if that is known by now."""
+        if self._chunks is None:
+            self._chunks = ChunkTimes(self._recording, now_ns)
+        elif self._chunks.add(now_ns):
+            self._settle_chunks(response_model)
+
+    def _settle_chunks(self, response_model: str | None) -> None:
+        if self._chunks is not None:
+            self._chunks.settle(self.request.attributes, response_model, self.context)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -268,6 +277,8 @@ class Call:
         recording = self._recording
         duration_ns = recording.duration_ns
         try:
+            if self._chunks is not None:
+                self._settle_chunks(response.model)
             if self._agent is not None and (agent := self._agent()) is not None:
                 agent.count(self.request.operation, response)
         except Exception as failure:

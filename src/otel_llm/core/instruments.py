@@ -6,7 +6,7 @@ the newest is that of the conventions' main branch (October 2026).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import Counter, Histogram, Meter
@@ -217,11 +217,15 @@ class Instruments:
         for histogram in self._in_process.get(operation, ()):
             histogram.record(ended.duration, every, context)
 
-    def chunk(self, seconds: float, known: Mapping[str, Any], response_model: str | None, context: Context) -> None:
-        """Record the time from one chunk of a stream to the next."""
-        series = self._series_of(known, response_model)
+    def chunks(
+        self, gaps_ns: Sequence[int], known: Mapping[str, Any], response_model: str | None, context: Context
+    ) -> None:
+        """Record times from one chunk of a stream to the next, in nanoseconds."""
+        every = self._series_of(known, response_model).every
         for histogram in self._chunk:
-            histogram.record(seconds, series.every, context)
+            record = histogram.record
+            for gap in gaps_ns:
+                record(gap / 1e9, every, context)
 
     def _record_usage(self, usage: Mapping[str, int], inference: bool, series: _Series, context: Context) -> None:
         if self._released:

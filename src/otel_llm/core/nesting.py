@@ -133,6 +133,10 @@ class LayeredCall(Call):
         if not self.cached:
             super()._record_metrics(ended)
 
+    def _settle_chunks(self, response_model: str | None) -> None:
+        if self._chunks is not None:
+            self._chunks.settle(self.request.attributes, response_model, self.context, counts=not self.cached)
+
     def _merged(self, response: Response | None) -> Response:
         response = response or Response()
         return merge(response, self._layers) if self._layers else response
@@ -173,8 +177,12 @@ class InnerCall(LayeredCall):
     def stop_clock(self) -> None:
         """Do nothing: the enclosing call has its own clock."""
 
-    def chunk_gap(self, seconds: float, response_model: str | None) -> None:
-        self._outer.chunk_gap(seconds, response_model)
+    def _settle_chunks(self, response_model: str | None) -> None:
+        outer = self._outer
+        while isinstance(outer, InnerCall):
+            outer = outer._outer
+        if self._chunks is not None:
+            self._chunks.settle(outer.request.attributes, response_model, outer.context)
 
     @guard.never_raise
     def fail(self, error: BaseException, response: Response | None = None) -> None:
@@ -195,6 +203,7 @@ class InnerCall(LayeredCall):
             return
         self._recording.telemetry.under_way.pop(id(self), None)
         self.answer = self._merged(response)
+        self._settle_chunks(self.answer.model)
         self._outer.add(self.answer, provider_errors)
 
 

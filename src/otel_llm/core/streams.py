@@ -36,29 +36,27 @@ class Observer:
     ``timed`` is false where the parts that come are pieces of one body, not chunks of the model's.
     """
 
-    __slots__ = ("__weakref__", "_accumulator", "_call", "_last_ns", "_timed", "reading", "source")
+    __slots__ = ("__weakref__", "_accumulator", "_call", "_timed", "reading", "source")
 
     def __init__(self, call: Call, accumulator: Accumulator, timed: bool = True) -> None:
         self._call = call
         self._accumulator = accumulator
         self._timed = timed
-        self._last_ns = 0
         #: A chunk is being waited for: a close seen now comes from the SDK, at the end or for an error.
         self.reading = False
         #: The iterator that chunks are read from.
         self.source: Any = None
         call.owned_by(self)
 
-    @guard.never_raise
     def chunk(self, chunk: Any) -> None:
         """A chunk has come."""
-        if self._timed:
-            now = perf_counter_ns()
-            if self._last_ns and self._call.measured:
-                self._call.chunk_gap((now - self._last_ns) / 1e9, self._accumulator.model)
-            self._last_ns = now
-            self._call.chunk(now)
-        self._accumulator.add(chunk)
+        accumulator = self._accumulator
+        try:
+            if self._timed:
+                self._call.chunk(perf_counter_ns(), accumulator.model)
+            accumulator.add(chunk)
+        except Exception as error:
+            guard.report("Observer.chunk", error)
 
     def drained(self) -> None:
         """The stream came to its end."""

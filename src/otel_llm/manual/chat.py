@@ -43,7 +43,7 @@ class chat_span(ModelCall):  # noqa: N801
     :raises RuntimeError: when it is entered a second time.
     """
 
-    __slots__ = ("_last_chunk_ns", "_room", "_texts")
+    __slots__ = ("_room", "_texts")
     INPUT, OUTPUT = s.INPUT_MESSAGES, s.OUTPUT_MESSAGES
     _OPERATION = s.CHAT
 
@@ -91,8 +91,6 @@ class chat_span(ModelCall):  # noqa: N801
         #: The texts of the chunks, and how many more characters of them are kept.
         self._texts: list[str] = []
         self._room = 0
-        #: When the last chunk came; 0 before the first.
-        self._last_chunk_ns = 0
 
     def request(
         self,
@@ -152,14 +150,9 @@ class chat_span(ModelCall):  # noqa: N801
             return
         # If an instrumented SDK makes the call, it measures the times of the chunks itself.
         if not (isinstance(call, nesting.LayeredCall) and call.joined):
-            now = perf_counter_ns()
-            if not self._last_chunk_ns:
-                if isinstance(call, nesting.LayeredCall):
-                    call.know({s.REQUEST_STREAM: True})
-            elif call.measured:
-                call.chunk_gap((now - self._last_chunk_ns) / 1e9, self._response.model)
-            self._last_chunk_ns = now
-            call.chunk(now)
+            if not call.streams and isinstance(call, nesting.LayeredCall):
+                call.know({s.REQUEST_STREAM: True})
+            call.chunk(perf_counter_ns(), self._response.model)
         if text and self._room > 0:
             self._room -= len(text)
             self._texts.append(text)

@@ -18,6 +18,7 @@ from .fields import (
     answered_error,
     billed,
     count,
+    declared,
     dimensions,
     get,
     items,
@@ -145,7 +146,7 @@ class ChatAccumulator:
         self._error: str | None = None
 
     def add(self, chunk: Any) -> None:
-        fields = mapping(chunk)
+        fields = declared(chunk)
         if self._id is None:
             self._id = string(fields.get("id")) or None  # empty in the first chunk of Azure's
         if self.model is None:
@@ -153,12 +154,12 @@ class ChatAccumulator:
         if (tokens := fields.get("usage")) is not None:
             self._usage = tokens
             self._tier = fields.get("service_tier")
-        if self._is_openai and not self._served:
+        if self._is_openai and not self._served and (fields.get("system_fingerprint") or fields.get("service_tier")):
             self._served = served_by(fields)
-        if fields.get("error"):  # the SDK raises it; who reads the bytes by himself gets it as a chunk
+        if fields.get("error"):  # the SDK raises it; whoever reads the bytes gets it as a chunk
             self._error = answered_error(fields)
         for one in items(fields.get("choices")):
-            choice = mapping(one)
+            choice = mapping(one) if self._keep else declared(one)
             index = count(choice.get("index")) or 0
             reason = choice.get("finish_reason")
             if reason is not None or index not in self._reasons:

@@ -28,6 +28,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
 _NOTHING: Mapping[str, Any] = {}
 
 
+def declared(value: Any) -> Mapping[str, Any]:
+    """:func:`mapping` without the fields of a model that its class does not declare. They come with every chunk."""
+    return value if isinstance(value, dict) else getattr(value, "__dict__", _NOTHING)
+
+
 def get(value: Any, name: str) -> Any:
     """Field ``name`` of a dict or a model, ``None`` if it has none."""
     return mapping(value).get(name)

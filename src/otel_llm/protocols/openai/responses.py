@@ -19,6 +19,7 @@ from .fields import (
     answered_error,
     billed,
     count,
+    declared,
     dimensions,
     get,
     mapping,
@@ -196,7 +197,7 @@ class ResponseAccumulator:
 
     def add(self, chunk: Any) -> None:
         event = chunk
-        kind = get(event, "type")
+        kind = declared(event).get("type")
         if kind is None and (code := answered_error(event)) is not None:  # a gateway's, in place of an event
             self._error = code
         elif kind is None:  # the first SDKs wrap the event of an error

@@ -54,7 +54,7 @@ class _EventObserver(Observer):
     @guard.never_raise
     def _flush(self) -> None:
         if rest := self._decoder.end():
-            if self._last_ns:
+            if self._call.streams:
                 self._accumulator.add(rest)
             else:
                 super().chunk(rest)

@@ -40,15 +40,11 @@ class Endings:
 
     @guard.never_raise
     def _chunk(self, run: Run, call: Call) -> None:
-        now = perf_counter_ns()
-        if not run.chunk_ns:
+        if not call.streams:
             call.request.attributes[s.REQUEST_STREAM] = True
             if call.recording:
                 call.span.set_attribute(s.REQUEST_STREAM, True)
-        elif call.measured:
-            call.chunk_gap((now - run.chunk_ns) / 1e9, None)
-        run.chunk_ns = now
-        call.chunk(now)
+        call.chunk(perf_counter_ns())
 
     # --- ends ------------------------------------------------------------------------------------
 

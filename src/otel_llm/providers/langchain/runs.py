@@ -35,7 +35,6 @@ class Run:
         "__weakref__",
         "agent_key",
         "call",
-        "chunk_ns",
         "context",
         "deferred",
         "ended",
@@ -53,8 +52,6 @@ class Run:
         self.ended = False
         #: The LangChain model that is called, once it is known.
         self.model: Any = None
-        #: When LangChain reported the last chunk (``perf_counter_ns``).
-        self.chunk_ns = 0
         #: The id of the run. Ids of steps without a run of their own lead to it too.
         self.id = 0
         #: Whether a frame of ours is around the run. It ends the run after everything inside has ended.

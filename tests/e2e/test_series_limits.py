@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.sdk.metrics import MeterProvider
@@ -17,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from e2e.load import attribute, post, request, trace
-from e2e.programs import CONFIGURATION, Collector, Program, free_address, get, until
+from e2e.programs import CONFIGURATION, ROOT, Collector, Program, free_address, get, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -167,3 +168,10 @@ def send_metrics(collector: Collector, resource: dict[str, str], counters: int) 
         for number in range(counters):
             counter.add(1, {"model": f"m-{number}"})
     provider.shutdown()
+
+
+def test_spans_are_counted_with_all_that_is_read_of_them() -> None:
+    """`in_order` hands on the attributes that are listed only."""
+    listed = yaml.safe_load((CONFIGURATION / "otelcol" / "spans.yaml").read_text())["connectors"]["in_order"]
+    source = (ROOT / "backends" / "collector" / "spanseries" / "labels.go").read_text()
+    assert sorted(listed["attributes"]) == sorted(re.findall(r'case "(.+)":', source))

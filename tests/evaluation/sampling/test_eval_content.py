@@ -9,9 +9,12 @@ from typing import Any
 import openai
 import pytest
 from evaluating import SAMPLED, Evaluated
+from opentelemetry import baggage
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 import otel_llm
 from otel_llm import ContentCapture, Settings
+from otel_llm.evaluation import EvaluationSampler
 
 Make = Callable[..., Evaluated]
 
@@ -155,6 +158,28 @@ def test_of_two_samplers_only_the_one_that_wants_words_gets_them(
     _plain(client)
     assert _words(quiet) == [(True, False)]
     assert made.spans == []
+
+
+def test_the_mark_of_another_sampler_is_no_reason_to_capture(evaluated: Make) -> None:
+    """Two samplers of one provider: whether this one samples the trace is known at its end only."""
+    made = evaluated(rules=[{"name": "errors", "error": True}], capture_content=True)
+    made.provider.add_span_processor(EvaluationSampler(1.0, sink=lambda item: None))
+    with made.tracer.start_as_current_span("request") as span:
+        assert (span.attributes or {})[SAMPLED] is True  # type: ignore[attr-defined]
+        assert not made.sampler.captures(span)
+
+
+def test_a_trace_that_a_later_local_root_samples_is_captured_from_then_on(evaluated: Make) -> None:
+    made = evaluated(rules=[{"name": "asked", "baggage": {"evaluate": "yes"}}], capture_content=True)
+    remote = SpanContext(5, 99, is_remote=True, trace_flags=TraceFlags(1))
+    parent = set_span_in_context(NonRecordingSpan(remote))
+    first = made.tracer.start_span("first", parent)
+    assert not made.sampler.captures(first)
+    second = made.tracer.start_span("second", baggage.set_baggage("evaluate", "yes", parent))
+    assert made.sampler.captures(first)
+    assert made.sampler.captures(second)
+    for span in (second, first):
+        span.end()
 
 
 def test_content_that_is_captured_anyway_stays(instrumented: Make, client: openai.OpenAI) -> None:

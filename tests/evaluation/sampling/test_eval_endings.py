@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from evaluating import Evaluated
+from evaluating import Evaluated, StuckSink
 
 from interpreter import python
 
@@ -101,6 +101,46 @@ def test_a_child_process_counts_nothing_of_its_parents(evaluated: Make, quiet: p
     made.provider.shutdown()
     assert "1 (fork)" in quiet.text
     quiet.clear()
+
+
+def test_at_exit_items_are_stored_before_the_providers_shut_down(evaluated: Make) -> None:
+    """So that the last metrics, which the meter provider exports as it shuts down, count them."""
+    made = evaluated(1.0, grace=3600.0)
+    made.chat()
+    made.sampler._at_exit()
+    assert made.metrics()["items", "stored", ""] == 1
+
+
+def test_at_exit_a_stuck_sink_takes_its_time_once(
+    evaluated: Make, quiet: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit handler and the shutdown share the time of the shutdown."""
+    sink, allowed = StuckSink(), []
+    made = evaluated(1.0, sink=sink, shutdown_timeout=0.05)
+    books = made.sampler._books
+    close = books.close
+    monkeypatch.setattr(books, "close", lambda seconds: allowed.append(seconds) or close(seconds))
+    made.chat()
+    assert sink.entered.wait(20)
+    made.sampler._at_exit()
+    made.provider.shutdown()
+    assert 0 <= allowed[0] < 0.05
+    assert made.accounts.pending == 1
+    sink.open.set()
+    quiet.clear()
+
+
+def test_a_shutdown_after_the_exit_handler_has_what_is_left_of_the_time(
+    evaluated: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, allowed = evaluated(1.0, shutdown_timeout=3600.0), []
+    books = made.sampler._books
+    close = books.close
+    monkeypatch.setattr(books, "close", lambda seconds: allowed.append(seconds) or close(seconds))
+    made.chat()
+    made.sampler._at_exit()
+    made.provider.shutdown()
+    assert 3000 < allowed[0] < 3600
 
 
 def test_a_process_that_just_ends_stores_its_items(tmp_path: Any) -> None:

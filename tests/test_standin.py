@@ -400,14 +400,14 @@ def test_a_gate_holds_a_stream_and_sees_the_client_leave(client: Any, server: Op
     server.reply_with(Reply(chunks=sse(piece, gate, piece)), Reply(chunks=sse(piece, server.hold(), piece)))
     stream = client.chat.completions.create(**CHAT, stream=True)
     next(stream)
-    assert gate.reached.wait(5)
+    assert gate.reached.wait(30)
     gate.open()
     assert len(list(stream)) == 1
     left = client.chat.completions.create(**CHAT, stream=True)
     next(left)
     left.close()
     request = server.requests[-1]
-    assert request.done.wait(5)
+    assert request.done.wait(30)
     assert request.disconnected
 
 

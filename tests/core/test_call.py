@@ -69,20 +69,21 @@ def test_the_span_and_the_metric_last_equally_long(recorder: Any, begin: Any) ->
 
 
 def test_a_call_that_is_told_later_to_have_ended(recorder: Any, begin: Any) -> None:
+    before = perf_counter_ns()
     call = begin()
     call.stop_clock()
-    sleep(0.05)
+    took = perf_counter_ns() - before
+    sleep(0.01)
     call.finish(answer())
-    assert recorder.span.end_time - recorder.span.start_time < 50_000_000
+    assert recorder.span.end_time - recorder.span.start_time <= took
 
 
 def test_the_first_chunk(recorder: Any, begin: Any) -> None:
     call = begin()
-    now = perf_counter_ns()
-    call.chunk(now + 2_000_000_000)
-    call.chunk(now + 3_000_000_000)
+    call.chunk(call.started_ns + 2_000_000_000)
+    call.chunk(call.started_ns + 3_000_000_000)
     call.finish(answer())
-    assert recorder.attributes["gen_ai.response.time_to_first_chunk"] == pytest.approx(2, abs=0.5)
+    assert recorder.attributes["gen_ai.response.time_to_first_chunk"] == 2.0
     (point,) = recorder.points("gen_ai.client.operation.time_to_first_chunk")
     assert point.sum == recorder.attributes["gen_ai.response.time_to_first_chunk"]
     assert SPEED not in recorder.attributes  # tokens are unknown

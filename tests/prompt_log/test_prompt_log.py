@@ -45,7 +45,7 @@ def log(records: list[dict[str, Any]]) -> Any:
 
 
 def one(records: list[dict[str, Any]], log: PromptLog) -> dict[str, Any]:
-    assert log.flush()
+    assert log.flush(30)
     (record,) = records
     return record
 
@@ -198,7 +198,7 @@ def test_every_call_counts_sampled_or_not(recorder: Any, client: Any, log: Any, 
     recorder.instrument(sampler=ALWAYS_OFF)
     client.embeddings.create(model="text-embedding-3-small", input="Why?")
     client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Why?"}])
-    assert log.flush()
+    assert log.flush(30)
     assert [(record["operation"], record["input_tokens"] > 0) for record in records] == [
         ("embeddings", True),
         ("chat", True),
@@ -272,7 +272,7 @@ def test_to_a_file_that_is_rotated(recorder: Any, client: Any, tmp_path: Path) -
     path = tmp_path / "prompts.jsonl"
     with otel_llm.log_prompts(str(path)) as log:
         ask(client)
-        assert log.flush()
+        assert log.flush(30)
         path.rename(tmp_path / "prompts.jsonl.1")
         ask(client)
     assert (len(lines(tmp_path / "prompts.jsonl.1")), len(lines(path))) == (1, 1)
@@ -324,7 +324,7 @@ def test_a_target_that_is_stuck_stops_no_call_and_what_is_dropped_is_told(record
         ask(client, 9)  # one is being written, five wait
         assert log.dropped == 4
         stuck.set()
-        assert log.flush()
+        assert log.flush(30)
         ask(client)
     assert len(written) == 7
     assert sum(record.get("dropped", 0) for record in written) == 4
@@ -373,7 +373,7 @@ def test_a_target_that_calls_a_model_itself(recorder: Any, client: Any) -> None:
 
     with otel_llm.log_prompts(write) as log:
         ask(client)
-        assert log.flush()
+        assert log.flush(30)
     assert len(written) == 1
 
 
@@ -506,7 +506,7 @@ import os, sys, otel_llm
 otel_llm.instrument()
 log = otel_llm.log_prompts({path!r})
 ask()
-assert log.flush()
+assert log.flush(30)
 children = []
 for number in range(3):
     child = os.fork()
@@ -548,7 +548,7 @@ def test_a_child_reports_the_lines_that_it_dropped_itself(recorder: Any, client:
         for _ in range(2):
             log._worker.drop()
         ask(client)
-        assert log.flush()
+        assert log.flush(30)
         child = os.fork()
         if not child:
             written.clear()

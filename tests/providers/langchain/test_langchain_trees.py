@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 
 import openai as sdk
 import pytest
@@ -191,18 +190,24 @@ def test_fifty_threads(recorder, tracer, model):
     one_trace_each(recorder, 100)
 
 
-def test_the_first_calls_of_many_threads(recorder, monkeypatch):
+def test_many_threads_that_instrument_and_call(recorder, monkeypatch):
     """They share one handler, however long it takes to make: a second one would make a second span."""
-    ready, turns = threading.Barrier(10), count(1)
+    ready, made = threading.Barrier(10), []
     instrumentor = LangChainInstrumentor()
-    made = Handler.__init__
+    make = Handler.__init__
 
     def slowly(self, *args):
-        time.sleep(0.01 * next(turns))
-        made(self, *args)
+        time.sleep(0.02)
+        make(self, *args)
+        made.append(self)
 
     def ask():
         ready.wait()
+        instrumentor._instrument(
+            settings=instrumentor.telemetry.settings,
+            tracer_provider=recorder.tracer_provider,
+            meter_provider=recorder.meter_provider,
+        )
         for _ in range(10):
             RunnableLambda(lambda question: fake().invoke(question)).invoke("hi")
 
@@ -211,4 +216,5 @@ def test_the_first_calls_of_many_threads(recorder, monkeypatch):
     with ThreadPoolExecutor(10) as threads:
         for asked in [threads.submit(ask) for _ in range(10)]:
             asked.result()
+    assert len(made) == 1
     assert len(recorder.spans) == 200

@@ -195,14 +195,13 @@ def test_an_error_while_reading_is_botocores(client: Any, sparse: Any, server: A
     assert sparse.attributes["error.type"] == "botocore.exceptions.ResponseStreamingError"
 
 
-def test_a_read_that_takes_too_long(server: Any, session: Any, sparse: Any) -> None:
-    from botocore.config import Config
+def test_a_read_that_takes_too_long(server: Any, client: Any, sparse: Any) -> None:
     from botocore.exceptions import ReadTimeoutError
 
     gate = server.hold()
     server.reply_with(Reply(headers={"content-type": "application/json"}, chunks=[b'{"a"', gate, b": 1}"]))
-    client = session.client("sagemaker-runtime", config=Config(read_timeout=0.3))
     answer = client.invoke_endpoint(EndpointName="e", Body=json.dumps(CHAT), ContentType="application/json")
+    answer["Body"].set_socket_timeout(0.2)
     with pytest.raises(ReadTimeoutError):
         list(answer["Body"].iter_chunks(4))
     gate.open()

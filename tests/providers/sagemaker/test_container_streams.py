@@ -145,11 +145,11 @@ def test_times(client: Any, sparse: Any, server: Any, durations: Any) -> None:
     pieces = [first, *sse(*events[:2], done=False), last, *sse(*events[2:], done=False)]
     server.reply_with(streaming(pieces, "text/event-stream"))
     events_read = iter(open_stream(client, "e", GENERATE))
-    assert first.reached.wait(5)
+    assert first.reached.wait(30)
     first.open()
     next(events_read)
     next(events_read)
-    assert last.reached.wait(5)
+    assert last.reached.wait(30)
     last.open()
     assert len(list(events_read)) == 2
     (to_first,) = sparse.points("gen_ai.client.operation.time_to_first_chunk")

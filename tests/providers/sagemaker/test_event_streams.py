@@ -195,7 +195,7 @@ def test_chunks_come_when_they_come(client: Any, sparse: Any, server: Any) -> No
     events = iter(open_stream(client, "e", CHAT))
     first = next(events)
     assert json.loads(first["PayloadPart"]["Bytes"][6:])["id"] == "c"
-    assert gate.reached.wait(5)
+    assert gate.reached.wait(30)
     gate.open()
     assert len(list(events)) == len(_WHOLE)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ... import guard
+from ...background.forks import ForkLock
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...instrumentation.provider import LANGCHAIN
@@ -46,6 +47,7 @@ class LangChainInstrumentor(Instrumentor):
 
     #: The only handler. It is made when LangChain has been imported, as its class inherits from one of LangChain's.
     handler: Handler | None = None
+    _making = ForkLock()
 
     # Cached properties rather than ``__init__``: an instrumentor is a singleton, and ``__init__`` runs each time the
     # class is called.
@@ -135,10 +137,11 @@ class LangChainInstrumentor(Instrumentor):
 
     @guard.never_raise
     def _make_handler(self, manager: ModuleType) -> None:
-        from .handler import Handler
+        from .handler import Handler  # before the lock, because an import takes locks of its own
 
-        if self.handler is None:
-            self.handler = Handler(self, self.templates)
+        with self._making.lock:  # several threads may instrument at once
+            if self.handler is None:
+                self.handler = Handler(self, self.templates)
 
     async def _start_text_runs(self, wrapped: Any, manager: Any, args: Any, kwargs: Any) -> Any:
         """``on_llm_start`` of an asynchronous text LLM.

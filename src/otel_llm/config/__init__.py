@@ -21,6 +21,7 @@ from .values import above_zero, boolean, checked, entries, names, number, one_of
 from .warnings import warn
 
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
+PSEUDONYM_KEY = "OTEL_LLM_PSEUDONYM_KEY"
 PRICES = "OTEL_LLM_PRICES"
 COST_HEADER = "x-litellm-response-cost"
 EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
@@ -241,6 +242,7 @@ class Settings:
     )
     redact_allow: tuple[str, ...] = _knob("OTEL_LLM_REDACT_ALLOW", entries, ())
     redact_timeout: float = _knob("OTEL_LLM_REDACT_TIMEOUT", number, 0.5, above_zero)
+    pseudonym_key: str | None = _knob(PSEUDONYM_KEY, str, None, shown=False)
     hide: frozenset[str] = _knob("OTEL_LLM_HIDE", names, frozenset(), _hide, instead=HIDEABLE)
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
     foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)

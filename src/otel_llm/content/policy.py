@@ -17,7 +17,7 @@ from .. import guard
 from .. import semconv as s
 from ..background import forks
 from ..config import PERSONAL, SECRETS, Settings
-from . import re2_gate, scrubbing
+from . import pseudonyms, re2_gate, scrubbing
 from .encoding import Json, dumps
 from .patterns import Pattern
 from .redaction import Redactor, RedactorError, TimeLimit, Where
@@ -139,8 +139,9 @@ class Policy:
             _loaded(one) if isinstance(one, str) else one for one in settings.redact if one not in built_in
         )
         self._limit = TimeLimit(settings.redact_timeout) if self._functions else None
+        self._pseudonym_key = settings.pseudonym_key
         #: Whether a result depends on where a text stands.
-        self.by_place = bool(self._functions)
+        self.by_place = bool(self._functions or self._pseudonym_key)
         self._short_secrets = lru_cache(maxsize=2048)(self._secrets)
 
     # --- texts -------------------------------------------------------------------------------
@@ -151,6 +152,8 @@ class Policy:
         Without ``attribute`` it is a name, of a span or of an attribute: no function is asked about those.
         """
         try:
+            if self._pseudonym_key and attribute in pseudonyms.KINDS:
+                return pseudonyms.pseudonym(self._pseudonym_key, attribute, text)
             text = self._short_secrets(text) if len(text) <= LONGEST_REMEMBERED else self._secrets(text)
             if attribute in TECHNICAL:
                 return text

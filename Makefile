@@ -135,12 +135,12 @@ $(BIN)/python:
 
 $(DEMO_READY): pyproject.toml examples/llm_twin/requirements.txt
 	$(call new_venv,$(VENV)-demo)
-	@$(VENV)-demo/bin/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,prompts]' \
+	@$(VENV)-demo/bin/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,cost,prompts]' \
 		--requirement examples/llm_twin/requirements.txt
 	@touch $@
 
 $(DEV_READY): pyproject.toml $(BIN)/python
-	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,prompts,jinja,tokens]' --group test --group integrations --group lint
+	@$(BIN)/python $(PIP) install --editable '.[openai,langchain,sagemaker,otlp,cli,cost,prompts,jinja,tokens]' --group test --group integrations --group lint
 	@touch $@
 
 $(MUTATION_READY): $(DEV_READY)

@@ -40,6 +40,7 @@ INSTRUMENTATION = {
     "OTEL_LOGS_EXPORTER": "otlp_json_file",
     # Content capture is off by default. The texts of the demo are made up, so they may be shown.
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+    "OTEL_LLM_PRICES": str(EXAMPLES / "llm_twin" / "prices.yaml"),
 }
 #: Sends the telemetry to the Collector, in addition to the file.
 EXPORTERS = {f"OTEL_{kind}_EXPORTER": "otlp_json_file,otlp" for kind in ("TRACES", "METRICS", "LOGS")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from datetime import UTC, datetime
 from time import time_ns
@@ -361,3 +362,43 @@ def test_nothing_is_imported_when_it_is_off() -> None:
     program += "or 'genai_prices' in m])"
 
     assert python("-c", program).stdout.strip() == "[]"
+
+
+_SHORT_PROGRAM = """
+import os, sys, threading
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+import otel_llm
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(
+    ConsoleSpanExporter(formatter=lambda span: f"{span.name} {span.attributes.get(AMOUNT)}\\n")))
+otel_llm.instrument(settings=otel_llm.Settings(cost=True), tracer_provider=provider)
+AMOUNT = "otel_llm.usage.cost.amount"
+
+
+def ask():
+    with otel_llm.chat_span("gpt-4o", "openai") as span:
+        span.response("Five.", input_tokens=1000, output_tokens=200)
+
+
+"""
+
+
+def test_the_first_call_of_a_short_program_has_its_price() -> None:
+    """The program ends while the prices are being loaded."""
+    assert python("-c", f"{_SHORT_PROGRAM}ask()").stdout == "chat gpt-4o 0.0045\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_process_prices_its_own_calls() -> None:
+    program = f"""{_SHORT_PROGRAM}
+ask()
+child = os.fork()
+if not child:
+    ask()
+    assert otel_llm.flush(20)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    assert python("-c", program).stdout == "chat gpt-4o 0.0045\n" * 2

@@ -1,11 +1,12 @@
 """Says what model calls cost when they end.
 
-A price that is known costs a call a few microseconds. The first call of its kind waits for the background thread,
-which loads the tables and looks the price up: its span ends with the time at which the call ended, a moment later.
+A price that is known costs a call a few microseconds. The first call of its kind is completed by the background thread,
+which looks the price up: its span ends with the time at which the call ended, a moment later.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -62,6 +63,7 @@ class Pricing:
         """Price calls from now on. What hosts cost that nobody pays is a metric of ``meter_provider``."""
         self._audience.pricer = self
         self._audience.before_start(self._prepare)
+        self._load()
         meter = metrics.get_meter("otel_llm.cost", __version__, meter_provider)
         meter.create_observable_counter(
             s.METRIC_LLM_IDLE_COST,
@@ -94,8 +96,20 @@ class Pricing:
         """Price what waits; return whether that took at most ``seconds``."""
         return self._worker.flush(seconds)
 
+    @guard.never_raise
+    def _load(self) -> None:
+        """Load the tables now, which takes up to a second, unless that would hold up an event loop.
+
+        A fork in the middle of an import would leave the child with a module that is half imported, and locked for
+        ever. So the thread imports them only where it must.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._prices.load()
+
     def _prepare(self, request: Request) -> None:
-        """Have the tables loaded while the first call is under way."""
+        """Have the tables loaded while the first call is under way, if they are not yet."""
         if not self._warm:
             self._warm = True
             self.look()

@@ -174,6 +174,21 @@ def test_what_a_listener_adds_reaches_span_and_event(recorder: Any, begin: Any) 
         assert attributes["example.key"] == "[SECRET]"  # cleaned like all others
 
 
+def test_a_listener_is_told_of_the_span_and_its_times(recorder: Any, begin: Any) -> None:
+    """A prompt log writes its ids, an exporter of its own adds to it: it is not over yet."""
+    listeners, heard = Listeners(), []
+    listeners.add(lambda ended: heard.append((ended, ended.span.is_recording())))
+    call = begin(listeners=listeners)
+    call.finish(answer(4))
+    ((ended, recording),) = heard
+    assert recording
+    assert ended.span is call.span
+    assert trace.get_current_span(ended.context) is call.span
+    assert ended.started_at == recorder.span.start_time
+    assert ended.duration == pytest.approx((recorder.span.end_time - recorder.span.start_time) / 1e9)
+    assert (ended.response.model, ended.error_type) == ("m-1", None)
+
+
 def test_content_is_gone_once_the_listeners_have_been_called(recorder: Any, begin: Any) -> None:
     listeners, kept, heard = Listeners(), [], []
 

@@ -50,7 +50,7 @@ def record_end(
         first_chunk, speed = None, NO_SPEED
         if recording.first_chunk_ns:
             first_chunk = recording.time_to_first_chunk
-            speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS, 0), seconds)
+            speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS), seconds)
         if (telemetry.captures_all or capture.wanting) and response.output is not None:
             recording.record_output(response.output, error_type is not None)
         if recording.on or (telemetry.wants_event and recording.logged):

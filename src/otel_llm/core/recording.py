@@ -114,7 +114,7 @@ class Recording:
         """In seconds; ``None`` before the first chunk."""
         return (self.first_chunk_ns - self.start_ns) / 1e9 if self.first_chunk_ns else None
 
-    def speed(self, tokens: int, seconds: float) -> Mapping[str, float]:
+    def speed(self, tokens: int | None, seconds: float) -> Mapping[str, float]:
         """How fast a stream of ``seconds`` brought its output ``tokens``, by attribute; empty if that is not known."""
         if not tokens or not self.first_chunk_ns:
             return NO_SPEED

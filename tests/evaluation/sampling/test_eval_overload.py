@@ -23,6 +23,7 @@ def test_a_stuck_sink_never_blocks_the_application(evaluated: Make, quiet: pytes
     made = evaluated(1.0, sink=sink, limits=Limits(queue=10), exported=False, shutdown_timeout=0.2)
     made.chat()
     assert sink.entered.wait(20)
+    assert any("evaluation" in thread.name for thread in threading.enumerate())  # whose it is, in a dump of them
     for _ in range(100):
         made.chat()  # would wait for ever if it waited for the sink
     accounts = made.accounts
@@ -35,7 +36,8 @@ def test_a_stuck_sink_never_blocks_the_application(evaluated: Make, quiet: pytes
     assert made.accounts.pending == 1  # the sink has it
     balanced(made)
     (said,) = [record.getMessage() for record in quiet.records]
-    assert "90 (queue_full), 10 (shutdown), 1 (still being stored)" in said
+    lost = "90 (queue_full), 10 (shutdown), 1 (still being stored)"
+    assert said == f"of the traces sampled for evaluation, these were not stored: {lost}"
     sink.open.set()
     until(lambda: not made.sampler._books.worker._thread.is_alive())  # type: ignore[union-attr]
     assert made.accounts.stored == len(sink.items) == 1

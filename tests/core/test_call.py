@@ -115,6 +115,15 @@ def test_what_was_ended_may_be_discarded(recorder: Any, begin: Any) -> None:
     assert recorder.span
 
 
+def test_what_is_no_operation_of_the_conventions_has_a_span_and_no_metrics(recorder: Any, lenient: Any) -> None:
+    """Fetching a stored answer, for example."""
+    recorder.foreign.add("otel_llm.test")  # the check knows operations only
+    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider, lenient.meter_provider)
+    nesting.start(telemetry, Request("fetch", "r-1", {"gen_ai.provider.name": "test"})).finish(answer())
+    assert recorder.span.name == "fetch r-1"
+    assert recorder.points("gen_ai.client.operation.duration") == []
+
+
 # --- content ---------------------------------------------------------------------------------------
 
 

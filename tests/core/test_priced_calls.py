@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 from otel_llm import ContentCapture, Settings
+from otel_llm.content.messages import text
 from otel_llm.core import nesting
 from otel_llm.core.listeners import EndedCall, Listeners
 from otel_llm.core.request import Request, Response
@@ -78,6 +79,21 @@ def test_a_call_that_nobody_else_hears_of_is_priced(recorder: Any, listeners: Li
     recorder.foreign.add("otel_llm.test")
     nesting.start(telemetry, Request("chat", "m", {"gen_ai.operation.name": "chat"})).finish()
     assert recorder.attributes[COST] == 0.5
+
+
+def test_what_is_said_in_a_call_is_told_to_who_completes_it(recorder: Any, begin: Any, listeners: Listeners) -> None:
+    """An estimator counts the tokens of the answer, if its content is captured."""
+    told: list[Any] = []
+
+    class Estimator(Pricer):
+        def holds(self, ended: EndedCall, rest: Callable[[], None], /) -> bool:
+            told.append(dict(ended.content))
+            return super().holds(ended, rest)
+
+    listeners.pricer = Estimator(later=False)
+    said = [{"role": "assistant", "parts": [text("It is Paris.")], "finish_reason": "stop"}]
+    begin(capture_content=ContentCapture.SPAN_ONLY).finish(Response(output=lambda: said))
+    assert "It is Paris." in str(told)
 
 
 def test_what_waits_for_its_price_ends_when_it_has_it(recorder: Any, begin: Any, listeners: Listeners) -> None:

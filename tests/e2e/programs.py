@@ -201,6 +201,7 @@ class Prometheus(Program):
             f"--config.file={self.config}",
             f"--storage.tsdb.path={self.directory / 'tsdb'}",
             f"--web.listen-address={self.address}",
+            "--web.enable-remote-write-receiver",
         ]
 
     def is_ready(self) -> bool:

@@ -22,8 +22,10 @@ class Tempo(Program):
 
     name = "tempo"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, prometheus: str = "") -> None:
+        """`prometheus` is the address that takes the service graph."""
         super().__init__(directory)
+        self.prometheus = prometheus
         self.http, self.grpc, self.otlp_grpc = (free_address() for _ in range(3))
         self.config = CONFIGURATION / "tempo.yaml"
         self.container = f"otel-llm-test-{self.http.split(':')[1]}"
@@ -70,6 +72,7 @@ class Tempo(Program):
             "TEMPO_GRPC_PORT": grpc_port,
             "TEMPO_OTLP_GRPC_ENDPOINT": self.otlp_grpc,
             "TEMPO_DATA_DIR": str(self.directory / "data"),
+            **({"PROMETHEUS_WRITE": f"http://{self.prometheus}/api/v1/write"} if self.prometheus else {}),
         }
 
     def kill(self) -> None:

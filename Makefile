@@ -3,6 +3,7 @@
 #   make test    the tests            make lint    style, types, imports  make check   both
 #   make fuzz    the providers' answers and requests at random, FUZZ_EXAMPLES (1000) of each kind
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
+#   make bench-peers  the overhead beside that of other packages (an hour, packages are downloaded)
 #   make foreign-tests    the test suites of langchain-core, langgraph and langchain-tests, with the instrumentation off and on (15 minutes)
 #   make clean   removes what these made, the backends aside
 #   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (an hour)
@@ -54,7 +55,7 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy wrapt==1.15.0
 
-.PHONY: help demo backends rules e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench mutation foreign-tests clean
+.PHONY: help demo backends rules e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench bench-peers mutation foreign-tests clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -106,6 +107,10 @@ $(SAGEMAKER_MATRIX): matrix-sagemaker-%: $(VENV)-sagemaker-%/.ready
 
 bench: $(DEV_READY)
 	$(BIN)/python benchmarks/run.py
+
+# Beside the public peers, each in an environment of its own.
+bench-peers: $(BIN)/python
+	$(BIN)/python benchmarks/peers.py --write $(BENCH_ARGS)
 
 # Not part of the gate. `mutmut show NAME` has what a survivor changed; PATTERN="otel_llm.guard.*" picks some.
 mutation: $(MUTATION_READY)

@@ -113,24 +113,24 @@ class Boundary:
         On the path of every call: most have nothing to clean.
         """
         changed: dict[str, Any] = {}
-        known_clean = self._known
+        known, known_there = self._known, self._known_there
         for name, value in attributes.items():
             kind = type(value)
             if kind is str:
-                if value in known_clean:
+                if value in known or (name, value) in known_there:
                     continue
             elif kind in _NUMBERS:
                 continue
             elif kind is list or kind is tuple:
                 for one in value:
-                    if type(one) is not str or one not in known_clean:
+                    if type(one) is not str or (one not in known and (name, one) not in known_there):
                         break
                 else:
                     continue
             elif not isinstance(value, _TEXTS):
                 continue
-            if (known := self.clean_value(value, name)) != value:
-                changed[name] = known
+            if (cleaned := self.clean_value(value, name)) != value:
+                changed[name] = cleaned
         if changed:
             attributes.update(changed)
         if not self._names.issuperset(attributes):

@@ -6,6 +6,7 @@ batch by one lone surrogate.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,8 @@ from .policy import LONGEST_REMEMBERED, TECHNICAL, Ledger, Policy
 _V = TypeVar("_V")
 _TEXTS = (str, list, tuple)
 _NUMBERS = frozenset({int, float, bool})
+#: An id that is new for each call: no credential has this form, and to remember it would be of no use.
+_NEW_ID = re.compile(r"(?:resp_|req_|run-{1,2})?[0-9a-f-]{16,64}")
 #: The most short texts that are remembered as clean.
 _MOST = 4096
 
@@ -76,6 +79,8 @@ class Boundary:
             return text
         known, known_there = self._known, self._known_there  # taken first: of an older policy nothing is remembered
         policy = self.policy
+        if attribute in TECHNICAL and _NEW_ID.fullmatch(text):
+            return text
         if not text.isascii():
             text = utf8(text)
         if not policy.by_place and attribute not in TECHNICAL:

@@ -22,7 +22,7 @@ TEXT = "Grüße aus Köln, 世界! def f(x): return x ** 2"
 
 
 def count(chain_text: str, *names: str, text: str = TEXT) -> int | None:
-    tokens = Counters(chain_text).count(Texts([text]), None, names)
+    tokens = Counters(chain_text).count(Texts([text]), Texts([""]), names)
     return None if tokens is None else tokens[0]
 
 
@@ -111,6 +111,18 @@ def test_a_chain_that_is_none(value: str, caplog: pytest.LogCaptureFixture) -> N
     assert "OTEL_LLM_ESTIMATE_TOKENS" in caplog.text
 
 
+@pytest.mark.parametrize("word", ["word ", "Grüße, 世界!\n", "x" * 50_000])
+def test_a_long_text_is_counted_in_pieces(word: str) -> None:
+    splintr = pytest.importorskip("splintr")
+    text = word * (200_000 // len(word))
+    whole = len(splintr.Tokenizer.from_pretrained("cl100k_base").encode_ordinary(text))
+    counted = count("splintr", "gpt-4", text=text)
+    assert counted is not None
+    assert abs(counted - whole) <= (0 if " " in word else 8)
+    assert max(map(len, counters._pieces(text))) <= counters._PIECE
+    assert "".join(counters._pieces(text)) == text
+
+
 def test_special_tokens_in_a_text_are_text() -> None:
     pytest.importorskip("splintr")
     assert (count("splintr", "gpt-4o", text="<|endoftext|>") or 0) > 1
@@ -162,7 +174,7 @@ def test_what_cannot_be_used_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
     counted = Counters(f"no_such:count,{tmp_path}/no.json,m=nosuch,tiktoken")
     with caplog.at_level(logging.WARNING, "otel_llm"):
         for _ in range(3):
-            assert counted.count(Texts(["secret words"]), None, ["m"]) is None
+            assert counted.count(Texts(["secret words"]), Texts([""]), ["m"]) is None
     said = [record.message for record in caplog.records]
     assert sum("no_such:count can't be imported (ModuleNotFoundError)" in one for one in said) == 1
     assert sum("no vocabulary nosuch" in one or "splintr is not installed" in one for one in said) == 1

@@ -15,6 +15,7 @@ import pytest
 import otel_llm
 from interpreter import python
 from otel_llm import ContentCapture, Settings
+from otel_llm.core.listeners import SHARED
 from standin.server import Reply
 
 ASKED: Any = [{"role": "user", "content": "one two three"}]
@@ -303,3 +304,26 @@ def test_nothing_is_imported_when_it_is_off(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_counter_that_never_returns_costs_only_the_estimates(
+    estimating: Any, lenient: Any, client: openai.OpenAI, server: Any
+) -> None:
+    counting, go_on = threading.Event(), threading.Event()
+
+    def stuck(text: str, model: str) -> int:
+        counting.set()
+        go_on.wait(20)
+        return 1
+
+    estimating(stuck)
+    for _ in range(3):
+        server.reply_with(stream_of("four"))
+        list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+    assert counting.wait(20)
+    assert not otel_llm.flush(0.05)
+    SHARED.give_up()  # as the end of the process does
+    assert [usage_of(span.attributes) for span in lenient.spans] == [(None, None, None)] * 3
+    go_on.set()
+    assert otel_llm.flush()
+    assert len(lenient.spans) == 3

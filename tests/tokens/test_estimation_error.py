@@ -29,10 +29,10 @@ def estimate(exchange: Exchange) -> tuple[int, int]:
     assert output is not None
     asked, said = input_of(content(), chat=True), output_of(output())
     assert asked is not None
+    assert said is not None
     tokens = COUNTERS.count(asked, said, [exchange.model])
     assert tokens is not None
     given, came = tokens
-    assert came is not None
     return given, came
 
 

@@ -85,6 +85,10 @@ class Completer(Protocol):
         """Complete what waits; return whether that took at most ``seconds``."""
         ...
 
+    def close(self, seconds: float, /) -> None:
+        """Complete what waits for ``seconds``, pass the rest on as it is, and complete no call from now on."""
+        ...
+
 
 class Listeners:
     """The listeners of one or more :class:`.Telemetry` objects. Adding and removing is safe during calls."""
@@ -110,6 +114,12 @@ class Listeners:
             one.flush(max(deadline - monotonic(), 0.0)) for one in (self.estimator, self.pricer) if one is not None
         ]
         return all(completed)
+
+    def give_up(self) -> None:
+        """Pass on the calls that wait as they are, because the process ends."""
+        for one in (self.estimator, self.pricer):
+            if one is not None:
+                one.close(0.0)
 
     def before_start(self, prepare: Callable[[Request], object]) -> None:
         """Call ``prepare`` with the request of each model call before its span starts: it may add to the request."""

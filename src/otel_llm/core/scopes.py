@@ -61,7 +61,8 @@ class Scopes:
         calls.sort(key=lambda call: call.started_ns)  # stable: layers of one call share their start
         for call in reversed(calls):
             guard.never_raise(call.abandon)()
-        listeners.SHARED.flush(deferred.PATIENCE)
+        if not listeners.SHARED.flush(deferred.PATIENCE):
+            listeners.SHARED.give_up()
         deferred.catch_up()
 
     def start_afresh(self) -> None:

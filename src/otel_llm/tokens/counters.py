@@ -10,12 +10,15 @@ import importlib
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Protocol
 
 from ..config.estimation import Entry
 from . import models
+
+#: A text is encoded in pieces of at most so many characters.
+_PIECE = 32_768
 
 
 class UnavailableError(Exception):
@@ -70,7 +73,21 @@ class VocabularyCounter:
         encode = self._load(name) if name is not None else None
         if isinstance(encode, Exception):
             raise encode
-        return None if encode is None else encode(text)
+        return None if encode is None else sum(map(encode, _pieces(text)))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """``text`` in pieces that each begin with a space, where tokens begin, too.
+
+    A long text would keep the interpreter's lock while its tokens are listed.
+    """
+    start = 0
+    while len(text) - start > _PIECE:
+        end = text.rfind(" ", start + 1, start + _PIECE)
+        end = end if end > start else start + _PIECE
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def _outcome(load: Callable[[str], Encode | None], name: str) -> Encode | Exception | None:

@@ -29,20 +29,20 @@ class Counters:
         else:
             self._function = FunctionCounter(asked)
 
-    def count(self, asked: Texts, said: Texts | None, names: Iterable[str]) -> tuple[int, int | None] | None:
-        """The tokens of an input and of an output, of a model that is called any of ``names``; ``None`` if no counter
-        knows both.
+    def count(self, asked: Texts, said: Texts, names: Iterable[str]) -> tuple[int, int] | None:
+        """The tokens of the input and of the output of a model that is called any of ``names``, its own name first.
 
-        The first name is that of the model. ``said`` is ``None`` if there is no output to be counted.
+        ``None`` if no counter knows both.
         """
         names = [name for name in names if name]
         model = names[0] if names else ""
+        hidden = any(map(hides_reasoning, names))
         for counter in self._for(names):
-            if said is not None and not counter.sees_reasoning and any(map(hides_reasoning, names)):
+            if hidden and not counter.sees_reasoning:
                 continue
             given = self._total(counter, asked, model)
-            came = None if said is None else self._total(counter, said, model)
-            if given is not None and (said is None or came is not None):
+            came = None if given is None else self._total(counter, said, model)
+            if given is not None and came is not None:
                 return given, came
         return None
 

@@ -26,7 +26,22 @@ _COUNTED = frozenset({s.CHAT, s.TEXT_COMPLETION})
 #: What OpenAI's Responses API counts for each message of an answer, beside its text.
 _AROUND_OUTPUT = 1
 
-_Entry = tuple[EndedCall, Content, Callable[[], None]]
+
+class _Waiting:
+    """A call that waits for its estimate."""
+
+    __slots__ = ("_rest", "content", "ended")
+
+    def __init__(self, ended: EndedCall, content: Content, rest: Callable[[], None]) -> None:
+        self.ended, self.content = ended, content
+        self._rest = [rest]  # popped by whoever passes the call on: atomic, unlike a flag
+
+    def rest(self) -> Callable[[], None] | None:
+        """What ends the call, for the first who asks."""
+        try:
+            return self._rest.pop()
+        except IndexError:
+            return None
 
 
 class Estimator:
@@ -35,7 +50,9 @@ class Estimator:
     def __init__(self, asked: Chain, audience: Listeners = listeners.SHARED) -> None:
         self._counters = Counters(asked)
         self._audience = audience
-        self._worker: Worker[_Entry] = Worker("tokens", self._work, size=_MAX_WAITING, give_up=self._give_up)
+        #: The call whose tokens are being counted.
+        self._counting: _Waiting | None = None
+        self._worker: Worker[_Waiting] = Worker("tokens", self._work, size=_MAX_WAITING, give_up=self._pass_on)
 
     def start(self) -> None:
         """Estimate from now on."""
@@ -43,11 +60,12 @@ class Estimator:
         self._audience.before_start(_keep_input)
 
     def close(self, seconds: float) -> None:
-        """Estimate what waits, and no call from now on."""
+        """Estimate what waits for ``seconds``, pass the rest on without, and estimate no call from now on."""
         if self._audience.estimator is self:
             self._audience.estimator = None
         self._audience.not_before_start(_keep_input)
-        self._worker.close(seconds)
+        if not self._worker.close(seconds) and (stuck := self._counting) is not None:
+            self._pass_on(stuck)
 
     def flush(self, seconds: float) -> bool:
         """Estimate what waits; return whether that took at most ``seconds``."""
@@ -61,7 +79,7 @@ class Estimator:
         if content is None:
             return self._price(ended, rest)
         try:
-            waits = self._worker.put((ended, content, rest))
+            waits = self._worker.put(_Waiting(ended, content, rest))
         except RuntimeError:  # no thread can be started now: the entry waits for the next try
             return True
         return waits or self._price(ended, rest)
@@ -72,44 +90,46 @@ class Estimator:
 
     # --- on the background thread ----------------------------------------------------------------
 
-    def _work(self, entry: _Entry) -> None:
-        ended, content, rest = entry
+    def _work(self, waiting: _Waiting) -> None:
+        self._counting = waiting
         try:
-            self._estimate(ended, content)
+            tokens = self._estimate(waiting.ended, waiting.content)
         except Exception as error:
             guard.report("the estimate of a call's tokens", error)
-        self._pass_on(ended, rest)
+            tokens = None
+        self._pass_on(waiting, tokens)
+        self._counting = None
 
-    def _give_up(self, entry: _Entry) -> None:
-        """Pass the call on without an estimate: the process ends."""
-        ended, _, rest = entry
-        self._pass_on(ended, rest)
+    def _estimate(self, ended: EndedCall, content: Content) -> dict[str, int] | None:
+        """The tokens of a call, by attribute; ``None`` if they can't be told."""
+        request, response = ended.request, ended.response
+        attributes = request.attributes
+        asked = input_of(content, chat=request.operation == s.CHAT)
+        around = _AROUND_OUTPUT if attributes.get(s.OPENAI_API_TYPE) == "responses" else 0
+        said = output_of(response.output() if response.output is not None else (), around=around)
+        if asked is None or said is None:
+            return None
+        known = (response.model, attributes.get(s.REQUEST_MODEL), attributes.get(s.LLM_SAGEMAKER_ENDPOINT))
+        names = dict.fromkeys(name for name in known if isinstance(name, str))
+        tokens = self._counters.count(asked, said, names)
+        return None if tokens is None else dict(zip((s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS), tokens, strict=True))
 
-    def _pass_on(self, ended: EndedCall, rest: Callable[[], None]) -> None:
+    def _pass_on(self, waiting: _Waiting, tokens: dict[str, int] | None = None) -> None:
+        """Have a call priced and ended, with the ``tokens`` that it lacks."""
+        rest, ended = waiting.rest(), waiting.ended
+        if rest is None:
+            return
         held = False
         try:
+            if tokens is not None:
+                usage = ended.response.usage
+                usage |= {name: count for name, count in tokens.items() if name not in usage}
+                ended.attributes |= {**usage, s.LLM_USAGE_ESTIMATED: True}
             held = self._price(ended, rest)
         except Exception as error:
             guard.report("the price of a call", error)
         if not held:
             rest()
-
-    def _estimate(self, ended: EndedCall, content: Content) -> None:
-        request, response = ended.request, ended.response
-        attributes, usage = request.attributes, response.usage
-        asked = input_of(content, chat=request.operation == s.CHAT)
-        around = _AROUND_OUTPUT if attributes.get(s.OPENAI_API_TYPE) == "responses" else 0
-        said = output_of(response.output() if response.output is not None else (), around=around)
-        if asked is None or said is None:
-            return
-        known = (response.model, attributes.get(s.REQUEST_MODEL), attributes.get(s.LLM_SAGEMAKER_ENDPOINT))
-        tokens = self._counters.count(asked, said, dict.fromkeys(name for name in known if isinstance(name, str)))
-        if tokens is None:
-            return
-        for name, count in zip((s.USAGE_INPUT_TOKENS, s.USAGE_OUTPUT_TOKENS), tokens, strict=True):
-            if count is not None and name not in usage:
-                usage[name] = ended.attributes[name] = count
-        ended.attributes[s.LLM_USAGE_ESTIMATED] = True
 
 
 # --- which calls -----------------------------------------------------------------------------

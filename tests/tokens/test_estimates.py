@@ -6,16 +6,19 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_llm
 from interpreter import python
 from otel_llm import ContentCapture, Settings
 from otel_llm.core.listeners import SHARED
+from otel_llm.tokens import estimator
 from standin.server import Reply
 
 ASKED: Any = [{"role": "user", "content": "one two three"}]
@@ -168,12 +171,15 @@ def test_the_reasoning_that_a_model_hides_is_not_counted_as_none(
         assert usage_of(last())[2] is (True if known else None), model
 
 
-def test_the_input_is_that_of_the_start(estimating: Any, client: openai.OpenAI, server: Any) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_input_is_that_of_the_start(estimating: Any, stream: bool) -> None:
     last = estimating()
-    server.reply_with(stream_of("four ", "five"))
     messages = [*ASKED]
-    for _ in client.chat.completions.create(model="gpt-4o", messages=messages, stream=True):
-        messages += [{"role": "assistant", "content": "more and more words"}]
+    with otel_llm.chat_span("gpt-own", "acme", messages=messages, stream=stream) as span:
+        messages.append({"role": "assistant", "content": "four five"})
+        messages[0]["content"] = "more and more and more words"
+        span.response("four five")
+    messages[0]["content"] = "one two three"
     assert usage_of(last()) == (10, 2, True)
 
 
@@ -251,11 +257,87 @@ def test_an_answer_of_the_responses_api(estimating: Any, client: openai.OpenAI) 
 def test_a_conversation_that_the_provider_keeps_is_unknown(estimating: Any, client: openai.OpenAI) -> None:
     last = estimating()
     first = client.responses.create(model="gpt-4o", input="Hello")
-    fields: Any = {"model": "gpt-4o", "input": "And?", "previous_response_id": first.id, "stream": True}
-    with client.responses.create(**fields) as stream:
-        for event in stream:
-            if event.type == "response.output_text.delta":
-                break
+    for earlier in (
+        {"previous_response_id": first.id},
+        {"conversation": "conv_1"},
+        {"prompt": {"id": "pmpt_1", "variables": {"name": "Ann"}}},
+        {"prompt": {"id": "pmpt_1"}},
+    ):
+        fields: Any = {"model": "gpt-4o", "input": "And?", "stream": True, **earlier}
+        with client.responses.create(**fields) as stream:
+            for event in stream:
+                if event.type == "response.output_text.delta":
+                    break
+        assert usage_of(last()) == (None, None, None)
+
+
+def test_a_background_response_is_not_estimated_before_it_is_answered(estimating: Any, client: openai.OpenAI) -> None:
+    last = estimating()
+    client.responses.create(model="gpt-4o", input="Hello", background=True)
+    assert usage_of(last()) == (None, None, None)
+
+
+def test_what_the_provider_told_of_the_tokens_stays(estimating: Any, client: openai.OpenAI, server: Any) -> None:
+    last = estimating()
+    choice = {"index": 0, "message": {"role": "assistant", "content": "four five"}, "finish_reason": "stop"}
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o", "choices": [choice]}
+    server.reply_with(Reply(body={**body, "usage": {"completion_tokens": 7}}))
+    client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    assert usage_of(last()) == (10, 7, True)
+
+
+def test_an_answer_before_an_error_of_the_application(estimating: Any) -> None:
+    last = estimating()
+    for answer, known in (("four five", (10, 2, True)), (None, (None, None, None))):
+        with suppress(ValueError), otel_llm.chat_span("gpt-own", "acme", messages=ASKED) as span:
+            span.response(answer)
+            raise ValueError("mine")
+        assert usage_of(last()) == known
+
+
+def test_what_is_not_sampled_is_measured(estimating: Any, lenient: Any, client: openai.OpenAI, server: Any) -> None:
+    estimating()
+    lenient.instrument(Settings(estimate_tokens=words), sampler=ALWAYS_OFF)
+    choice = {"index": 0, "message": {"role": "assistant", "content": "four five"}, "finish_reason": "stop"}
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o", "choices": [choice]}
+    server.reply_with(Reply(body=body))
+    client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    assert otel_llm.flush()
+    assert lenient.spans == []
+    tokens = {point.attributes["gen_ai.token.type"]: point.sum for point in lenient.points("gen_ai.client.token.usage")}
+    assert tokens == {"input": 10, "output": 2}
+
+
+def test_calls_that_find_no_room_are_passed_on(
+    estimating: Any, lenient: Any, client: openai.OpenAI, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimator, "_MAX_WAITING", 1)
+    counting, go_on = threading.Event(), threading.Event()
+
+    def slow(text: str, model: str) -> int:
+        counting.set()
+        assert go_on.wait(20)
+        return 1
+
+    last = estimating(slow)
+    for expected in (0, 0, 1):
+        server.reply_with(stream_of("four"))
+        list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+        assert counting.wait(20)
+        assert len(lenient.spans) == expected
+    assert usage_of(lenient.spans[0].attributes) == (None, None, None)
+    go_on.set()
+    assert usage_of(last()) == (8, 1, True)
+    assert len(lenient.spans) == 3
+
+
+def test_estimates_end_with_the_settings(estimating: Any, lenient: Any) -> None:
+    last = estimating()
+    otel_llm.uninstrument()
+    assert SHARED.estimator is None
+    lenient.instrument(Settings(estimate_tokens="off"))
+    with otel_llm.chat_span("gpt-own", "acme", messages=ASKED) as span:
+        span.response("four five")
     assert usage_of(last()) == (None, None, None)
 
 

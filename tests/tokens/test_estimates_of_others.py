@@ -86,6 +86,16 @@ def test_a_model_of_langchain(estimated: Any) -> None:
     assert estimated() == (2 + 4 + 3, 3, True)
 
 
+def test_an_answer_from_the_cache_of_langchain(estimated: Any) -> None:
+    fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
+    caches = pytest.importorskip("langchain_core.caches")
+    model = fake.GenericFakeChatModel(messages=iter(["three more words"]), cache=caches.InMemoryCache())
+    model.invoke("one two")
+    assert estimated() == (2 + 4 + 3, 3, True)
+    model.invoke("one two")
+    assert estimated() == (None, None, None)
+
+
 def test_a_stream_of_langchain(estimated: Any) -> None:
     fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
     model = fake.GenericFakeChatModel(messages=iter(["three more words", "and again three more"]))

@@ -19,8 +19,8 @@ _MAX_VARIABLES = 32
 
 @dataclass(slots=True)
 class Content:
-    """The input of a call. ``variables`` are those of a prompt template that the provider keeps. ``None``: there are
-    none."""
+    """The input of a call. ``variables`` are those of a prompt template that the provider keeps, ``None`` if there is
+    no such template. Of the others, ``None`` says that there are none."""
 
     messages: list[Json] | None = None
     instructions: list[Json] | None = None

@@ -38,7 +38,7 @@ class Request:
     the start, operation and provider included (a sampler sees it). ``choices`` is how many finish reasons are
     expected. ``content`` is called only when content is captured. ``texts`` is the input in which the text of a prompt
     is looked for: messages, texts, or a body that has them under OpenAI's names. ``prompt`` is the prompt behind it, if
-    the provider knows one.
+    the provider knows one. ``input_kept`` says that ``content`` reads a copy, which the caller can't change.
     """
 
     operation: str
@@ -49,6 +49,7 @@ class Request:
     kind: SpanKind = SpanKind.CLIENT
     texts: Any = None
     prompt: Describes | None = None
+    input_kept: bool = False
 
 
 @dataclass(slots=True)

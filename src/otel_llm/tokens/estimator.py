@@ -136,10 +136,9 @@ class Estimator:
 
 
 def _keep_input(request: Request) -> None:
-    """Read the input of a stream when it starts: the caller may change its messages until the stream ends."""
-    if request.content is not None and request.operation in _COUNTED and request.attributes.get(s.REQUEST_STREAM):
-        content = request.content()
-        request.content = partial(_same, content)
+    """Read the input of a call when it starts, if the caller may change it until the call ends."""
+    if request.content is not None and request.operation in _COUNTED and not request.input_kept:
+        request.content = partial(_same, request.content())
 
 
 def _same(content: Content) -> Content:
@@ -157,15 +156,11 @@ def _lacks_usage(ended: EndedCall) -> bool:
     attributes, usage = request.attributes, response.usage
     if s.USAGE_INPUT_TOKENS in usage and s.USAGE_OUTPUT_TOKENS in usage:
         return False
-    if request.operation not in _COUNTED or s.LLM_OPERATION_NAME in attributes or response.output is None:
+    if request.operation not in _COUNTED or response.output is None:
         return False
     if s.LLM_LANGCHAIN_CACHED in ended.attributes:
         return False
     if s.REQUEST_PREVIOUS_RESPONSE_ID in attributes or s.CONVERSATION_ID in response.attributes:
         return False  # the provider keeps a part of the input
-    if attributes.get(s.OUTPUT_TYPE) == "json":  # its schema is part of what is billed, but not of the messages
-        return False
-    if ended.error_type is not None or s.LLM_STREAM_OUTCOME in ended.attributes:
-        return ended.time_to_first_chunk is not None
-    # A background response has its usage when it is fetched.
-    return bool(response.finish_reasons) or attributes.get(s.OPENAI_API_TYPE) != "responses"
+    # The schema of JSON that is asked for is part of what is billed, but not of the messages.
+    return attributes.get(s.OUTPUT_TYPE) != "json"

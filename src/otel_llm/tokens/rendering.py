@@ -30,7 +30,9 @@ class Texts:
 def input_of(content: Content, *, chat: bool) -> Texts | None:
     """The texts of an input; ``None`` if it has parts that are no text, or that the provider keeps."""
     tools = content.tools or ()
-    if content.variables or not all(isinstance(tool, dict) and tool.get("type") in _DECLARED for tool in tools):
+    if content.variables is not None or not all(
+        isinstance(tool, dict) and tool.get("type") in _DECLARED for tool in tools
+    ):
         return None
     made = Texts()
     messages: list[Any] = [*(content.messages or ())]

@@ -80,7 +80,7 @@ def request(exchange: Exchange) -> Request:
             messages=exchange.content.input_messages(body.get("input")),
             instructions=[text(instructions)] if instructions else None,
             tools=content.tools(as_list(body.get("tools"))),
-            variables=mapping(get(body.get("prompt"), "variables")),
+            variables=None if (stored := body.get("prompt")) is None else mapping(get(stored, "variables")),
         )
 
     return Request(s.CHAT, exchange.model, attributes, 1, parts)

@@ -246,7 +246,7 @@ class OpenAIInstrumentor(Instrumentor):
             else:
                 kwargs["options"] = options
         request = endpoint.request(exchange)
-        request.texts = body
+        request.texts, request.input_kept = body, True  # the SDK has made the body for this request
         exchange.choices = min(request.choices, MAX_CHOICES)
         call = nesting.start(telemetry, request, current)
         exchange.described = call.described

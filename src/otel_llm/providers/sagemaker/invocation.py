@@ -171,7 +171,7 @@ def read_request(
     if map_request is None:
         return None
     request = map_request(made)
-    request.texts = known
+    request.texts, request.input_kept = known, True
     made.choices = min(request.choices, MAX_CHOICES)
     if not made.settled and (outer := nesting.enclosing()) is not None:
         _settle(made, request, outer.request.operation)

@@ -97,6 +97,37 @@ def test_what_each_costs(cost: View, spent: Path, by: str, expected: dict[str | 
     assert {group[by]: group["cost"].get("USD") for group in groups} == expected
 
 
+def test_days_are_in_the_order_of_time(cost: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    days = [(START + DAY * number, 1.0 + number % 3) for number in range(4)]
+    path.write_text(
+        line(
+            *(
+                span("c", n, attributes=paid(amount), startTimeUnixNano=str(at))
+                for n, (at, amount) in enumerate(days, 1)
+            )
+        )
+    )
+    groups = as_json(cost(path, "--json", "--by", "day"))["groups"]
+    assert [group["day"] for group in groups] == [f"2023-11-{day}" for day in (14, 15, 16, 17)]
+
+
+def test_a_trace_starts_with_its_first_call(cost: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    late, early = str(START + DAY), str(START)
+    path.write_text(
+        line(
+            span("first root", 1, startTimeUnixNano="1"),
+            span("c", 2, 1, attributes=paid(1.0), startTimeUnixNano=late),
+            span("c", 3, attributes=paid(1.0), startTimeUnixNano=early),
+        )
+    )
+    report = as_json(cost(path, "--json"))
+    assert (report["first_call"][:10], report["last_call"][:10]) == ("2023-11-14", "2023-11-15")
+    (trace,) = report["traces"]["dearest"]
+    assert (trace["name"], trace["started"][:10]) == ("first root", "2023-11-14")
+
+
 def test_prompts_variants_tags_tenants_and_metadata(cost: View, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     about: dict[str, Any] = {
@@ -146,7 +177,7 @@ def test_a_call_that_is_seen_by_two_layers_costs_once(cost: View, tmp_path: Path
     path.write_text(
         line(
             span("outer", 1, attributes=outer),
-            span("inner", 2, 1, attributes=paid(0.5)),
+            span("inner", 2, 1, attributes=paid(0.5, gen_ai__request__model="inner")),
             span("outer", 3, attributes=paid(0.25, gen_ai__request__model="m")),
             span("inner", 4, 3, attributes=paid(0.25)),
         )

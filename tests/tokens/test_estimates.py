@@ -17,7 +17,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 import otel_llm
 from interpreter import python
 from otel_llm import ContentCapture, Settings
-from otel_llm.core.listeners import SHARED
+from otel_llm.background import deferred
+from otel_llm.content.messages import Content
+from otel_llm.core.listeners import SHARED, EndedCall, Listeners
+from otel_llm.core.request import Request, Response
+from otel_llm.core.scopes import SCOPES
 from otel_llm.tokens import estimator
 from standin.server import Reply
 
@@ -389,7 +393,7 @@ def test_nothing_is_imported_when_it_is_off(tmp_path: Path) -> None:
 
 
 def test_a_counter_that_never_returns_costs_only_the_estimates(
-    estimating: Any, lenient: Any, client: openai.OpenAI, server: Any
+    estimating: Any, lenient: Any, client: openai.OpenAI, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting, go_on = threading.Event(), threading.Event()
 
@@ -404,8 +408,52 @@ def test_a_counter_that_never_returns_costs_only_the_estimates(
         list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
     assert counting.wait(20)
     assert not otel_llm.flush(0.05)
-    SHARED.give_up()  # as the end of the process does
+    monkeypatch.setattr(deferred, "PATIENCE", 0.05)
+    SCOPES.abandon_all()  # as the end of the process does
     assert [usage_of(span.attributes) for span in lenient.spans] == [(None, None, None)] * 3
     go_on.set()
     assert otel_llm.flush()
     assert len(lenient.spans) == 3
+
+
+class Prices:
+    """Takes the place of what prices calls, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def holds(self, ended: EndedCall, rest: Callable[[], None]) -> bool:
+        self.asked.append(ended.response.usage.copy())
+        rest()
+        return True
+
+    def flush(self, seconds: float) -> bool:
+        self.asked.append("flush")
+        return True
+
+    def close(self, seconds: float) -> None:
+        self.asked.append("close")
+
+
+def test_a_call_is_priced_once_whether_it_is_estimated_or_not() -> None:
+    audience = Listeners()
+    audience.pricer = prices = Prices()
+
+    def ended_call(usage: dict[str, int]) -> EndedCall:
+        request = Request("chat", "gpt", {"gen_ai.request.model": "gpt"}, content=lambda: Content(messages=[message]))
+        response = Response(usage=usage, output=lambda: [message])
+        return EndedCall(request, response, None, None, 0, 1.0, None, {}, None, {}, {})  # type: ignore[arg-type]
+
+    message = {"role": "user", "parts": [{"type": "text", "content": "one two"}]}
+    ends: list[None] = []
+    estimates = estimator.Estimator(words, audience)
+    estimates.start()
+    told = {"gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 2}
+    assert estimates.holds(ended_call(told.copy()), lambda: ends.append(None))
+    assert estimates.holds(ended_call({}), lambda: ends.append(None))
+    assert audience.flush(20)
+    assert prices.asked == [told, {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 2}, "flush"]
+    estimates.close(20)
+    assert estimates.holds(ended_call({}), lambda: ends.append(None))
+    assert prices.asked[3:] == [{}]
+    assert len(ends) == 3

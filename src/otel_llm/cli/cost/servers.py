@@ -55,11 +55,12 @@ def _decoded(parts: Any, where: str, problems: list[str]) -> list[Span]:
 def jaeger(server: Server, services: list[str], period: Period, problems: list[str]) -> Iterator[Trace]:
     """Yield the traces that Jaeger (its API version 3) has of `services`, by default of all, in `period`.
 
+    A trace of several services comes several times.
+
     Raises:
         ServerError: Jaeger can't be used; also while the traces are iterated.
     """
     names = services or _list(server.get("/api/v3/services"), "services", server)
-    seen: set[str] = set()
     for service in names:
 
         def search(part: Period, service: str = str(service)) -> tuple[int, list[Trace]]:
@@ -79,10 +80,7 @@ def jaeger(server: Server, services: list[str], period: Period, problems: list[s
             return _trace_count(parts), join(_decoded(parts, server.url, problems))
 
         for traces in _halving(search, period, JAEGER_TRACES, shortest=1000):
-            for trace in traces:
-                if trace.trace_id not in seen:
-                    seen.add(trace.trace_id)
-                    yield trace
+            yield from traces
 
 
 def tempo(server: Server, services: list[str], period: Period, problems: list[str]) -> Iterator[Trace]:

@@ -6,7 +6,7 @@
 #   make bench-peers  the overhead beside that of other packages (an hour, packages are downloaded)
 #   make foreign-tests    the test suites of langchain-core, langgraph and langchain-tests, with the instrumentation off and on (15 minutes)
 #   make clean   removes what these made, the backends aside
-#   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (an hour)
+#   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (half an hour)
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
 #   make e2e              the tests against them
 #   make rules            writes collector/prometheus/rules.yaml for the Prometheus Operator, after a change to it
@@ -116,7 +116,10 @@ bench-peers: $(BIN)/python
 mutation: $(MUTATION_READY)
 	$(BIN)/mutmut run $(if $(PATTERN),"$(PATTERN)")
 	@$(BIN)/mutmut results
-	@$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+	@$(BIN)/mutmut export-cicd-stats >/dev/null
+	@$(BIN)/python -c 'import json; counts = json.load(open("mutants/mutmut-cicd-stats.json")); \
+		tried = sum(counts[kind] for kind in ("killed", "survived", "timeout", "no_tests", "suspicious", "segfault")); \
+		print(counts, "%.1f %% of %d killed" % (100 * counts["killed"] / tried, tried))'
 
 # Not part of the gate. A test of theirs whose outcome changes with the instrumentation fails the command.
 foreign-tests: $(FOREIGN_READY)

@@ -13,9 +13,10 @@ import pytest
 import otel_llm
 from openai_clients import API_KEY, async_client, client, server, session_server
 from otel_llm import Settings
+from quietness import quiet
 from standin.openai import OpenAIServer
 
-__all__ = ["async_client", "client", "server", "session_server"]
+__all__ = ["async_client", "client", "quiet", "server", "session_server"]
 
 #: The HTTP library of the SDK, which is another one since its third version.
 _httpx: Any = getattr(openai._base_client, "httpx2", None) or openai._base_client.httpx
@@ -57,8 +58,9 @@ def table(tmp_path: Path) -> Callable[[str], str]:
 
     def write(text: str) -> str:
         path = tmp_path / "prices.yaml"
-        path.write_text(text)
-        return str(path)
+        whole = tmp_path / "whole.yaml"
+        whole.write_text(text)
+        return str(whole.replace(path))
 
     return write
 

@@ -11,6 +11,7 @@ from ..protocols.openai.fields import count, get, mapping
 
 #: Of what a media endpoint tells.
 _UNITS = ("images", "size", "quality", "characters", "seconds")
+_SEARCHES = "web_searches"
 NOTHING: Mapping[str, Any] = {}
 #: Tiers that are billed at the common prices.
 _COMMON_TIERS = frozenset({"auto", "default", "on_demand", "standard"})
@@ -24,6 +25,8 @@ def reported(response: Response) -> tuple[float, str] | None:
         return response.cost
     total, known = 0.0, False
     for usage, _ in response.billed:
+        if type(usage) is dict and _SEARCHES in usage:
+            continue  # it goes with the usage before
         amount = _amount(usage)
         if amount is None:
             return None
@@ -77,6 +80,7 @@ def units(billed: tuple[Billed, ...]) -> Mapping[str, Any]:
                 found[name] = value
         if written := count(get(fields.get("cache_creation"), "ephemeral_1h_input_tokens")):
             found["cache_write_1h"] = found.get("cache_write_1h", 0) + written
-        if searches := count(get(fields.get("server_tool_use"), "web_search_requests")):
-            found["web_searches"] = found.get("web_searches", 0) + searches
+        told = fields.get(_SEARCHES) or get(fields.get("server_tool_use"), "web_search_requests")
+        if searches := count(told):
+            found[_SEARCHES] = found.get(_SEARCHES, 0) + searches
     return found

@@ -18,6 +18,8 @@ from .table import HostEntry, Query, Table
 
 _logger = logging.getLogger("otel_llm")
 
+#: Nanoseconds after its last change in which a table that can't be read may be half written.
+_BEING_WRITTEN = 500_000_000
 #: How many prices are kept; a model that answers with ever new names is looked up again.
 _MOST_KNOWN = 4096
 
@@ -71,7 +73,11 @@ class Prices:
         try:
             table = Table.load(self._path)
         except ValueError as error:
-            self._complain(str(error), bool(book.table.models or book.table.hosts))
+            keeps = bool(book.table.models or book.table.hosts)
+            if keeps and stamp is not None and time_ns() - stamp[0] < _BEING_WRITTEN:
+                self._stamp = None  # read it again at the next look
+            else:
+                self._complain(str(error), keeps)
             return
         if self._complaint is not None:
             self._complaint = None

@@ -8,7 +8,7 @@ from typing import Any
 from ... import semconv as s
 from ...content.encoding import Json
 from ...content.messages import Content, text
-from ...core.request import Request, Response
+from ...core.request import Billed, Request, Response
 from . import content, items
 from .endpoint import Exchange
 from .fields import (
@@ -140,7 +140,7 @@ def fetched(exchange: Exchange, answer: Any) -> Response:
         metric_attributes=dimensions(attributes),
         output=lambda: exchange.content.output_messages(output, reason),
         error=_error(fields),
-        billed=billed(fields),
+        billed=_billed(fields, output),
         cost=exchange.cost,
     )
 
@@ -150,6 +150,15 @@ def compacted(exchange: Exchange, answer: Any) -> Response:
     made = response(exchange, answer)
     made.attributes[s.CONVERSATION_COMPACTED] = True
     return made
+
+
+def _billed(fields: Body, output: list[Any]) -> tuple[Billed, ...]:
+    """What the answer is billed by: its usage, and the searches of the web, which cost beside the tokens."""
+    told = billed(fields)
+    searches = 0
+    for item in output:
+        searches += get(item, "type") == "web_search_call"
+    return (*told, ({"web_searches": searches}, None)) if told and searches else told
 
 
 def _error(fields: Body) -> str | None:

@@ -68,16 +68,20 @@ def slow_gateway(fleet: Fleet, load: Load, seconds: float) -> None:
 
 
 def short_retention(fleet: Fleet, load: Load, seconds: float) -> None:
-    """Both gateways are away, and Kafka deletes what they have not read."""
-    time.sleep(10)
+    """Both gateways are away, and Kafka deletes what they have not read. They know it because they committed before."""
+    time.sleep(50)
     for gateway in fleet.gateways:
         before = fleet.losses()
         gateway.stop()
         fleet.ended = before
     time.sleep(10)
     fleet.kafka.stop()
-    keep = {"log.retention.ms": 1000, "log.retention.check.interval.ms": 500, "log.segment.delete.delay.ms": 100}
-    fleet.kafka.settings |= keep
+    fleet.kafka.settings |= {
+        "log.retention.ms": 1000,
+        "log.retention.check.interval.ms": 500,
+        "log.initial.task.delay.ms": 500,
+        "log.segment.delete.delay.ms": 100,
+    }
     fleet.kafka.start()
     time.sleep(15)
     fleet.kafka.stop()

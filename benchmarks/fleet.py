@@ -30,7 +30,7 @@ CALLS = "traces_span_metrics_calls_total"
 LOST_RECORDS = "otelcol_kafka_delayed_commit_lost_records"
 LOSSES = {
     "deleted by Kafka": LOST_RECORDS,
-    "not queued": "otelcol_exporter_enqueue_failed_spans",
+    "lost behind tail sampling": "otelcol_connector_forward_lost_spans",
     "refused by the backend": "otelcol_exporter_send_failed_spans",
     "too large": "otelcol_processor_span_limit_dropped_spans",
     "forgotten": "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early",
@@ -126,9 +126,7 @@ class Fleet:
             if collector.process is not None:
                 page = collector.internal()
                 for reason, name in LOSSES.items():
-                    # An agent that can't queue a span refuses it.
-                    if not (collector in self.agents and name.endswith("enqueue_failed_spans")):
-                        found[reason] += int(page.get(name, 0))
+                    found[reason] += int(page.get(name, 0))
         return found
 
     def restart(self, collector: Collector) -> None:

@@ -65,11 +65,12 @@ func byType[F component.Factory](factories ...F) map[component.Type]F {
 }
 
 func components() (otelcol.Factories, error) {
-	// The receiver of Kafka's records commits them only while what is behind it moves.
+	// The receiver of Kafka's records commits them only while what is behind it moves, and what is held back there is given
+	// up when the receivers end.
 	moves := flow.New()
 	return otelcol.Factories{
 		Receivers: byType[receiver.Factory](
-			startlast.Wrap(otlpreceiver.NewFactory()),
+			startlast.Wrap(otlpreceiver.NewFactory(), moves.End),
 			kafkareceiver.NewFactory(),
 			delayedcommit.NewFactory(moves),
 		),

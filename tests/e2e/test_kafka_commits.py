@@ -129,6 +129,7 @@ def test_records_that_were_deleted_before_they_were_read_are_counted(tmp_path: P
     fleet.kafka.settings |= {
         "log.retention.ms": 1000,
         "log.retention.check.interval.ms": 500,
+        "log.initial.task.delay.ms": 500,
         "log.segment.delete.delay.ms": 100,
     }
     fleet.kafka.start()

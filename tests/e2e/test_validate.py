@@ -82,9 +82,8 @@ def test_every_piece_is_in_an_arrangement() -> None:
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 def test_the_collector_takes_it(arrangement: str, tmp_path: Path) -> None:
     command = [binary("otelcol"), "validate", *(f"--config={PIECES / p}.yaml" for p in ARRANGEMENTS[arrangement])]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**os.environ, "COLLECTOR_DATA": str(tmp_path)}
-    )
+    needed = {"COLLECTOR_DATA": str(tmp_path), "COLLECTOR_OIDC_ISSUER": "https://issuer.example"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **needed})
     missing = set(re.findall(r"unknown type: \"(\w+)\"", done.stderr))
     assert missing == ({NOT_LOADABLE[arrangement]} if arrangement in NOT_LOADABLE else set()), done.stderr
     assert (done.returncode == 0) == (arrangement not in NOT_LOADABLE), done.stderr

@@ -111,6 +111,7 @@ func (r *kafkaReceiver) Shutdown(context.Context) error {
 		return nil
 	}
 	r.stop()
+	r.partitions.watched.End()
 	r.running.Wait()
 	r.client.Close()
 	return r.metrics.unregister()

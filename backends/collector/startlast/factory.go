@@ -16,9 +16,9 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 )
 
-// Wrap makes a factory with the type and configuration of `inner`.
-func Wrap(inner receiver.Factory) receiver.Factory {
-	made := &groups{byConfig: map[component.Config]*group{}}
+// Wrap makes a factory with the type and configuration of `inner`. `ended` is called when its receivers shut down.
+func Wrap(inner receiver.Factory, ended func()) receiver.Factory {
+	made := &groups{ended: ended, byConfig: map[component.Config]*group{}}
 	return receiver.NewFactory(
 		inner.Type(),
 		inner.CreateDefaultConfig,
@@ -40,6 +40,8 @@ func Wrap(inner receiver.Factory) receiver.Factory {
 // groups holds the parts of each receiver. The Collector creates all parts with the same configuration, all before it
 // starts any.
 type groups struct {
+	ended func()
+
 	mu       sync.Mutex
 	byConfig map[component.Config]*group
 }
@@ -52,7 +54,10 @@ func (g *groups) join(config component.Config, inner component.Component, err er
 	defer g.mu.Unlock()
 	joined := g.byConfig[config]
 	if joined == nil {
-		joined = &group{leave: func() { g.remove(config) }}
+		joined = &group{leave: func() {
+			g.remove(config)
+			g.ended()
+		}}
 		g.byConfig[config] = joined
 	}
 	joined.waiting++

@@ -36,7 +36,7 @@ func factory(started *[]string, err error) receiver.Factory {
 		receiver.WithLogs(func(context.Context, receiver.Settings, component.Config, consumer.Logs) (receiver.Logs, error) {
 			return &recorded{"logs", started, nil}, nil
 		}, component.StabilityLevelBeta),
-	))
+	), func() {})
 }
 
 func parts(t *testing.T, of receiver.Factory, with component.Config) (traces, logs component.Component) {

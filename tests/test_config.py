@@ -57,6 +57,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("OTEL_LLM_REDACT_ALLOW", "help@example.com, *@example.org", "redact_allow", ("help@example.com", "*@example.org")),
     ("OTEL_LLM_REDACT_TIMEOUT", "0.1", "redact_timeout", 0.1),
     ("OTEL_LLM_PSEUDONYM_KEY", "0123456789abcdef", "pseudonym_key", "0123456789abcdef"),
+    ("OTEL_LLM_UPLOAD", "s3://bucket/llm", "upload", "s3://bucket/llm"),
     ("OTEL_LLM_HIDE", "Input,media", "hide", {"input", "media"}),
     (BAGGAGE, "user_id,session_id", "baggage", {"user_id", "session_id"}),
     *(("OTEL_LLM_FOREIGN_SPANS", one.value, "foreign_spans", one) for one in ForeignSpans),

@@ -99,6 +99,8 @@ LLM_OUTPUT_TOKENS_PER_SECOND = "otel_llm.response.output_tokens_per_second"
 LLM_RESPONSE_FINISH_REASONS = "otel_llm.response.finish_reasons"
 #: The names of the content attributes that were truncated to the limit in bytes.
 LLM_CONTENT_TRUNCATED = "otel_llm.content.truncated"
+#: What became of content that was to be uploaded: ``stored``, ``failed`` or ``dropped``.
+LLM_UPLOAD_OUTCOME = "otel_llm.upload.outcome"
 #: What kind of text was replaced: ``secret``, ``email``, ...
 LLM_REDACTION_KIND = "otel_llm.redaction.kind"
 #: The provider's error code and the HTTP status, in addition to ``error.type``.
@@ -234,6 +236,7 @@ METRIC_LLM_COST = "otel_llm.client.cost"
 METRIC_LLM_UNPRICED_CALLS = "otel_llm.client.unpriced_calls"
 METRIC_LLM_IDLE_COST = "otel_llm.host.idle_cost"
 METRIC_LLM_CONTENT_REDACTIONS = "otel_llm.content.redactions"
+METRIC_LLM_CONTENT_UPLOADS = "otel_llm.content.uploads"
 METRIC_LLM_CONTENT_DROPPED = "otel_llm.content.dropped"
 METRIC_LLM_EVAL_TRACES = "otel_llm.eval.traces"
 METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"

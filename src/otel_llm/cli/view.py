@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 from typing import TYPE_CHECKING
 
 from otel_llm.cli import otlp_files
 from otel_llm.cli.content import is_content
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.cli.traces import Trace, join
+from otel_llm.config import UPLOAD
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 _PROBLEMS_SHOWN = 10
 _EPILOG = """\
 FILE is written by the SDK's otlp_json_file exporter or the Collector's file exporter, and may be compressed with gzip;
-- is standard input. Traces are shown in the order of their start.
+- is standard input. Traces are shown in the order of their start. With --content, content that the application has
+uploaded is read from the URL that the environment variable OTEL_LLM_UPLOAD names.
 Exit code: 0 success; 1 nothing to show, or a part of the input is unreadable; 2 the input can't be used.
 """
 
@@ -55,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not traces:
         tell(_why_nothing(reading, arguments))
         return 1
+    if arguments.content and (url := os.environ.get(UPLOAD, "").strip()):
+        _resolve(traces, url)
     show(traces, open_console(no_color=arguments.no_color), content=arguments.content)
     if left_out:
         tell(f"{left_out} older trace(s) are not shown (--limit {arguments.limit})")
@@ -64,6 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
             " OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY in the application's environment"
         )
     return 1 if reading.problems else 0
+
+
+def _resolve(traces: list[Trace], url: str) -> None:
+    """Put the content that the application has uploaded to `url` in place of the references to it.
+
+    Other references are left alone: a file of traces may be anybody's.
+    """
+    from otel_llm.content.upload import Store
+
+    store = Store(url)
+    for trace in traces:
+        for node in trace.nodes():
+            node.span.attributes.update(store.resolved(node.span.attributes))
 
 
 def _selected(traces: list[Trace], arguments: argparse.Namespace) -> tuple[list[Trace], int]:

@@ -22,6 +22,7 @@ from .warnings import warn
 
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
 PSEUDONYM_KEY = "OTEL_LLM_PSEUDONYM_KEY"
+UPLOAD = "OTEL_LLM_UPLOAD"
 PRICES = "OTEL_LLM_PRICES"
 COST_HEADER = "x-litellm-response-cost"
 EVAL_DATASET = "OTEL_LLM_EVAL_DATASET"
@@ -243,6 +244,8 @@ class Settings:
     redact_allow: tuple[str, ...] = _knob("OTEL_LLM_REDACT_ALLOW", entries, ())
     redact_timeout: float = _knob("OTEL_LLM_REDACT_TIMEOUT", number, 0.5, above_zero)
     pseudonym_key: str | None = _knob(PSEUDONYM_KEY, str, None, shown=False)
+    #: A URL of fsspec at which content is stored.
+    upload: str | None = _knob(UPLOAD, str, None)
     hide: frozenset[str] = _knob("OTEL_LLM_HIDE", names, frozenset(), _hide, instead=HIDEABLE)
     scrub_foreign: bool = _knob("OTEL_LLM_SCRUB_FOREIGN", boolean, False)
     foreign_spans: ForeignSpans = _knob("OTEL_LLM_FOREIGN_SPANS", one_of(ForeignSpans), ForeignSpans.JOIN)

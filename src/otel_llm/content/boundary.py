@@ -83,7 +83,7 @@ class Boundary:
             return text
         if not text.isascii():
             text = utf8(text)
-        if not policy.by_place and attribute not in TECHNICAL:
+        if not (policy.by_place or (policy.spares_technical and attribute in TECHNICAL)):
             cleaned = policy.text(text, attribute)
             self._remember(known, cleaned, cleaned)
             return cleaned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from . import boundary
 from .encoding import Json, dumps
@@ -11,18 +12,28 @@ from .encoding import Json, dumps
 _SHORTEST_CUT = 64
 
 
-def encode(items: list[Json] | dict[str, Json] | str, max_bytes: int, attribute: str = "") -> tuple[str | None, bool]:
+def encode(
+    items: list[Json] | dict[str, Json] | str,
+    max_bytes: int,
+    attribute: str = "",
+    whole: Callable[[str], object] = lambda encoded: None,
+) -> tuple[str | None, bool]:
     """``items`` as JSON, or the text it is, of at most ``max_bytes`` bytes, and whether anything was cut.
 
-    The policy is applied first, as to what becomes ``attribute``. ``None``: it dropped all.
+    The policy is applied first, as to what becomes ``attribute``. ``None``: it dropped all. ``whole`` gets the text
+    before anything is cut.
     """
     if isinstance(items, str):
         text = boundary.clean_text(items, attribute)
+        whole(text)
         shortened = _shorten(text, max_bytes)
         return shortened, shortened != text
     try:
         encoded = boundary.clean_json(items, attribute)
-        return (None, False) if encoded is None else _within(encoded, items, max_bytes)
+        if encoded is None:
+            return None, False
+        whole(encoded)
+        return _within(encoded, items, max_bytes)
     except RecursionError:
         return _left_out(items), True
 

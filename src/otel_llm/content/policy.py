@@ -140,8 +140,9 @@ class Policy:
         )
         self._limit = TimeLimit(settings.redact_timeout) if self._functions else None
         self._pseudonym_key = settings.pseudonym_key
-        #: Whether a result depends on where a text stands.
+        #: Whether a result depends on where a text stands, and whether attributes of :data:`TECHNICAL` are spared.
         self.by_place = bool(self._functions or self._pseudonym_key)
+        self.spares_technical = self._personal is not None
         self._short_secrets = lru_cache(maxsize=2048)(self._secrets)
 
     # --- texts -------------------------------------------------------------------------------
@@ -154,13 +155,16 @@ class Policy:
         try:
             if self._pseudonym_key and attribute in pseudonyms.KINDS:
                 return pseudonyms.pseudonym(self._pseudonym_key, attribute, text)
-            text = self._short_secrets(text) if len(text) <= LONGEST_REMEMBERED else self._secrets(text)
+            text = self._without_secrets(text)
             if attribute in TECHNICAL:
                 return text
             return text if self._personal is None and self._limit is None else self._further(text, attribute)
         except Exception as error:
             self._ledger.drop(error)
             return DROPPED
+
+    def _without_secrets(self, text: str) -> str:
+        return self._short_secrets(text) if len(text) <= LONGEST_REMEMBERED else self._secrets(text)
 
     def _further(self, text: str, attribute: str) -> str:
         """What follows the removal of credentials."""
@@ -181,7 +185,7 @@ class Policy:
         """
         encoded = dumps(value)
         try:
-            encoded = self._secrets(encoded)
+            encoded = self._without_secrets(encoded)
             if attribute in TECHNICAL:
                 return encoded
             scrub = None if self._personal is None else self._personal.of_parts_of(encoded)

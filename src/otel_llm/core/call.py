@@ -256,7 +256,7 @@ class Call:
         recording = self._recording
         self._complete(response, {**errors.described(error, recording.telemetry.error_readers)}, error)
         if recording.logged:
-            about = errors.event_attributes(error, recording.telemetry.captures_all)
+            about = errors.event_attributes(error, recording.telemetry.tells_errors)
             recording.emit(s.EVENT_OPERATION_EXCEPTION, SeverityNumber.WARN, about, self.context)
 
     def _claim(self) -> bool:

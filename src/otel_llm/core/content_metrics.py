@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -20,6 +21,16 @@ def observed_by(meter: Meter) -> None:
     meter.create_observable_counter(
         s.METRIC_LLM_CONTENT_DROPPED, [_dropped], "{text}", "Texts that were dropped, because their redaction failed."
     )
+    meter.create_observable_counter(
+        s.METRIC_LLM_CONTENT_UPLOADS, [_uploads], "{object}", "Content that was to be uploaded, by what became of it."
+    )
+
+
+def _uploads(options: CallbackOptions) -> Iterable[Observation]:
+    # Not imported for this: without the setting nothing has been uploaded.
+    upload = sys.modules.get("otel_llm.content.upload")
+    outcomes = {} if upload is None else upload.SHARED.outcomes()
+    return [Observation(count, {s.LLM_UPLOAD_OUTCOME: outcome}) for outcome, count in outcomes.items()]
 
 
 def _redactions(options: CallbackOptions) -> Iterable[Observation]:

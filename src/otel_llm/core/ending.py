@@ -125,7 +125,7 @@ def _publish(
             recording.span.set_status(Status(StatusCode.ERROR, text))
     if emits_event and request.operation in s.INFERENCE_OPERATIONS:
         content = recording.content if telemetry.settings.capture_content.on_event else {}
-        about = {**request.attributes, **attributes, **content}
+        about = {**request.attributes, **attributes, **content, **recording.references}
         recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, ended.context)
     if measure is not None:
         measure(ended)

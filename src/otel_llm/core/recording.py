@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .foreign import Joined
 
 NO_SPEED: Mapping[str, float] = {}
+_NO_REFERENCES: Mapping[str, str] = {}
 _MOMENT_NS = 20_000
 _TRIES = 3
 
@@ -67,6 +69,7 @@ class Recording:
         "instruments",
         "last_chunk_ns",
         "on",
+        "references",
         "span",
         "start_ns",
         "started_at",
@@ -81,6 +84,8 @@ class Recording:
         self.first_chunk_ns = self.last_chunk_ns = self.end_ns = 0
         #: Content by attribute, in plain types, for the event.
         self.content: dict[str, Json] = {}
+        #: References to the whole content, by their attribute.
+        self.references: Mapping[str, str] = _NO_REFERENCES
         #: Bytes of content by attribute.
         self._recorded: dict[str, int] | None = None
         self._truncated: tuple[str, ...] = ()
@@ -137,7 +142,12 @@ class Recording:
 
     @property
     def wants_content(self) -> bool:
-        return self.content_on_span or (self.logged and self.telemetry.settings.capture_content.on_event)
+        telemetry = self.telemetry
+        return (
+            self.content_on_span
+            or (self.on and telemetry.upload is not None)
+            or (self.logged and telemetry.settings.capture_content.on_event)
+        )
 
     @property
     def recorded_content(self) -> Mapping[str, Any]:
@@ -181,7 +191,7 @@ class Recording:
             if room < MIN_CONTENT_BYTES:
                 truncated.append(name)
                 continue
-            encoded, cut = encode(value, min(of_one, room), name)
+            encoded, cut = encode(value, min(of_one, room), name, partial(self._upload, name))
             if encoded is None:
                 continue
             recorded[told] = len(encoded) if encoded.isascii() else len(encoded.encode())
@@ -196,9 +206,16 @@ class Recording:
             self._truncated = tuple(dict.fromkeys((*self._truncated, *truncated)))
             self.span.set_attribute(s.LLM_CONTENT_TRUNCATED, self._truncated)
 
+    def _upload(self, name: str, encoded: str) -> None:
+        """Have ``encoded``, the whole content that becomes the attribute ``name``, stored, and refer to it."""
+        upload = self.telemetry.upload
+        if upload is not None and self.on and (reference := upload.put(encoded)) is not None:
+            self.references = {**self.references, name + "_ref": reference}
+            self.span.set_attribute(name + "_ref", reference)
+
     def error_text(self, error: BaseException) -> str | None:
         """The text for the span's status, if content is captured: it may hold words of the prompt."""
-        captures = self.telemetry.captures_all or self.content_on_span
+        captures = self.telemetry.tells_errors or self.content_on_span
         return _message(error) if captures and boundary.SHARED.shows_errors else None
 
     # --- events ----------------------------------------------------------------------------------

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from ..content.upload import Upload
     from .active_calls import UnderWay
+
+
+def _upload(url: str | None) -> Upload | None:
+    if url is None:
+        return None
+    from ..content import upload
+
+    return upload.SHARED.to(url)
 
 
 class Telemetry:
@@ -69,8 +78,12 @@ class Telemetry:
         #: The listeners whose own exit handlers run after the calls under way have ended. ``None`` if that is not
         #: ensured yet: at first, and after a provider has been set.
         self._served_at_exit: tuple[Any, ...] | None = None
+        #: Whether texts of errors, which may quote content, are recorded on every call.
+        self.tells_errors = self.settings.capture_content is not ContentCapture.NO_CONTENT
+        #: Where the whole content is stored, if it is.
+        self.upload = _upload(self.settings.upload)
         #: Whether content is captured of every call.
-        self.captures_all = self.settings.capture_content is not ContentCapture.NO_CONTENT
+        self.captures_all = self.tells_errors or self.upload is not None
         #: Whether the operation-details event is to be emitted, if anyone takes it.
         self.wants_event = bool(self.settings.emit_event)
         #: Whether calls are traced at all: wrappers that could not be taken out are switched off by it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from sys import getsizeof
 from typing import Any, NamedTuple
 
@@ -45,6 +46,11 @@ class SpanRecord(NamedTuple):
             span.instrumentation_scope,
             attributes.copy(),  # several times faster than `dict(...)`, which looks up each key
         )
+
+    def whole(self) -> SpanRecord:
+        """This one with the content that this process has uploaded, which the span only refers to."""
+        upload = sys.modules.get("otel_llm.content.upload")
+        return self if upload is None else self._replace(attributes=upload.SHARED.resolved(self.attributes))
 
     def clean(self) -> SpanRecord:
         """This one as the content policy has it. Our own spans have passed the policy already."""

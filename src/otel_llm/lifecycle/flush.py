@@ -65,6 +65,8 @@ def _steps() -> list[Callable[[float], bool]]:
     steps: list[Callable[[float], bool]] = [_forced(provider) for provider in unique.values()]
     if (prompt_log := sys.modules.get("otel_llm.prompt_log")) is not None:
         steps.append(prompt_log.flush)
+    if (upload := sys.modules.get("otel_llm.content.upload")) is not None:
+        steps.append(upload.SHARED.flush)
     return steps
 
 

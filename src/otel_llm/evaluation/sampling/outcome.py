@@ -58,7 +58,7 @@ class Outcomes:
             return why.NOTHING_TO_EVALUATE
         if self._limit is not None and not self._limit.take(ended.at):
             return why.RATE_LIMIT
-        spans = [span.clean() for span in spans]
+        spans = [span.whole().clean() for span in spans]
         made = item.build(
             spans[0],
             spans,

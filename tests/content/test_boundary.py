@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from otel_llm import Settings
 from otel_llm.content import boundary
+from otel_llm.core.telemetry import Telemetry
 
 
 def test_a_bounded_number_of_clean_texts_is_kept() -> None:
@@ -29,3 +31,12 @@ def test_ids_that_are_new_for_each_call_are_not_kept(name: str, text: str) -> No
 @pytest.mark.parametrize("key", ["sk-" + "0a" * 16, "hf_" + "0a" * 16, "rk-" + "12345678-" * 4])
 def test_a_credential_is_no_such_id(key: str) -> None:
     assert boundary.clean_text(key, "gen_ai.response.id") == "[SECRET]"
+
+
+def test_the_policy_is_made_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks for a library on the disk, which a call must not wait for."""
+    boundary.SHARED.use(None)
+    telemetry = Telemetry("otel_llm.test", Settings(redact=("pii",)))
+    assert telemetry.settings.redact == ("pii",)
+    monkeypatch.setattr(boundary.SHARED, "_load", None)
+    assert boundary.clean_text("jane@example.com") == "[EMAIL]"

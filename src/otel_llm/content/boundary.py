@@ -46,6 +46,11 @@ class Boundary:
         #: Names of attributes, which need to be valid UTF-8 only.
         self._names: set[str] = set()
 
+    def prepare(self) -> None:
+        """Make the policy now, rather than in the first call: that looks for a library and may start a thread."""
+        if self._policy is None:
+            self._load()
+
     @property
     def policy(self) -> Policy:
         """The policy in force."""

@@ -23,6 +23,7 @@ _ASSERTIONS = ("(?=", "(?!", "(?<=", "(?<!")
 _TOKENS = re.compile(r"\\u([0-9a-f]{4})|\\s|\\b|\\.|\{(\d+)(,?)(\d*)\}", re.DOTALL)
 
 
+@cache
 def available() -> bool:
     """Whether the library is installed."""
     return find_spec("re2") is not None

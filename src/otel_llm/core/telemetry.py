@@ -57,6 +57,7 @@ class Telemetry:
         self.settings = Settings.from_environment() if settings is None else settings
         if settings is not None:
             boundary.SHARED.use(settings)
+        boundary.SHARED.prepare()
         #: They are told of the end of each call.
         self.listeners = listeners
         #: They read what only the errors of certain SDKs have.

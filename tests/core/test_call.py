@@ -10,10 +10,13 @@ import pytest
 from exits import Interrupt
 from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 
+import otel_llm
 from otel_llm import ContentCapture, Settings
 from otel_llm.content.messages import Content, text
 from otel_llm.core import nesting
+from otel_llm.core.call import Call
 from otel_llm.core.listeners import SHARED, EndedCall, Listeners
 from otel_llm.core.request import Request, Response
 from otel_llm.core.telemetry import Telemetry
@@ -113,6 +116,24 @@ def test_what_was_ended_may_be_discarded(recorder: Any, begin: Any) -> None:
     call.finish(answer())
     call.discard()
     assert recorder.span
+
+
+def test_a_call_without_a_subject_is_named_by_its_operation(recorder: Any, lenient: Any) -> None:
+    recorder.missing |= {"gen_ai.request.model"}
+    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider)
+    Call.begin(
+        telemetry, Request("chat", None, {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "test"})
+    ).finish()
+    assert recorder.span.name == "chat"
+
+
+def test_a_call_begins_in_the_current_context_unless_told_otherwise(recorder: Any, lenient: Any) -> None:
+    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider)
+    named = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "test", "gen_ai.request.model": "m"}
+    with otel_llm.propagate_attributes(session_id="s-1"):
+        Call.begin(telemetry, Request("chat", "m", dict(named))).finish()
+        Call.begin(telemetry, Request("chat", "m", dict(named)), Context()).finish()
+    assert [(span.attributes or {}).get("session.id") for span in recorder.spans] == ["s-1", None]
 
 
 def test_what_is_no_operation_of_the_conventions_has_a_span_and_no_metrics(recorder: Any, lenient: Any) -> None:
@@ -297,8 +318,6 @@ def test_after_the_end_nothing_is_settled(recorder: Any, begin: Any) -> None:
 
 
 def test_a_prompt_of_the_application_is_on_the_call(recorder: Any, begin: Any) -> None:
-    import otel_llm
-
     prompt = otel_llm.Prompt("capital", "3", "What is the capital of {country}?")
     with otel_llm.propagate_attributes(prompt=prompt):
         begin(capture_content=ContentCapture.SPAN_ONLY).finish(answer())

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 from otel_llm import ContentCapture, Settings
+from otel_llm import semconv as s
 from otel_llm.content.messages import text
 from otel_llm.core import nesting
 from otel_llm.core.listeners import EndedCall, Listeners
@@ -94,6 +95,19 @@ def test_what_is_said_in_a_call_is_told_to_who_completes_it(recorder: Any, begin
     said = [{"role": "assistant", "parts": [text("It is Paris.")], "finish_reason": "stop"}]
     begin(capture_content=ContentCapture.SPAN_ONLY).finish(Response(output=lambda: said))
     assert "It is Paris." in str(told)
+
+
+def test_why_a_call_has_no_price_is_on_its_span(recorder: Any, begin: Any, listeners: Listeners) -> None:
+    class Unsure(Pricer):
+        def holds(self, ended: EndedCall, rest: Callable[[], None], /) -> bool:
+            ended.unpriced = "model"
+            return False
+
+    begin().finish(Response("r-1"))
+    assert s.LLM_UNPRICED_REASON not in recorder.attributes
+    listeners.pricer = Unsure(later=False)
+    begin().finish(Response("r-2"))
+    assert recorder.spans[1].attributes[s.LLM_UNPRICED_REASON] == "model"
 
 
 def test_what_waits_for_its_price_ends_when_it_has_it(recorder: Any, begin: Any, listeners: Listeners) -> None:

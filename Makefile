@@ -4,7 +4,7 @@
 #   make fuzz    the providers' answers and requests at random, FUZZ_EXAMPLES (1000) of each kind
 #   make matrix  the oldest and the newest of each supported SDK           make bench   the overhead
 #   make bench-peers  the overhead beside that of other packages (an hour, packages are downloaded)
-#   make foreign-tests    the test suites of langchain-core, langgraph and langchain-tests, with the instrumentation off and on (15 minutes)
+#   make foreign-tests    the test suites of langchain-core, langgraph, openai and langchain-tests, with the instrumentation off and on (20 minutes)
 #   make clean   removes what these made, the backends aside
 #   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (half an hour)
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from exits import Interrupt
-from opentelemetry import trace
+from opentelemetry import baggage, trace
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
 
 import otel_llm
 from otel_llm import ContentCapture, Settings
@@ -20,6 +21,7 @@ from otel_llm.core.call import Call
 from otel_llm.core.listeners import SHARED, EndedCall, Listeners
 from otel_llm.core.request import Request, Response
 from otel_llm.core.telemetry import Telemetry
+from otel_llm.prompts import PromptUse, Template
 
 SPEED = "otel_llm.response.output_tokens_per_second"
 PER_TOKEN = "otel_llm.response.time_per_output_token"
@@ -134,6 +136,35 @@ def test_a_call_begins_in_the_current_context_unless_told_otherwise(recorder: An
         Call.begin(telemetry, Request("chat", "m", dict(named))).finish()
         Call.begin(telemetry, Request("chat", "m", dict(named)), Context()).finish()
     assert [(span.attributes or {}).get("session.id") for span in recorder.spans] == ["s-1", None]
+
+
+def test_the_context_inside_of_a_call_is_the_given_one_with_its_span(recorder: Any, lenient: Any) -> None:
+    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider)
+    named = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "test", "gen_ai.request.model": "m"}
+    call = Call.begin(telemetry, Request("chat", "m", named), Context({"of the application": 1}))
+    assert call.context["of the application"] == 1
+    assert trace.get_current_span(call.context) is call.span
+    call.finish()
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "kept"),
+    [
+        ("chat", SpanKind.CLIENT, False),
+        ("retrieval", SpanKind.CLIENT, True),
+        ("invoke_workflow", SpanKind.INTERNAL, True),
+    ],
+)
+def test_a_provider_of_models_does_not_learn_whose_call_it_is(
+    recorder: Any, lenient: Any, operation: str, kind: SpanKind, kept: bool
+) -> None:
+    """The application's own services below may."""
+    recorder.foreign.add("otel_llm.test")
+    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider)
+    parent = baggage.set_baggage("otel_llm.session_id", "s-1", Context())
+    call = Call.begin(telemetry, Request(operation, "m", {"gen_ai.operation.name": operation}, kind=kind), parent)
+    assert ("otel_llm.session_id" in baggage.get_all(call.context)) is kept
+    call.finish()
 
 
 def test_what_is_no_operation_of_the_conventions_has_a_span_and_no_metrics(recorder: Any, lenient: Any) -> None:
@@ -318,8 +349,9 @@ def test_after_the_end_nothing_is_settled(recorder: Any, begin: Any) -> None:
 
 
 def test_a_prompt_of_the_application_is_on_the_call(recorder: Any, begin: Any) -> None:
-    prompt = otel_llm.Prompt("capital", "3", "What is the capital of {country}?")
+    prompt = PromptUse(Template.of("What is the capital of {country}?"), {"country": "France"}, "capital", "3")
     with otel_llm.propagate_attributes(prompt=prompt):
         begin(capture_content=ContentCapture.SPAN_ONLY).finish(answer())
     assert recorder.attributes["gen_ai.prompt.name"] == "capital"
     assert recorder.attributes["gen_ai.prompt.version"] == "3"
+    assert recorder.attributes["otel_llm.prompt.template"] == "What is the capital of {country}?"

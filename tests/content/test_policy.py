@@ -14,6 +14,7 @@ from otel_llm import ContentCapture, Settings
 from otel_llm.content.boundary import SHARED, clean, clean_json, clean_text
 from otel_llm.content.policy import DROPPED
 from otel_llm.content.redaction import RedactorError, TimeLimit, Where
+from processes import run
 
 _MAIL = "jane@example.com"
 
@@ -266,3 +267,15 @@ def test_an_error_in_our_own_patterns_drops_too(monkeypatch: pytest.MonkeyPatch,
 class _Broken:
     def of_parts_of(self, text: str) -> Any:
         raise ValueError(text)
+
+
+def test_a_program_that_ends_at_once() -> None:
+    """The automaton of the patterns is made in C++, where a thread that outlives the interpreter aborts the process."""
+    pytest.importorskip("re2")
+    told = run("""
+        import atexit
+        from otel_llm.content import re2_gate, scrubbing
+        gate = re2_gate.Re2Gate(scrubbing.SECRETS * 20)
+        atexit.register(lambda: print(gate.made.is_set()))
+    """)
+    assert told.stdout == "True\n"

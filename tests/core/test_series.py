@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 import otel_llm
 from otel_llm.background import deferred
-from otel_llm.config import MetricGeneration, Settings
+from otel_llm.config import ChunkMetrics, MetricGeneration, Settings
 from otel_llm.core import nesting
 from otel_llm.core.dimensions import OVERFLOW
 from otel_llm.core.local_call import InProcessCall
@@ -40,8 +40,8 @@ def call(recorder: Telemetry, model: str = "m", error: str | None = None, stream
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "own", "gen_ai.request.model": model, **more}
     begun = nesting.start(recorder, Request("chat", model, attributes))
     if streamed:
-        begun.chunk(begun.started_ns + 1)
-        begun.chunk_gap(0.1, model)
+        begun.chunk(begun.started_ns + 1, model)
+        begun.chunk(begun.started_ns + 100_000_001, model)
     usage = {} if error else {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 7}
     begun.finish(Response(model=model, error=error, usage=usage))
 
@@ -61,7 +61,7 @@ def lines(recorder: Any) -> int:
 @pytest.mark.parametrize("generation", [MetricGeneration.RELEASED, MetricGeneration.BOTH])
 def test_the_worst_case_of_a_process(lenient: Any, generation: MetricGeneration) -> None:
     """Three servers, five models, twenty versions of a prompt, ten errors, and many agents and tools; twice."""
-    settings = Settings(metrics=generation)
+    settings = Settings(metrics=generation, chunk_metrics=ChunkMetrics.ALL)
     for scope in ("otel_llm.openai", "otel_llm.langchain"):
         recorder = telemetry(lenient, scope, settings)
         answered = itertools.product(range(3), range(5), range(20), [None])

@@ -47,7 +47,8 @@ class Re2Gate:
         self._set: Any = None
         #: Set when the automaton is made, or can't be.
         self.made = threading.Event()
-        threads.start("patterns", self._make)
+        # Not a daemon: C++ code that waits for the interpreter when it ends would abort the process.
+        threads.start("patterns", self._make, daemon=False)
 
     @guard.never_raise
     def _make(self) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from otel_llm.content.patterns import Pattern
 
-sys.setrecursionlimit(100_000)
+#: Python frames that a match may need: it calls itself for each part of a pattern.
+_DEPTH = 100_000
 
 Then = Callable[[int], bool]
 _CATEGORIES: dict[Any, Callable[[str], bool]] = {
@@ -34,6 +35,14 @@ class Steps:
 
     def of(self, pattern: Pattern) -> int:
         """The steps of replacing all matches of `pattern`."""
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(_DEPTH)
+        try:
+            return self._of(pattern)
+        finally:
+            sys.setrecursionlimit(before)  # json needs it: it would overflow the C stack
+
+    def _of(self, pattern: Pattern) -> int:
         tree = [*_parser.parse(pattern.regex, re.ASCII)]
         self.count = at = 0
         while True:

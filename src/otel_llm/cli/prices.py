@@ -63,14 +63,14 @@ def _check(arguments: argparse.Namespace) -> int:
         return fail(f"{path}: {error}")
     book = Book(table, list_prices())
     at = arguments.at or datetime.now(UTC)
-    host, _, port = (arguments.host or "").partition(":")
+    host, port = _address(arguments.host or "")
     found: list[dict[str, Any]] = []
     for model in arguments.models or ([""] if arguments.endpoint or arguments.host else []):
         query = Query(
             provider=arguments.provider,
             models=(model,) if model else (),
             host=host or None,
-            port=int(port) if port.isdecimal() else None,
+            port=port,
             endpoint=arguments.endpoint,
             tier=arguments.tier,
         )
@@ -87,6 +87,14 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         _show(about, found)
     return 1 if any(one["unpriced"] for one in found) else 0
+
+
+def _address(text: str) -> tuple[str, int | None]:
+    """The host and the port of ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not host or (":" in host and not host.endswith("]")):
+        host, port = text, ""
+    return host.removeprefix("[").removesuffix("]"), int(port) if port else None
 
 
 def _described(model: str, resolution: Resolution) -> dict[str, Any]:

@@ -23,11 +23,24 @@ def parse(text: str, extra: str) -> Any:
     except ImportError:
         raise ValueError(f'not JSON, and YAML needs PyYAML: pip install "otel-llm[{extra}]"') from None
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _located(yaml))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except yaml.YAMLError as error:
         raise ValueError(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None
+
+
+def _located(yaml: Any) -> Any:
+    """A SafeLoader that says where a value is that can't be read, such as a date with a month 13."""
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, OverflowError) as error:
+                raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
+
+    return Loader
 
 
 def read(path: str | Path) -> str:

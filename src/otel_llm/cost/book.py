@@ -70,7 +70,7 @@ class Book:
         if sheet is None:
             listing = self._listing(query, at_ns)
             period = _both(period, listing.period)
-            why.append(f"{listing.label}, less {entry.discount * 100:f} %")
+            why.append(f"{listing.label}, less {(entry.discount * 100).normalize():f} %")
             sheet, reason = listing.sheet and listing.sheet.less(entry.discount), listing.reason
         elif query.tier is not None:
             sheet = entry.tiers.get(query.tier)

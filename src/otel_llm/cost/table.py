@@ -247,7 +247,7 @@ def _price(value: Any, name: str) -> Decimal:
         price = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{name} must be a price, not {value!r:.80}") from None
-    if not price.is_finite() or price < 0:
+    if not price.is_finite() or not 0 <= price < 10**12:  # sums of higher ones could overflow
         raise ValueError(f"{name} must be a price, not {value!r:.80}")
     return price
 

@@ -8,8 +8,8 @@ import pytest
 
 from otel_llm.cli.stack.plan import PORTS, native
 
-OURS = "processors:\n    - name: batch\n    - name: span_limit\n"
-CONTRIB = "processors:\n    - name: batch\n"
+OURS = "connectors:\n    - name: forward\n    - name: span_series\n"
+CONTRIB = "connectors:\n    - name: forward\n"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,12 @@ _INPUT = "gen_ai.input.messages"
 _CONTENT = (_INPUT, "gen_ai.output.messages", "gen_ai.system_instructions")
 
 
+@pytest.fixture(autouse=True)
+def _uploads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test uploads is counted in its own metrics only."""
+    monkeypatch.setattr(upload.SHARED, "_by_url", {})
+
+
 @pytest.fixture
 def referring(lenient: Any) -> Any:
     """The conventions leave open how references are named; this is how OpenTelemetry's own packages name them."""

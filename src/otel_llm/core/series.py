@@ -26,7 +26,16 @@ _DETAILED = 0.5
 #: The share that is kept for what has :data:`.OVERFLOW`, so that nothing is lost for want of a series.
 _OVERFLOWING = 1 / 3
 #: The attributes of the last series of an instrument: what the conventions require, with the values that we choose.
-_LAST = (s.OPERATION_NAME, s.PROVIDER_NAME, s.TOOL_NAME, s.ERROR_TYPE, s.TOKEN_TYPE, s.TOKEN_MODALITY)
+_LAST = (
+    s.OPERATION_NAME,
+    s.PROVIDER_NAME,
+    s.AGENT_NAME,
+    s.WORKFLOW_NAME,
+    s.TOOL_NAME,
+    s.ERROR_TYPE,
+    s.TOKEN_TYPE,
+    s.TOKEN_MODALITY,
+)
 _OURS = frozenset({s.OPERATION_NAME, s.TOKEN_TYPE, s.TOKEN_MODALITY})
 
 

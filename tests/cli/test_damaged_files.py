@@ -38,6 +38,14 @@ def test_the_applications_own_output_between_the_lines(view: View, tmp_path: Pat
     assert f"{path}:1: 2 line(s)" in err
 
 
+def test_an_operation_that_is_a_list_costs_nothing_else(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    odd = {"gen_ai.operation.name": {"arrayValue": {"values": [text("chat")]}}}
+    path.write_text(line(span("whole", 1), span("odd", 2, attributes=odd)))
+    code, out, _ = view(path)
+    assert (code, labels(out)) == (0, ["whole  [shop]", "odd  [shop]"])
+
+
 @pytest.mark.parametrize(
     ("content", "code", "said"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -23,12 +24,19 @@ def _spans(settings: Settings, processor: Any) -> Any:
     otel_llm.instrument(settings=settings, tracer_provider=provider)
     try:
         with pytest.raises(ValueError, match="plan"), provider.get_tracer("fastapi").start_as_current_span("GET /"):
-            raise ValueError(_WORDS)
+            _fail()
     finally:
         otel_llm.uninstrument()
     provider.force_flush()
     (span,) = exporter.get_finished_spans()
     return span
+
+
+def _fail() -> None:
+    span = trace.get_current_span()
+    span.set_attributes({"exception.message": _WORDS, "error.message": _WORDS, "http.route": "/"})
+    span.add_link(span.get_span_context(), {"exception.message": _WORDS, "retry": True})
+    raise ValueError(_WORDS)
 
 
 @pytest.mark.parametrize("processor", [SimpleSpanProcessor, BatchSpanProcessor])
@@ -41,6 +49,8 @@ def test_the_text_is_removed(processor: Any) -> None:
     assert "exception.message" not in event.attributes
     assert __file__ in event.attributes["exception.stacktrace"]
     assert "raise ValueError" not in event.attributes["exception.stacktrace"]
+    assert dict(span.attributes) == {"http.route": "/"}
+    assert [dict(link.attributes) for link in span.links] == [{"retry": True}]
 
 
 def test_with_content_only_credentials_are() -> None:

@@ -26,7 +26,7 @@ class Node:
 
     @property
     def is_model_call(self) -> bool:
-        return self.span.attributes.get("gen_ai.operation.name") in MODEL_OPERATIONS
+        return str(self.span.attributes.get("gen_ai.operation.name")) in MODEL_OPERATIONS
 
     def walk(self) -> Iterator[Node]:
         """Yield this node and all below it, parents first. Not recursive, because a trace may be deep."""

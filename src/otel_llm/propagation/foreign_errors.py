@@ -16,10 +16,12 @@ from ..content.boundary import SHARED, clean_text, cleaned
 from .slot import IdleProcessor
 
 _MESSAGE, _STACK_TRACE = s.EXCEPTION_MESSAGE, s.EXCEPTION_STACKTRACE
+#: What has the text of an error, on a span, an event or a link.
+_TEXTS = frozenset({_MESSAGE, "error.message"})
 
 
 class ForeignErrorProcessor(IdleProcessor):
-    """Applies the policy to attributes and events of spans that are not ours, and removes texts of errors.
+    """Applies the policy to attributes, events and links of spans that are not ours, and removes texts of errors.
 
     These are the exception message, the text in the stack trace and the status description. With ``keep_text``, where
     content is captured, the policy is all that is applied to them. An SDK span processor by its methods.
@@ -50,14 +52,13 @@ class ForeignErrorProcessor(IdleProcessor):
             told = clean_text(status.description, _MESSAGE) if keep_text else None
             span._status = Status(status.status_code, told)
         span._name = clean_text(span.name)
-        _replace(span, span.attributes or {})
-        for event in span.events:
-            known = dict(event.attributes or {})
-            event._attributes = cleaned(known if keep_text else _without_text(known))
+        told_of = cleaned if keep_text else _cleaned_without_text
+        _replace(span, span.attributes or {}, told_of(span.attributes or {}))
+        for part in (*span.events, *span.links):
+            part._attributes = told_of(part.attributes or {})
 
 
-def _replace(span: Any, known: Mapping[str, Any]) -> None:
-    told = cleaned(known)
+def _replace(span: Any, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:
     if told == dict(known):
         return
     try:
@@ -70,9 +71,9 @@ def _replace(span: Any, known: Mapping[str, Any]) -> None:
         span._attributes = told
 
 
-def _without_text(attributes: dict[str, Any]) -> dict[str, Any]:
-    attributes.pop(_MESSAGE, None)
+def _cleaned_without_text(known: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = {name: value for name, value in known.items() if name not in _TEXTS}
     if _STACK_TRACE in attributes:
         lines = str(attributes[_STACK_TRACE]).splitlines()
         attributes[_STACK_TRACE] = "\n".join(line for line in lines if line.startswith('  File "'))
-    return attributes
+    return cleaned(attributes)

@@ -47,7 +47,7 @@ def test_missing_tools_are_all_told_before_anything_is_built(tmp_path: Path) -> 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     done = build("zipkin")
     assert done.returncode == 2
-    assert "no backend zipkin: there are kafka, collector, jaeger, prometheus" in done.stderr
+    assert "no backend zipkin: there are kafka, kube-score, collector, jaeger, prometheus" in done.stderr
 
 
 def test_a_jar_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def use_every_instrument(provider: MeterProvider) -> None:
 
     for operation in (semconv.CHAT, semconv.EMBEDDINGS):
         instruments.call(ended({**known, semconv.OPERATION_NAME: operation}))
-    instruments.chunk(0.1, known, None, Context())
+    instruments.chunks([100_000_000], known, None, Context())
     for operation in (semconv.INVOKE_AGENT, semconv.INVOKE_WORKFLOW, semconv.EXECUTE_TOOL):
         instruments.run(ended({semconv.OPERATION_NAME: operation}), (1, 1))
 

@@ -12,8 +12,13 @@ from functools import cached_property
 #: line break or a control character. Text may be JSON, and a text in it may be JSON again. A pattern begins with a
 #: class of characters, and not with this, because then a search passes over all others at once.
 STARTS = r"(?:(?<![A-Za-z0-9_].)|(?<=\\[nrt].)|(?<=\\u00[01][0-9a-f].))"
-#: The same for a number, which is neither a decimal of another nor in a group of a UUID.
-NUMBER_STARTS = STARTS + r"(?<!\d[.,].)(?<![0-9a-f]{3}-.)"
+#: Before a number are no decimals of another, and no group of a UUID. A comma may separate the fields of a table.
+_NO_PART = r"(?<!\d[.].)(?<![0-9a-f]{3}-.)"
+NUMBER_STARTS = STARTS + _NO_PART
+#: For numbers in groups, which may be emphasized as in Markdown, and whose bracket may follow a word.
+GROUPS_START = r"(?:(?<![A-Za-z0-9].)|(?<=[A-Za-z]\()|(?<=\\[nrt].)|(?<=\\u00[01][0-9a-f].))" + _NO_PART
+#: Behind such a number. Both a point and a hyphen may go on to more digits of it; a comma doesn't.
+GROUPS_END = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.-]\d)"
 #: Spaces and hyphens as people and programs write them inside of numbers.
 SPACE = r" \u00a0\u2009\u202f"
 HYPHEN = r"\-\u2010-\u2013"

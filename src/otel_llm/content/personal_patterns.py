@@ -7,14 +7,14 @@ checksum or a rule of the issuer decides.
 from __future__ import annotations
 
 from . import checksums, national_patterns
-from .patterns import HYPHEN, NUMBER_STARTS, SPACE, STARTS, Pattern, Sign
+from .patterns import GROUPS_END, GROUPS_START, HYPHEN, NUMBER_STARTS, SPACE, STARTS, Pattern, Sign
 
 _GAP = rf"[{SPACE}{HYPHEN}.]"
 #: What the part of an address before the @ consists of.
 _LOCAL = r"A-Za-z0-9_.!#$%&*+=?^`{|}~\u00c0-\uffff\-"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 #: Behind a number: no character of a word, and no further digits.
-_END = r"(?![A-Za-z0-9_]|[.,]\d)"
+_END = r"(?![A-Za-z0-9_]|[.]\d)"
 
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -53,11 +53,18 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "telephone number of North America",
         "phone",
-        rf"[(1-9]{NUMBER_STARTS}(?:(?<=\()[2-9]\d\d\)|(?<=1)[{SPACE}{HYPHEN}.]\(?[2-9]\d\d\)?|(?<=[2-9])\d\d)"
+        rf"[(1-9]{GROUPS_START}(?:(?<=\()[2-9]\d\d\)|(?<=1)(?:[{SPACE}{HYPHEN}.]\(?|\()[2-9]\d\d\)?|(?<=[2-9])\d\d)"
         rf"(?:[{HYPHEN}]\d{{3}}[{HYPHEN}]|\.\d{{3}}\.|(?<=\))[{SPACE}]?\d{{3}}[{HYPHEN}.{SPACE}]"
-        rf"|[{SPACE}][2-9]\d\d[{SPACE}{HYPHEN}])\d{{4}}"
-        r"(?![A-Za-z0-9_]|[.,-]\d)",
-        ("555-123-4567", "(555) 123-4567", "(555)123-4567", "555.123.4567", "1-555-123-4567", "212 555 0123"),
+        rf"|[{SPACE}][2-9]\d\d[{SPACE}{HYPHEN}])\d{{4}}" + GROUPS_END,
+        (
+            "555-123-4567",
+            "(555) 123-4567",
+            "(555)123-4567",
+            "555.123.4567",
+            "1-555-123-4567",
+            "1(555) 123-4567",
+            "212 555 0123",
+        ),
         (
             "555-1234",
             "0.5551234567",
@@ -66,6 +73,8 @@ PATTERNS: tuple[Pattern, ...] = (
             "2026-11-28T14:03:07.2500001234",
             "192.168.100.200",
             "gpt-4o-2024-08-06",
+            "id_555-123-4567_v2",
+            "12345(555) 123-4567",
             "200 100 4000",
             "(555) apples",
         ),
@@ -96,8 +105,8 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "social security number of the USA",
         "ssn",
-        rf"[0-8]{NUMBER_STARTS}(?<!\d[{HYPHEN}].)(?:(?<!0)|(?!00))(?:(?<!6)|(?!66))\d\d(?:[{HYPHEN}](?!00)\d\d[{HYPHEN}]|[{SPACE}](?!00)\d\d[{SPACE}])(?!0000)\d{{4}}"
-        r"(?![A-Za-z0-9_]|[.,-]\d)",
+        rf"[0-8]{GROUPS_START}(?<!\d[{HYPHEN}].)(?:(?<!0)|(?!00))(?:(?<!6)|(?!66))\d\d(?:[{HYPHEN}](?!00)\d\d[{HYPHEN}]|[{SPACE}](?!00)\d\d[{SPACE}])(?!0000)\d{{4}}"
+        + GROUPS_END,
         ("219-09-9999", "078 05 1120"),
         ("000-12-3456", "666-12-3456", "219-00-9999", "219-09-0000", "987-65-4321", "2024-11-2899", "1-219-09-9999"),
         sign=Sign.DIGITS,

@@ -54,7 +54,7 @@ def test_the_settings_know_the_kinds_of_personal_data() -> None:
 
 
 @pytest.mark.parametrize("pattern", ALL, ids=_name)
-@pytest.mark.parametrize("around", ["{}", "a\n{}\n", '"{}"', "{}\\", '{{"a": "{}"}}'])
+@pytest.mark.parametrize("around", ["{}", "a\n{}\n", "cookie=\na=bcdefg {}", '"{}"', "{}\\", '{{"a": "{}"}}'])
 def test_json_stays_json(pattern: Pattern, around: str) -> None:
     SHARED.use(Settings(redact=("pii",)))
     for example in pattern.examples:

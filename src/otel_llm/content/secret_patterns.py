@@ -12,21 +12,42 @@ from .patterns import Pattern, Sign
 _KIND = "secret"
 
 
+def _behind(*before: str, literal: str) -> str:
+    """That the ``literal`` just matched follows one of ``before``, or an escape: of JSON, of URLs, or of a terminal."""
+    escapes = (r"\\[nrt]", r"\\u[0-9A-Fa-f]{4}", "%[0-9A-Fa-f]{2}", *_COLOURS)
+    return "(?:" + "|".join(f"(?<={one}{literal})" for one in (*before, *escapes)) + ")"
+
+
+#: How the escapes of colours end, in a terminal or in its log.
+_COLOURS = (r"\[m", r"\[\dm", r"\[\d\dm", r";\dm", r";\d\dm", r";\d\d\dm")
+
+
 def _prefixed(start: str, rest: str, example: str, counterexample: str) -> Pattern:
-    """A token that is known by its beginning, which is the start of a word or follows the escape of a line break."""
+    """A token that is known by its beginning, which starts a word or a part of a name, or follows an escape."""
     literal = re.escape(start)
-    regex = rf"{literal}(?:(?<=\b{literal})|(?<=\\[nrt]{literal})){rest}"
-    return Pattern(start, _KIND, regex, (example,), (counterexample,), (start.lower(),))
+    regex = literal + _behind(r"\b", "_", literal=literal) + rest
+    examples = (example, *(before + example for before in (r"\u94a5", "key%3D", "\x1b[1;31m", "key_")))
+    return Pattern(start, _KIND, regex, examples, (counterexample,), (start.lower(),))
 
 
-def _placed(name: str, sign: Sign, gates: tuple[str, ...], regex: str, example: str, counterexample: str) -> Pattern:
-    """A credential that is known by what stands before or around it."""
-    return Pattern(name, _KIND, regex, (example,), (counterexample,), gates, sign)
+def _placed(
+    name: str, sign: Sign, gates: tuple[str, ...], regex: str, example: str, counterexample: str, *more: str
+) -> Pattern:
+    """A credential that is known by what stands before or around it. ``more`` are further examples."""
+    return Pattern(name, _KIND, regex, (example, *more), (counterexample,), gates, sign)
 
 
-#: Between a name and its value, in headers, JSON, JSON inside of JSON, Python and shell.
-_ASSIGNED = r"[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
+#: A backslash belongs to a quote here: alone, it may begin another escape of JSON.
+_QUOTES = r"(?:\\{0,3}[\"']){0,3}"
+#: Between a name and its value, in headers, JSON, JSON inside of JSON, Python (its lists of pairs, too) and shell.
+_ASSIGNED = r"(?:" + _QUOTES + r"\s{0,4}[:=]\s{0,4}" + _QUOTES + r"|',\s{0,4}b?')"
+#: White space, as it is or as escapes of JSON.
+_SPACES = r"(?:\s|\\{1,4}[nrt]){1,4}"
+#: A cookie's name and the quote of its value. No text follows the quote that closes a string of JSON.
+_COOKIE_NAME = r"[\w.$-]{1,128}=(?:\\{0,3}[\"'](?=[\w+/%-]))?"
+_COOKIE_CHARACTER = r"[^\s\"'\\;,<>]"
 _A = "A1b2C3d4E5f6G7h8I9j0"
+_JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 _HEX = "0123456789abcdef0123456789abcdef"
 
 #: Tokens by their beginnings.
@@ -56,6 +77,7 @@ _TOKENS = (
     _prefixed("glpat-", r"[\w-]{16,}", f"glpat-{_A}", "glpat-name"),
     _prefixed("glsa_", r"\w{20,}", f"glsa_{_A}_0a1b2c3d", "glsa_name"),
     _prefixed("xox", r"[abeoprs]-[\w-]{10,}", f"xoxb-1234567890-{_A}", "xoxo, xoxb-bot"),
+    _prefixed("xapp-", r"\d-[\w-]{10,}", f"xapp-1-A0123-456-{_A}", "xapp-1-name"),
     _prefixed("r8_", r"[A-Za-z0-9]{30,}", f"r8_{_A}{_A}", "r8_convolution"),
     _prefixed("tvly-", r"[\w-]{16,}", f"tvly-{_A}", "tvly-search"),
     _prefixed("lsv2_", r"\w{20,}", f"lsv2_pt_{_A}", "lsv2_name"),
@@ -74,8 +96,14 @@ _TOKENS = (
     Pattern(
         "JWT",
         _KIND,
-        r"eyJ(?:(?<![\w.-]eyJ)|(?<=\\[nrt]eyJ))[\w-]{10,1024}\.[\w.-]{10,}",
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",),
+        r"eyJ(?:(?<![\w.-]eyJ)|" + _behind(literal="eyJ") + r")[\w-]{10,16384}\.[\w.-]{10,}",
+        (
+            _JWT,
+            rf"\u94a5{_JWT}",
+            f"token%3D{_JWT}",
+            f"\x1b[1m{_JWT}",
+            f"eyJ{_A * 60}.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",  # a header that has certificates
+        ),
         ("eyJ is how the base64 of JSON begins",),
         ("eyj",),
     ),
@@ -88,18 +116,31 @@ _PLACED = (
         "bearer",
         Sign.TEXT,
         ("bearer",),
-        r"[bB](?i:earer)\s{1,4}(?=[A-Za-z_.~+/=-]{0,64}[0-9])[\w.~+/=-]{8,}",
+        r"[bB](?i:earer)(?:" + _SPACES + r"|\s{0,2}[:=]\s{0,2})(?=[A-Za-z_.~+/=-]{0,64}[0-9])[\w.~+/=-]{8,}",
         "bearer abcdef0123456789",
         "the bearer certificates of BEARER authentication",
+        r"bearer\nabcdef0123456789",
+        "bearer=abcdef0123456789",
+        "Bearer: abcdef0123456789",
+    ),
+    _placed(
+        "authorization",
+        Sign.TEXT,
+        ("authorization",),
+        r"(?P<keep>[aA](?i:uthorization)" + _ASSIGNED + r"(?i:bearer|token)" + _SPACES + r")[\w.~+/=-]{16,}",
+        "authorization: bearer abcdefghijklmnopqrst",
+        "authorization: bearer certificates of the owner",
     ),
     _placed(
         "Basic",
         Sign.TEXT,
-        ("basic ",),
-        r"[bB](?i:asic) (?=[A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z][A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z]"
+        ("basic",),
+        r"[bB](?i:asic)" + _SPACES + r"(?=[A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z][A-Za-z0-9+/]{0,40}?[a-z0-9][A-Z]"
         r"|[A-Za-z0-9+/]{6,200}=)[A-Za-z0-9+/]{8,}={0,2}",
         "Basic dXNlcjpwYXNzd29yZA==",
         "Basic understanding of basic JavaScript and Basic authentication/authorization",
+        "Basic  dXNlcjpwYXNzd29yZHh5",
+        r"Basic\ndXNlcjpwYXNzd29yZHh5",
     ),
     _placed(
         "API key provided",
@@ -132,42 +173,60 @@ _PLACED = (
         r"(?=[A-Za-z_~+/=.-]{0,64}[0-9])[\w~+/=.-]{16,}",
         f'{{"x-api-key": "{_A}"}}',
         'api_key=os.environ["OPENAI_API_KEY_2"] or api_key: str and max_tokens: 1000000000',
+        f"(b'x-api-key', b'{_A}')",
     ),
     _placed(
         "query",
         Sign.WORD,
         ("key=", "token=", "sig=", "signature=", "secret=", "password=", "credential=", "code="),
-        r"(?P<keep>[?&;](?i:(?:api[-_]?|subscription[-_]?)?key|code|(?:access[-_]?|auth[-_]?|id[-_]?)?token|sig"
+        r"(?P<keep>[?&;6](?:(?<=[?&;])|(?<=\\u0026))(?i:(?:api[-_]?|subscription[-_]?)?key|code|(?:access[-_]?|auth[-_]?|id[-_]?)?token|sig"
         r"|(?:client[-_]?)?secret|password|(?:x-(?:amz|goog)-)?(?:signature|credential|security-token))=)"
         r"[^\s&\"'\\<>#]{6,}",
         "https://x.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef%3D&se=1",
         "https://example.com/?page=2&sort=key&monkey=bananas-and-more",
+        r"?page=2\u0026key=abcdefgh12",
     ),
     _placed(
         "userinfo",
         Sign.WORD,
-        ("://",),
-        r"(?P<keep>://)(?:[^\s/:@?#\"'\\<>]{0,128}:[^\s/@?#\"'\\<>]{1,256}|[^\s/:@?#\"'\\<>]{16,256})(?=@)",
+        ("//",),
+        # A password may have "@" and "#", but a fragment may follow a port.
+        r"(?P<keep>//)(?:[^\s/:@?#\"'\\<>]{0,128}:(?!\d{1,5}#)[^\s/@?\"'\\<>]{1,256}(?:@[^\s/@?#\"'\\<>]{1,256}){0,3}"
+        r"|(?<=://)(?:[^\s/:@?#\"'\\<>]{16,256}|(?=[A-Za-z_-]{0,15}[0-9])[^\s/:@?#\"'\\<>]{8,15}))(?=@)",
         "postgres://app:pa55word@db.internal:5432/x",
-        "https://example.com:8080/@user and ssh://git@github.com/x",
+        "https://example.com:8080/@user and ssh://git@github.com/x and http://localhost:3000#a@b",
+        "https://tok123456@example.com/x",
+        "//user:passw0rd@example.com",
+        "postgresql://u:pw12#x@db/x",
+        "https://user:p@ss:word@example.com",
     ),
     _placed(
         "cookie",
         Sign.TEXT,
         ("cookie",),
-        r"(?P<keep>[cC](?i:ookie)" + _ASSIGNED + r")[\w.$-]{1,128}=[^\s\"'\\;,<>]{4,4096}"
-        r"(?:;\s?[\w.$-]{1,128}=[^\s\"'\\;,<>]{1,4096}){0,64}",
+        r"(?P<keep>[cC](?i:ookie)"
+        + _ASSIGNED
+        + r")"
+        # A short value alone may be any text; followed by another name, it is a header's.
+        + rf"{_COOKIE_NAME}(?:{_COOKIE_CHARACTER}{{4,4096}}|{_COOKIE_CHARACTER}{{0,3}}(?=;\s?[\w.$-]{{1,64}}=))"
+        + rf"(?:(?:\\{{0,3}}[\"'])?;\s?{_COOKIE_NAME}{_COOKIE_CHARACTER}{{1,4096}}){{0,64}}",
         "Set-Cookie: session=abcdef123; id=42",
         "a cookie: butter, sugar; cookie=yes",
+        "Cookie: lang=en; sessionid=qwe8787rtyzz",
+        'Cookie: sessionid="qwe8787rtyzz',
+        "('cookie', 'sessionid=qwe8787rtyzz",
+        "(b'cookie', b'sessionid=qwe8787rtyzz",
     ),
     _placed(
         "private key",
         Sign.WORD,
         ("-----begin",),
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=(?:\s|\\{1,4}[nr]){0,8}[A-Za-z0-9+/=:-]{8})"
-        r"(?:[A-Za-z0-9+/=:,.\s]|\\{1,4}[nrt]|-(?!----)){8,16384}(?:-----END [A-Z0-9 ]{0,40}-----)?",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=(?:[\s>]|\\{1,4}[nr]){0,24}[A-Za-z0-9+/=:-]{8})"
+        r"(?:[A-Za-z0-9+/=:,.\s>]|\\{1,4}[nrt]|-(?!----)){8,16384}(?:-----END [A-Z0-9 ]{0,40}-----)?",
         "-----BEGIN RSA PRIVATE KEY-----\\nMIIEpAIBAAKCAQEA7\\nabc=\\n-----END RSA PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY----- is how one begins; -----BEGIN CERTIFICATE-----",
+        "-----BEGIN PRIVATE KEY-----\n> MIIEvQIBADANBg\n> -----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n          MIIEvQIBADANBg\n          -----END PRIVATE KEY-----",
     ),
     _placed(
         "AWS secret key",

@@ -13,7 +13,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tools import ToolException, tool
 from langchain_core.tracers.context import tracing_v2_enabled
@@ -26,6 +26,7 @@ import otel_llm
 from interpreter import python
 from otel_llm import Settings
 from otel_llm.config import LangChainSteps
+from otel_llm.providers.langchain import LangChainInstrumentor
 
 
 @pytest.fixture(autouse=True)
@@ -193,16 +194,53 @@ def test_instrumenting_imports_nothing():
     assert python("-c", code).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("how", ["retry", "bound", "configured"])
-def test_a_wrapper_has_no_name_of_its_own(recorder, how):
+def wrapped(how):
     model = fake()
-    model = (
-        model.bind(stop=["x"]) if how == "bound" else model.with_config(tags=["a"]) if how == "configured" else model
-    )
-    model.with_retry().invoke("hi")
+    return {
+        "retry": lambda: model.with_retry(),
+        "retry of a binding": lambda: model.bind(stop=["x"]).with_retry(),
+        "binding of a retry": lambda: model.with_retry().with_config(max_concurrency=2),
+        "fallbacks": lambda: model.with_fallbacks([fake()]),
+        "fallbacks of a retry": lambda: model.with_retry().with_fallbacks([fake()]),
+        "alternatives": lambda: model.with_retry().configurable_alternatives(ConfigurableField("m"), other=fake()),
+    }[how]()
+
+
+WRAPPERS = ["retry", "retry of a binding", "binding of a retry", "fallbacks", "fallbacks of a retry", "alternatives"]
+
+
+@pytest.mark.parametrize("steps", LangChainSteps)
+@pytest.mark.parametrize("how", WRAPPERS)
+def test_a_wrapper_without_a_name_has_no_span(recorder, how, steps):
+    recorder.instrument(Settings(langchain_steps=steps))
+    wrapped(how).invoke("hi", {"metadata": {"session_id": "s-1"}, "tags": ["beta"]})
+    assert tree(recorder) == ["chat"]
+    (chat,) = named(recorder, "chat")
+    assert (chat["session.id"], chat["otel_llm.tags"]) == ("s-1", ("beta",))
+
+
+@pytest.mark.parametrize("how", WRAPPERS)
+async def test_a_wrapper_that_streams(recorder, how):
+    assert "".join([chunk.content async for chunk in wrapped(how).astream("hi")])
+    assert tree(recorder) == ["chat"]
+
+
+def test_each_of_many(recorder):
+    fake("a", "b").map().invoke(["x", "y"])
+    assert tree(recorder) == ["chat", "chat"]
+
+
+def test_a_chain_in_a_wrapper_is_the_workflow(recorder):
+    (WHO | fake()).with_retry().with_fallbacks([fake()]).invoke(ASKED)
     assert tree(recorder) == ["invoke_workflow", "  chat"]
-    (workflow,) = named(recorder, "invoke_workflow")
-    assert "gen_ai.workflow.name" not in workflow
+
+
+def test_a_wrapper_that_fails(recorder):
+    chain = fake() | RunnableLambda(lambda value: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        chain.with_retry(stop_after_attempt=1).with_fallbacks([chain]).invoke("hi")
+    assert tree(recorder) == ["invoke_workflow !", "  chat", "invoke_workflow !", "  chat"]
+    assert len(LangChainInstrumentor().handler.runs) == 0
 
 
 def test_a_wrapper_has_the_name_it_is_given(recorder):

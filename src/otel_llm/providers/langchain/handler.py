@@ -77,11 +77,13 @@ class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
         place = self._place(parent_run_id, told, tags)
         parent, key = place.parent, naming.agent_key(told)
         attributes: dict[str, AttributeValue] = {}
+        outermost = (parent is None or parent.wraps) and run_type is None and not naming.is_node(marks)
+        wraps = outermost and naming.is_wrapper(name)
         if naming.starts_agent(key, place.agent_key, name, marks):
             request = Request(s.INVOKE_AGENT, key or None, attributes, 0, kind=SpanKind.INTERNAL)
             if key:
                 attributes[s.AGENT_NAME] = key
-        elif parent is None and run_type is None and not naming.is_node(marks):
+        elif outermost and not wraps:
             subject = naming.own_name(name)
             request = Request(s.INVOKE_WORKFLOW, subject, attributes, 0, kind=SpanKind.INTERNAL)
             if subject:
@@ -94,7 +96,7 @@ class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
             if parent is not None and not place.says_more:
                 self.runs.add(run_id, parent, own=False)
             else:
-                self._enter(run_id, place, None, place.agent_key)
+                self._enter(run_id, place, None, place.agent_key).wraps = wraps
             return
         if request.operation in (s.INVOKE_AGENT, s.INVOKE_WORKFLOW):
             attributes[s.OPERATION_NAME] = request.operation

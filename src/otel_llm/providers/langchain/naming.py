@@ -24,6 +24,8 @@ _THEIR_KEYS = ids.KEYS | {"checkpoint_ns", "checkpoint_id", "task_id", "run_id",
 _HIDDEN = "langsmith:hidden"
 #: Chains and graphs without a name are named after their class.
 _CLASSES = ("Runnable", "Channel", "Pregel", "LangGraph", "StateGraph", "CompiledStateGraph", "Branch", "_")
+#: Runnables that add only retries, fallbacks or a loop to the one runnable that they wrap.
+_WRAPPERS = ("RunnableRetry", "RunnableWithFallbacks", "RunnableEach", "RunnableBinding", "RunnableConfigurable")
 _COMPONENTS = (
     ("langchain_core.language_models.base", "BaseLanguageModel"),
     ("langchain_core.decisions.base", "BaseDecisionModel"),
@@ -62,6 +64,11 @@ def own_name(name: str | None) -> str | None:
     return name
 
 
+def is_wrapper(name: str | None) -> bool:
+    """Whether the chain ``name`` only wraps another runnable, and nobody has named it."""
+    return name is not None and (name.startswith(_WRAPPERS) or _is_component(name))
+
+
 @lru_cache(256)
 def _is_component(name: str) -> bool:
     """Whether ``name`` is a class of models, tools or retrievers.
@@ -80,7 +87,7 @@ def _is_component(name: str) -> bool:
 
 def is_step(steps: LangChainSteps, name: str | None, kind: str | None, tags: list[str], key: str | None) -> bool:
     """Whether an inner run gets a span, according to the setting ``steps``."""
-    if steps is LangChainSteps.OFF or _HIDDEN in tags:
+    if steps is LangChainSteps.OFF or _HIDDEN in tags or is_wrapper(name):
         return False
     if steps is LangChainSteps.ALL:
         return True

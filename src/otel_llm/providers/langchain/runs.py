@@ -42,6 +42,7 @@ class Run:
         "id",
         "ids",
         "model",
+        "wraps",
     )
 
     def __init__(self, call: Call | None, agent_key: str | None, ids: Ids) -> None:
@@ -57,6 +58,8 @@ class Run:
         #: Whether a frame of ours is around the run. It ends the run after everything inside has ended.
         self.guarded = False
         self.deferred: Callable[[], None] | None = None
+        #: Whether it is the outermost run and a wrapper, which has no span. The run inside counts as the outermost.
+        self.wraps = False
         if call is not None:
             call.owned_by(self)
 

@@ -74,7 +74,7 @@ class Starts:
             context = ids.tagged(context, tags or [], metadata) or context
         return Place(parent, context, opening(current), told)
 
-    def _enter(self, run_id: UUID, place: Place, call: Call | None, agent_key: str | None) -> None:
+    def _enter(self, run_id: UUID, place: Place, call: Call | None, agent_key: str | None) -> Run:
         """Note that the run ``run_id`` has started at ``place``. ``call`` is ``None`` if the run has no span."""
         run = Run(call, agent_key, place.ids)
         self.runs.add(run_id, run)
@@ -82,3 +82,4 @@ class Starts:
         run.enter(context, call if isinstance(call, nesting.LayeredCall) else None)
         if place.opened is not None:
             place.opened.began(run)
+        return run

@@ -44,8 +44,8 @@ def record_end(
             error_type = str(attributes[s.ERROR_TYPE])
         elif response.error is not None:
             error_type = errors.answered_type(response.error)
-            if request.kind is SpanKind.CLIENT:
-                attributes.update(errors.answered_code(response.error))
+        if response.error is not None and request.kind is SpanKind.CLIENT:
+            attributes.update(errors.answered_code(response.error))
         seconds = duration_ns / 1e9
         first_chunk, speed = None, NO_SPEED
         if recording.first_chunk_ns:

@@ -189,12 +189,11 @@ class InnerCall(LayeredCall):
         # The enclosing call sees the error itself.
         known = errors.described(error, self._recording.telemetry.error_readers)
         del known[s.ERROR_TYPE]
-        self._pass_on(response, known)
+        self._pass_on(response, {**known, **_code(response)})
 
     @guard.never_raise
     def finish(self, response: Response | None = None, outcome: str | None = None) -> None:
-        code = response.error if response is not None else None
-        self._pass_on(response, {} if code is None else errors.answered_code(code))
+        self._pass_on(response, _code(response))
 
     def _pass_on(self, response: Response | None, provider_errors: Mapping[str, AttributeValue]) -> None:
         try:
@@ -205,6 +204,11 @@ class InnerCall(LayeredCall):
         self.answer = self._merged(response)
         self._settle_chunks(self.answer.model)
         self._outer.add(self.answer, provider_errors)
+
+
+def _code(response: Response | None) -> Mapping[str, AttributeValue]:
+    """The code of the error that came as an answer."""
+    return {} if response is None or response.error is None else errors.answered_code(response.error)
 
 
 def merge(own: Response, layers: list[Response]) -> Response:

@@ -188,6 +188,16 @@ def test_an_error_of_the_provider(recorder, openai):
     assert known["gen_ai.response.finish_reasons"] == ("error",)
 
 
+def test_an_error_that_a_gateway_sends_with_status_200(recorder, server, openai):
+    """The SDK raises an error of its own, which says nothing of the gateway's."""
+    server.reply_with(Reply(body={"error": {"message": "Say hello", "code": "overloaded"}}))
+    recorder.missing |= {"gen_ai.usage.input_tokens", "gen_ai.response.model", "gen_ai.embeddings.dimension.count"}
+    with pytest.raises(ValueError, match="No embedding data"):
+        OpenAIEmbeddings(model="e", check_embedding_ctx_length=False, **openai).embed_query("hi")
+    assert recorder.attributes["error.type"] == "ValueError"
+    assert recorder.attributes["otel_llm.error.code"] == "overloaded"
+
+
 def test_fallbacks_and_retries_are_a_span_each(recorder, openai, model):
     failing = ChatOpenAI(model="error-500", **openai)
     chain = failing.with_retry(stop_after_attempt=2, wait_exponential_jitter=False).with_fallbacks([model])

@@ -8,6 +8,7 @@ as it will be sent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from functools import partial
@@ -115,6 +116,23 @@ def _complete(
     except Exception as error:
         guard.report("openai: reading the answer", error)
         call.finish()
+
+
+def _watched(parse: Callable[[Any], Any], exchange: Exchange, endpoint: Endpoint, call: Call) -> Callable[[Any], Any]:
+    """``parse``, which the SDK calls with the answer before it returns what that gives.
+
+    If ``parse`` fails, nobody else gets the answer: it was cut off, say, and is no valid JSON. It was paid for all the
+    same, so ``call`` ends with both.
+    """
+
+    def parse_watched(answer: Any) -> Any:
+        try:
+            return parse(answer)
+        except BaseException as error:
+            call.fail(error, guard.never_raise(endpoint.read)(exchange, answer))
+            raise
+
+    return parse_watched
 
 
 def _finish_raw(call: Call, endpoint: Endpoint, exchange: Exchange, http_response: Any) -> None:
@@ -234,22 +252,26 @@ class OpenAIInstrumentor(Instrumentor):
             and not _is_raw(options)
             and "include_usage" not in (body.get("stream_options") or {})
         )
-        if ask_usage:
+        parses = callable(getattr(options, "post_parser", None)) and not _is_raw(options)
+        if ask_usage or parses:
             options = copy(options)
+        if ask_usage:
             options.json_data = {
                 **body,
                 "stream_options": {**(body.get("stream_options") or {}), "include_usage": True},
             }
             options.extra_json = None  # it is in the body now, and would overwrite the options there
-            if len(args) > 1:
-                args = (args[0], options, *args[2:])
-            else:
-                kwargs["options"] = options
         request = endpoint.request(exchange)
         request.texts, request.input_kept = body, True  # the SDK has made the body for this request
         exchange.choices = min(request.choices, MAX_CHOICES)
         call = nesting.start(telemetry, request, current)
         exchange.described = call.described
+        if parses:
+            options.post_parser = _watched(options.post_parser, exchange, endpoint, call)
+        if (ask_usage or parses) and len(args) > 1:
+            args = (args[0], options, *args[2:])
+        elif ask_usage or parses:
+            kwargs["options"] = options
         return call, partial(_complete, exchange, endpoint, ask_usage, self._costs), args
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,35 +46,21 @@ class SmallDisk(Collector):
         return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *super().command()]
 
 
-class Load:
+class Load(load.Sender):
     """Sends traces at a rate, to the agents in turn, each again until it is acknowledged."""
 
     def __init__(self, agents: Sequence[Collector], rate: float = RATE, threads: int = 4) -> None:
-        self.acknowledged: dict[str, int] = {}
-        self.refused = 0
+        super().__init__("", "fleet", SPANS_A_TRACE, "x" * 500, threads=threads)
         self.rate = rate
-        self._agents, self._threads = agents, threads
-        self._ended = threading.Event()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        workers = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(self._threads)]
-        for worker in workers:
-            worker.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            for worker in workers:
-                worker.join()
+        self._agents = agents
 
     def _work(self, number: int) -> None:
         due = time.monotonic()
         while not self._ended.is_set():
             due = max(due + SPANS_A_TRACE * self._threads / self.rate, time.monotonic() - 1)
             self._ended.wait(max(0.0, due - time.monotonic()))
-            spans = load.trace(SPANS_A_TRACE, "x" * 500)
-            body = load.request("fleet", spans)
+            spans = load.trace(self._spans, self._text)
+            body = load.request(self._service, spans)
             # A request is sent again only when it was refused, or not even heard.
             while not load.post(self._agents[number % len(self._agents)].otlp_http, body):
                 self.refused += 1

@@ -11,6 +11,7 @@ from time import time, time_ns
 from typing import Any
 
 import pytest
+from priced_answers import MESSAGES, answer, cost_of
 
 import otel_llm
 from interpreter import python
@@ -20,21 +21,6 @@ from otel_llm.cost.book import Book
 from otel_llm.cost.listed import ListPrices
 from otel_llm.cost.sheet import Rates
 from otel_llm.cost.table import Query, Table
-from standin.server import Reply
-
-_MESSAGES: Any = [{"role": "user", "content": "How late is it?"}]
-
-
-def _answer(model: str = "gpt-4o-2024-08-06", **fields: Any) -> Reply:
-    usage = fields.pop("usage", {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200})
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Five."}, "finish_reason": "stop"}
-    body = {"id": "c1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
-    return Reply(body={**body, **fields})
-
-
-def _cost(attributes: Any) -> tuple[Any, ...]:
-    return tuple(attributes.get(f"otel_llm.usage.cost.{name}") for name in ("amount", "currency", "source"))
-
 
 # --- the user's table -----------------------------------------------------------------------------
 
@@ -42,13 +28,13 @@ def _cost(attributes: Any) -> tuple[Any, ...]:
 def test_an_entry_without_a_host_is_for_the_vendor_s_only(costs: Any, at: Any, server: Any, table: Any) -> None:
     costs.on(table("models: [{model: llama, host: 'vllm.*', input: 1, output: 1}, {model: '*', input: 9, output: 9}]"))
     for host in ("vllm.internal", "elsewhere.example.com"):
-        server.reply_with(_answer("llama"))
-        at(host).chat.completions.create(model="llama", messages=_MESSAGES)
-    server.reply_with(_answer("llama"))
-    at("api.openai.com").chat.completions.create(model="llama", messages=_MESSAGES)
+        server.reply_with(answer("llama"))
+        at(host).chat.completions.create(model="llama", messages=MESSAGES)
+    server.reply_with(answer("llama"))
+    at("api.openai.com").chat.completions.create(model="llama", messages=MESSAGES)
 
     assert otel_llm.flush()
-    assert _cost(costs.last)[0] == 0.0108
+    assert cost_of(costs.last)[0] == 0.0108
     assert costs.unpriced == {"unknown_host": 1}
 
 
@@ -77,11 +63,11 @@ def test_prices_have_dates_and_long_contexts_steps(table: Any) -> None:
 
 def test_a_discount_is_off_the_list_price(costs: Any, at: Any, server: Any, table: Any) -> None:
     costs.on(table("models: [{model: gpt-4o*, discount: 20%}]"))
-    server.reply_with(_answer())
+    server.reply_with(answer())
 
-    at().chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    at().chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (0.0036, "USD", "local")
+    assert cost_of(costs.last) == (0.0036, "USD", "local")
 
 
 def test_list_prices_have_a_history() -> None:
@@ -109,22 +95,22 @@ async def test_a_price_is_looked_up_once_and_never_on_the_loop(
 
     monkeypatch.setattr(Book, "resolve", watched)
     for _ in range(3):
-        await async_client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+        await async_client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
         assert await asyncio.to_thread(otel_llm.flush)
 
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
-    assert all(_cost(span.attributes)[0] for span in lenient.spans)
+    assert all(cost_of(span.attributes)[0] for span in lenient.spans)
 
 
 def test_the_first_call_ends_when_it_ended(costs: Any, at: Any, server: Any, lenient: Any, durations: Any) -> None:
     """Though its span is handed on later, when its price is known."""
     costs.on()
     before = time_ns()
-    at().chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    at().chat.completions.create(model="gpt-4o", messages=MESSAGES)
     after = time_ns()
 
-    assert _cost(costs.last)[0]
+    assert cost_of(costs.last)[0]
     assert before <= lenient.span.start_time <= lenient.span.end_time <= after
     assert durations() == []
 
@@ -135,10 +121,10 @@ def test_a_table_that_changes_is_taken_over(costs: Any, at: Any, server: Any, ta
     client = at()
 
     def ask() -> Any:
-        server.reply_with(_answer("gpt-4o"))
-        client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+        server.reply_with(answer("gpt-4o"))
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
         IN_FORCE.look_now()
-        return _cost(costs.last)[0]
+        return cost_of(costs.last)[0]
 
     assert ask() == 0.0012
     table("models: [{model: gpt-4o, input: 20, output: 20}]")
@@ -168,7 +154,7 @@ def test_a_table_that_is_being_written_is_no_broken_one(costs: Any, table: Any, 
     with otel_llm.chat_span("m", "acme", server_address="here") as span:
         span.response("Five.", input_tokens=1)
 
-    assert _cost(costs.last)[0] == 2.0
+    assert cost_of(costs.last)[0] == 2.0
     assert quiet.records == []
 
 

@@ -6,59 +6,47 @@ from typing import Any
 
 import openai
 import pytest
+from priced_answers import MESSAGES, answer, cost_of
 
 import otel_llm
 from standin.server import Reply, sse
 
-_MESSAGES: Any = [{"role": "user", "content": "How late is it?"}]
-
-
-def _answer(model: str = "gpt-4o-2024-08-06", **fields: Any) -> Reply:
-    usage = fields.pop("usage", {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200})
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Five."}, "finish_reason": "stop"}
-    body = {"id": "c1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
-    return Reply(body={**body, **fields})
-
-
-def _cost(attributes: Any) -> tuple[Any, ...]:
-    return tuple(attributes.get(f"otel_llm.usage.cost.{name}") for name in ("amount", "currency", "source"))
-
 
 def test_a_call_has_its_list_price(costs: Any, at: Any, server: Any) -> None:
     costs.on()
-    server.reply_with(_answer())
+    server.reply_with(answer())
 
-    at().chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    at().chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (0.0045, "USD", "local")
+    assert cost_of(costs.last) == (0.0045, "USD", "local")
 
 
 @pytest.mark.parametrize("host", ["localhost", "gateway.example.com", "eu.api.openai.com"])
 def test_another_host_is_not_paid_like_the_vendor(costs: Any, at: Any, server: Any, host: str) -> None:
     costs.on()
-    server.reply_with(_answer())
+    server.reply_with(answer())
 
-    at(host).chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    at(host).chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (None, None, None)
+    assert cost_of(costs.last) == (None, None, None)
     assert costs.unpriced == {"unknown_host": 1}
 
 
 def test_an_answer_tells_what_it_cost(costs: Any, at: Any, server: Any) -> None:
     costs.on()
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12, "cost": 0.00014}
-    server.reply_with(_answer("openai/gpt-4o", usage=usage))
+    server.reply_with(answer("openai/gpt-4o", usage=usage))
 
-    at("openrouter.ai").chat.completions.create(model="openai/gpt-4o", messages=_MESSAGES)
+    at("openrouter.ai").chat.completions.create(model="openai/gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (0.00014, "USD", "provider")
+    assert cost_of(costs.last) == (0.00014, "USD", "provider")
     assert costs.unpriced == {}
 
 
 def test_no_cost_without_the_setting(lenient: Any, client: openai.OpenAI) -> None:
-    client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(lenient.attributes) == (None, None, None)
+    assert cost_of(lenient.attributes) == (None, None, None)
     assert lenient.points("otel_llm.client.unpriced_calls") == []
 
 
@@ -68,44 +56,44 @@ def test_no_cost_without_the_setting(lenient: Any, client: openai.OpenAI) -> Non
 def test_a_gateway_tells_it_in_a_header(costs: Any, at: Any, server: Any) -> None:
     costs.on()
     client = at("litellm.example.com")
-    server.reply_with(Reply(body=_answer().body, headers={"x-litellm-response-cost": "0.00123"}), _answer())
+    server.reply_with(Reply(body=answer().body, headers={"x-litellm-response-cost": "0.00123"}), answer())
 
-    client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
-    assert _cost(costs.last) == (0.00123, "USD", "provider")
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert cost_of(costs.last) == (0.00123, "USD", "provider")
 
-    client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)  # the header is of the first answer only
-    assert _cost(costs.last) == (None, None, None)
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)  # the header is of the first answer only
+    assert cost_of(costs.last) == (None, None, None)
 
 
 async def test_a_gateway_tells_it_in_a_header_of_its_own(costs: Any, async_client: Any, server: Any) -> None:
     costs.on(cost_headers=frozenset({"x-price"}))
-    server.reply_with(Reply(body=_answer().body, headers={"X-Price": "0.5"}))
+    server.reply_with(Reply(body=answer().body, headers={"X-Price": "0.5"}))
 
-    await async_client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    await async_client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (0.5, "USD", "provider")
+    assert cost_of(costs.last) == (0.5, "USD", "provider")
 
 
 @pytest.mark.parametrize("told", ["0", "0.0", "-1", "nan", "inf", "much"])
 def test_a_gateway_that_knows_no_price_is_not_believed(costs: Any, client: Any, server: Any, told: str) -> None:
     costs.on()
-    server.reply_with(Reply(body=_answer().body, headers={"x-litellm-response-cost": told}))
+    server.reply_with(Reply(body=answer().body, headers={"x-litellm-response-cost": told}))
 
-    client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (None, None, None)
+    assert cost_of(costs.last) == (None, None, None)
 
 
 def test_raw_and_streamed_answers_have_the_header_too(costs: Any, client: Any, server: Any) -> None:
     costs.on()
     headers = {"x-litellm-response-cost": "0.25"}
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": []}
-    server.reply_with(Reply(body=_answer().body, headers=headers), Reply(chunks=sse(chunk), headers=headers))
+    server.reply_with(Reply(body=answer().body, headers=headers), Reply(chunks=sse(chunk), headers=headers))
 
-    client.chat.completions.with_raw_response.create(model="gpt-4o", messages=_MESSAGES)
-    assert _cost(costs.last)[0] == 0.25
-    list(client.chat.completions.create(model="gpt-4o", messages=_MESSAGES, stream=True))
-    assert _cost(costs.last)[0] == 0.25
+    client.chat.completions.with_raw_response.create(model="gpt-4o", messages=MESSAGES)
+    assert cost_of(costs.last)[0] == 0.25
+    list(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True))
+    assert cost_of(costs.last)[0] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -120,11 +108,11 @@ def test_raw_and_streamed_answers_have_the_header_too(costs: Any, client: Any, s
 )
 def test_amounts_in_a_usage(costs: Any, client: Any, server: Any, usage: Any, amount: float | None) -> None:
     costs.on()
-    server.reply_with(_answer(usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, **usage}))
+    server.reply_with(answer(usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, **usage}))
 
-    client.chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last)[0] == amount
+    assert cost_of(costs.last)[0] == amount
 
 
 def test_a_manual_span_says_what_it_cost(costs: Any) -> None:
@@ -132,7 +120,7 @@ def test_a_manual_span_says_what_it_cost(costs: Any) -> None:
     with otel_llm.chat_span("m", "acme") as span:
         span.response("Five.", input_tokens=1, output_tokens=1, cost=0.02, currency="EUR")
 
-    assert _cost(costs.last) == (0.02, "EUR", "provider")
+    assert cost_of(costs.last) == (0.02, "EUR", "provider")
 
 
 # --- what has no price ----------------------------------------------------------------------------
@@ -171,20 +159,20 @@ def test_a_manual_span_says_what_it_cost(costs: Any) -> None:
 )
 def test_what_is_not_known_is_not_guessed(costs: Any, at: Any, server: Any, fields: Any, reason: str) -> None:
     costs.on()
-    server.reply_with(_answer(**fields))
+    server.reply_with(answer(**fields))
 
-    at().chat.completions.create(model=fields.get("model", "gpt-4o"), messages=_MESSAGES)
+    at().chat.completions.create(model=fields.get("model", "gpt-4o"), messages=MESSAGES)
 
-    assert _cost(costs.last) == (None, None, None)
+    assert cost_of(costs.last) == (None, None, None)
     assert costs.unpriced == {reason: 1}
 
 
 def test_a_stream_that_is_left_early_is_billed_but_not_known(costs: Any, at: Any) -> None:
     costs.on()
-    with at().chat.completions.create(model="gpt-4o", messages=_MESSAGES, stream=True) as stream:
+    with at().chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as stream:
         next(iter(stream))
 
-    assert _cost(costs.last) == (None, None, None)
+    assert cost_of(costs.last) == (None, None, None)
     assert costs.unpriced == {"cut_off": 1}
 
 
@@ -193,19 +181,19 @@ def test_a_call_that_fails_is_not_billed(costs: Any, at: Any, server: Any) -> No
     server.reply_with(Reply(status=429, body={"error": {"message": "no", "code": "rate_limit"}}))
 
     with pytest.raises(openai.RateLimitError):
-        at().chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+        at().chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    assert _cost(costs.last) == (None, None, None)
+    assert cost_of(costs.last) == (None, None, None)
     assert costs.unpriced == {}
 
 
 def test_agents_and_workflows_have_no_cost_of_their_own(costs: Any, at: Any, lenient: Any) -> None:
     costs.on()
     with otel_llm.workflow_span("twin"), otel_llm.agent_span("researcher"):
-        at().chat.completions.create(model="gpt-4o", messages=_MESSAGES)
+        at().chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
     assert otel_llm.flush()
-    priced = [span.name for span in lenient.spans if _cost(span.attributes) != (None, None, None)]
+    priced = [span.name for span in lenient.spans if cost_of(span.attributes) != (None, None, None)]
     assert priced == ["chat gpt-4o"]
 
 
@@ -223,9 +211,9 @@ def test_a_background_response_is_priced_where_its_answer_is_fetched(
     client.responses.create(model="gpt-5", input="Hi", background=True, background_options={"completion_window": "2h"})
     assert costs.unpriced == {"pending": 1}
     client.responses.retrieve("r1")
-    assert _cost(costs.last) == (0.3, "USD", "local")
+    assert cost_of(costs.last) == (0.3, "USD", "local")
     client.responses.retrieve("r1")
-    assert _cost(costs.last) == (None, None, None)  # it is billed once
+    assert cost_of(costs.last) == (None, None, None)  # it is billed once
 
 
 @pytest.mark.parametrize(("price", "amount"), [("web_search: 10, ", 0.0203), ("", None)])
@@ -242,7 +230,7 @@ def test_searches_of_the_web_cost_beside_the_tokens(
 
     at().responses.create(model="gpt-5", input="Hi")
 
-    assert _cost(costs.last)[0] == amount
+    assert cost_of(costs.last)[0] == amount
     assert costs.unpriced == ({} if amount else {"unknown_kind": 1})
 
 
@@ -256,4 +244,4 @@ def test_an_amount_that_the_answer_tells_includes_its_searches(costs: Any, clien
 
     client.responses.create(model="grok", input="Hi")
 
-    assert _cost(costs.last) == (0.1, "USD", "provider")
+    assert cost_of(costs.last) == (0.1, "USD", "provider")

@@ -74,15 +74,18 @@ class Sender:
         acknowledged: Trace id in hex -> number of its spans.
     """
 
-    def __init__(self, address: str, service: str, spans: int = 20, text: str = "", pause: float = 0.05) -> None:
+    def __init__(
+        self, address: str, service: str, spans: int = 20, text: str = "", pause: float = 0.05, threads: int = 2
+    ) -> None:
         self.acknowledged: dict[str, int] = {}
         self.refused = 0
         self._address, self._service, self._spans, self._text, self._pause = address, service, spans, text, pause
+        self._threads = threads
         self._ended = threading.Event()
 
     @contextmanager
-    def running(self, threads: int = 2) -> Iterator[None]:
-        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+    def running(self) -> Iterator[None]:
+        workers = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(self._threads)]
         for worker in workers:
             worker.start()
         try:
@@ -92,7 +95,8 @@ class Sender:
             for worker in workers:
                 worker.join()
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
+        """Send until the end, as the thread of this number."""
         while not self._ended.wait(self._pause):
             spans = trace(self._spans, self._text)
             body = request(self._service, spans)

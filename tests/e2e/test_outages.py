@@ -88,8 +88,8 @@ def test_jaeger_killed_for_a_minute_under_load_gets_every_span(jaeger: Jaeger, c
 
 def test_what_a_killed_collector_acknowledged_arrives(jaeger: Jaeger, collector: Collector) -> None:
     """Killed three times, with Jaeger away too at the second time, so that its queue is full of work."""
-    sender = Sender(collector.otlp_http, "killed", text="x" * 2000)
-    with sender.running(threads=4):
+    sender = Sender(collector.otlp_http, "killed", text="x" * 2000, threads=4)
+    with sender.running():
         for kill in range(3):
             goal = len(sender.acknowledged) + 100
             until(lambda goal=goal: len(sender.acknowledged) > goal, 120, "the load runs")

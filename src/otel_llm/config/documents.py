@@ -1,4 +1,4 @@
-"""Documents that the user writes: JSON, or YAML if PyYAML is installed."""
+"""Reads files that users write: JSON, or YAML if PyYAML is installed."""
 
 from __future__ import annotations
 

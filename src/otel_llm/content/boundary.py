@@ -43,7 +43,7 @@ class Boundary:
         #: of them may depend on the attribute; then they are with its name.
         self._known: set[str] = set()
         self._known_there: set[tuple[str, str]] = set()
-        #: Names of attributes, which need to be valid UTF-8 only.
+        #: Names of attributes that are known to be valid UTF-8, which is all that is required of a name.
         self._names: set[str] = set()
 
     def prepare(self) -> None:

@@ -31,11 +31,11 @@ from .prices import Known, Prices
 from .sheet import CUT_OFF, NO_USAGE, PENDING, TOO_LATE
 from .table import HostEntry, Query
 
-#: More calls than this do not wait for the thread.
+#: The most calls that wait for the background thread. A further call has no price.
 _MAX_WAITING = 10_000
-#: Background responses whose answer is awaited.
+#: The most background responses that are remembered until their answer is fetched.
 _MAX_PENDING = 10_000
-#: Nanoseconds between two looks whether the table has changed.
+#: Nanoseconds between two checks whether the table has changed.
 _LOOK_AGAIN = 1_000_000_000
 _BILLED = s.INFERENCE_OPERATIONS | {s.EMBEDDINGS}
 

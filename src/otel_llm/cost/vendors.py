@@ -25,6 +25,6 @@ _HOSTS: dict[str, tuple[str, ...]] = {
 
 
 def owns(provider: str, host: str) -> bool:
-    """Whether ``host`` is one of ``provider``'s own."""
+    """Whether ``host`` is operated by the vendor ``provider`` itself."""
     host = host.lower()
     return any(host == end or (end[0] in ".-" and host.endswith(end)) for end in _HOSTS.get(provider, ()))

@@ -23,7 +23,7 @@ from .rendering import input_of, output_of
 #: More calls than this do not wait for the thread.
 _MAX_WAITING = 1000
 _COUNTED = frozenset({s.CHAT, s.TEXT_COMPLETION})
-#: What OpenAI's Responses API counts for each message of an answer, beside its text.
+#: Tokens that OpenAI's Responses API counts for each message of an answer, in addition to its text.
 _AROUND_OUTPUT = 1
 
 

@@ -38,7 +38,7 @@ def _tags(attributes: Mapping[str, Any]) -> Values:
     return tuple(dict.fromkeys(map(str, tags))) if isinstance(tags, list) else ()
 
 
-#: What calls can be grouped by -> its values in a call's attributes, to which those of the spans above are added.
+#: Dimension -> a function that reads its values from attributes: a call's own and those of the spans above it.
 #: `day` and `service` are no attributes, and `metadata.NAME` is any metadata that the application sets.
 _BY_ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], Values]] = {
     "model": _attribute(s.RESPONSE_MODEL, s.REQUEST_MODEL),

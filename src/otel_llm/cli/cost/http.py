@@ -14,7 +14,7 @@ _REASON_LENGTH = 200
 
 
 class ServerError(Exception):
-    """A server can't be used. The message says which one, and why. `status` is that of HTTP, if it has answered."""
+    """A server can't be used. The message names it and says why. `status`: the HTTP status, if there was a response."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)

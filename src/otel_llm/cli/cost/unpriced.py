@@ -12,12 +12,12 @@ from otel_llm.cost import sheet
 FAILED = "failed"
 #: The answer came from LangChain's cache.
 CACHED = "cached"
-#: The tokens are known, but the application did not price its calls.
+#: The tokens are known, but costs were off in the application.
 NO_PRICE = "no_price"
 
 
 def reason(attributes: Mapping[str, Any], tokens: Mapping[str, int]) -> str:
-    """Why a model call with these attributes and tokens has no cost: as the application said, or as far as it shows."""
+    """Why a model call has no cost: the reason on its span, or the one that its attributes and tokens suggest."""
     said = attributes.get(s.LLM_UNPRICED_REASON)
     if isinstance(said, str) and said:
         return said

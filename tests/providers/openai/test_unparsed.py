@@ -6,6 +6,7 @@ import json
 
 import openai
 import pytest
+from either import needs, settled
 from opentelemetry.trace import StatusCode
 from pydantic import BaseModel, ValidationError
 from replies import ASKED, CHAT, chat_reply, message, response
@@ -18,12 +19,14 @@ class Place(BaseModel):
     city: str
 
 
-def chat(client):
-    return client.chat.completions.parse(**CHAT, response_format=Place)
+def chat(api):
+    return api.helper("parse")(**CHAT, response_format=Place)
 
 
-def responses(client):
-    return client.responses.parse(**ASKED, text_format=Place)
+def responses(api):
+    parse = getattr(api.client.responses, "parse", None)
+    needs(parse, "text_format")
+    return parse(**ASKED, text_format=Place)
 
 
 FILTERED = chat_reply(reasons=("content_filter",))
@@ -46,7 +49,7 @@ async def test_an_answer_that_was_paid_for(recorder, api, server, case):
     recorder.instrument(Settings(capture_content=ContentCapture.SPAN_ONLY))
     server.reply_with(reply)
     with pytest.raises(error):
-        await api(ask)
+        await settled(ask(api))
     known = recorder.attributes
     assert recorder.span.status.status_code is StatusCode.ERROR
     assert known["error.type"].endswith(error.__name__)
@@ -61,9 +64,9 @@ async def test_an_answer_that_was_paid_for(recorder, api, server, case):
 async def test_embeddings_that_a_gateway_refuses_with_status_200(lenient, api, server):
     """The SDK looks for vectors, and raises an error of its own that says nothing of the gateway's."""
     server.reply_with(Reply(body={"error": {"message": "Say hello", "type": "server_error", "code": "overloaded"}}))
-    with pytest.raises(ValueError, match="No embedding data"):
+    with pytest.raises((ValueError, TypeError)) as raised:  # the first SDKs walk over None
         await api(lambda client: client.embeddings.create(model="m", input="a"))
-    assert lenient.attributes["error.type"] == "ValueError"
+    assert lenient.attributes["error.type"] == raised.type.__name__
     assert lenient.attributes["otel_llm.error.code"] == "overloaded"
     assert "hello" not in lenient.span.to_json()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import (
+from .config import Settings
+from .config.choices import (
     ChunkMetrics,
     ContentCapture,
     ForeignSpans,
     LangChainSteps,
     MetricGeneration,
     SamplingAlgorithm,
-    Settings,
 )
 from .lifecycle.api import instrument, uninstrument
 from .propagation.api import bind_context, propagate_attributes

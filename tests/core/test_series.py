@@ -12,7 +12,8 @@ from opentelemetry.trace import SpanKind
 
 import otel_llm
 from otel_llm.background import deferred
-from otel_llm.config import ChunkMetrics, MetricGeneration, Settings
+from otel_llm.config import Settings
+from otel_llm.config.choices import ChunkMetrics, MetricGeneration
 from otel_llm.core import nesting
 from otel_llm.core.dimensions import OVERFLOW
 from otel_llm.core.local_call import InProcessCall

@@ -22,7 +22,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from e2e.programs import CONFIGURATION, ROOT, Collector, Program, free_address, get, until
 from otel_llm import semconv
-from otel_llm.config import MetricGeneration
+from otel_llm.config.choices import MetricGeneration
 from otel_llm.core.dimensions import Dimensions
 from otel_llm.core.instruments import Instruments
 from otel_llm.core.listeners import EndedCall

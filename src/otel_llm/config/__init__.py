@@ -15,6 +15,16 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
+from .choices import (
+    ChunkMetrics,
+    ContentCapture,
+    ForeignSpans,
+    LangChainSteps,
+    MetricGeneration,
+    SamplingAlgorithm,
+    content_capture,
+    metric_generation,
+)
 from .estimation import Chain
 from .estimation import check as check_chain
 from .values import above_zero, boolean, checked, entries, names, number, one_of, seconds, share
@@ -45,100 +55,7 @@ HIDEABLE = frozenset({"documents", "input", "media", "output", "system", "tools"
 #: What ``baggage`` may name.
 BAGGAGE_NAMES = frozenset({"session_id", "user_id", "conversation_id", "tenant_id"})
 
-
-class ContentCapture(Enum):
-    """Where prompts and answers are recorded: nowhere (the default), on spans, on events, or on both."""
-
-    NO_CONTENT = (False, False)
-    SPAN_ONLY = (True, False)
-    EVENT_ONLY = (False, True)
-    SPAN_AND_EVENT = (True, True)
-
-    @property
-    def on_span(self) -> bool:
-        """Whether content is recorded on spans."""
-        return self.value[0]
-
-    @property
-    def on_event(self) -> bool:
-        """Whether content is recorded on events."""
-        return self.value[1]
-
-
-class MetricGeneration(Enum):
-    """Which generation of metrics is recorded: the one that released tools read (the default), the newest, or both."""
-
-    RELEASED = (True, False)
-    LATEST = (False, True)
-    BOTH = (True, True)
-
-    @property
-    def released(self) -> bool:
-        """Whether the released metrics are recorded."""
-        return self.value[0]
-
-    @property
-    def latest(self) -> bool:
-        """Whether the newest metrics are recorded."""
-        return self.value[1]
-
-
-class ChunkMetrics(Enum):
-    """Which times between chunks of a stream are recorded: all (the default), one in ten, or none."""
-
-    ALL = "all"
-    SAMPLED = "sampled"
-    OFF = "off"
-
-
-class LangChainSteps(Enum):
-    """Which inner steps of a LangChain run are spans: none, nodes and steps with a name (the default), or all."""
-
-    OFF = "off"
-    NAMED = "named"
-    ALL = "all"
-
-
-class ForeignSpans(Enum):
-    """What a call does inside of a span that another library makes of it: join it, leave it alone, or make its own."""
-
-    JOIN = "join"
-    LEAVE = "leave"
-    OWN = "own"
-
-
-class SamplingAlgorithm(Enum):
-    """Which bits of the trace id the evaluation sampler decides by; ``AUTO`` (the default) follows the head sampler."""
-
-    AUTO = "auto"
-    TRACE_ID_RATIO = "trace_id_ratio"
-    CONSISTENT = "consistent"
-
-
 # --- parsers and checks of single settings ------------------------------------------------------------
-
-
-def _content_mode(raw: str) -> ContentCapture:
-    try:
-        return ContentCapture[raw.upper()]
-    except KeyError:
-        pass
-    try:  # earlier instrumentations had a boolean in place of the four modes
-        return ContentCapture.SPAN_ONLY if boolean(raw) else ContentCapture.NO_CONTENT
-    except ValueError:
-        raise ValueError(f"expected one of {', '.join(mode.name for mode in ContentCapture)}") from None
-
-
-def _metric_generation(raw: str) -> MetricGeneration:
-    # Other conventions (http, database, ...) have entries in this list too: those are ignored.
-    entries = {entry.strip().lower() for entry in raw.split(",")}
-    ours = {entry for entry in entries if entry.startswith("gen_ai")}
-    latest = "gen_ai_latest_experimental"
-    if ours - {latest, f"{latest}/dup"}:
-        raise ValueError(f"expected {latest} or {latest}/dup")
-    if f"{latest}/dup" in ours:
-        return MetricGeneration.BOTH
-    return MetricGeneration.LATEST if ours else MetricGeneration.RELEASED
 
 
 def _whole_bytes(raw: str) -> int:
@@ -215,11 +132,11 @@ class Settings:
     """
 
     capture_content: ContentCapture = _knob(
-        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", _content_mode, ContentCapture.NO_CONTENT
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", content_capture, ContentCapture.NO_CONTENT
     )
     #: ``None``: an event is emitted if ``capture_content`` includes events.
     emit_event: bool | None = _knob("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", boolean, None)
-    metrics: MetricGeneration = _knob("OTEL_SEMCONV_STABILITY_OPT_IN", _metric_generation, MetricGeneration.RELEASED)
+    metrics: MetricGeneration = _knob("OTEL_SEMCONV_STABILITY_OPT_IN", metric_generation, MetricGeneration.RELEASED)
     metrics_max_series: int = _knob("OTEL_LLM_METRICS_MAX_SERIES", _whole_series, 2000, _series)
     content_max_bytes: int = _knob("OTEL_LLM_CONTENT_MAX_BYTES", _whole_bytes, DEFAULT_CONTENT_MAX_BYTES, _bytes)
     span_content_max_bytes: int = _knob(

@@ -8,7 +8,7 @@ from random import randrange
 from typing import TYPE_CHECKING, Any
 
 from ..background import deferred
-from ..config import ChunkMetrics
+from ..config.choices import ChunkMetrics
 from .recording import Recording
 
 if TYPE_CHECKING:

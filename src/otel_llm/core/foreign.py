@@ -17,7 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, get_curren
 
 from .. import guard
 from .. import semconv as s
-from ..config import ForeignSpans
+from ..config.choices import ForeignSpans
 from . import other_metrics
 from .joined_span import JoinedSpan
 

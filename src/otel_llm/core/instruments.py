@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.metrics import Counter, Histogram, Meter
 
 from .. import semconv as s
-from ..config import MetricGeneration
+from ..config.choices import MetricGeneration
 from .dimensions import MAX_SERIES, PROMPT, Dimensions
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
 
-from ..config import ContentCapture, Settings
+from ..config import Settings
+from ..config.choices import ContentCapture
 from ..content import boundary, capture
 from ..propagation.global_providers import LOGGER_PROVIDER, METER_PROVIDER, TRACER_PROVIDER
 from ..propagation.suppression import suppresses

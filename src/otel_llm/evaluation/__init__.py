@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..config import SamplingAlgorithm
+    from ..config.choices import SamplingAlgorithm
     from .dataset.reader import SCHEMA, Item, json_schema
     from .dataset.sinks import JSONLinesSink, Sink, SQLiteSink
     from .exclusion import not_evaluated

@@ -25,7 +25,7 @@ from traces import named, tree
 import otel_llm
 from interpreter import python
 from otel_llm import Settings
-from otel_llm.config import LangChainSteps
+from otel_llm.config.choices import LangChainSteps
 from otel_llm.providers.langchain import LangChainInstrumentor
 
 

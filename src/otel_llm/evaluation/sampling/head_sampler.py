@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import get_current_span
 
-from ...config import SamplingAlgorithm
+from ...config.choices import SamplingAlgorithm
 from .rate import LOW_64, Head, bound, kept_share, position
 
 if TYPE_CHECKING:

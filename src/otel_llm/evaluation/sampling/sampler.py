@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from ... import guard
 from ... import semconv as s
 from ...background import forks
-from ...config import SamplingAlgorithm
+from ...config.choices import SamplingAlgorithm
 from ...config.values import above_zero, checked, seconds
 from ...content import capture
 from ..dataset.sinks import Sink, open_sink

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from ... import guard
 from ... import semconv as s
-from ...config import LangChainSteps
+from ...config.choices import LangChainSteps
 from ...core.call import Call
 from ...core.local_call import InProcessCall
 from ...core.request import AttributeValue, Request

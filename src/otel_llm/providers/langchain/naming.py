@@ -9,7 +9,7 @@ from typing import Any
 
 from ... import guard
 from ... import semconv as s
-from ...config import LangChainSteps
+from ...config.choices import LangChainSteps
 from ...content.boundary import clean_json, clean_text
 from ...content.encoding import dumps
 from ...core.request import AttributeValue

@@ -17,7 +17,7 @@ from typing import Any
 from opentelemetry.context import Context, get_current
 
 from ... import guard
-from ...config import ForeignSpans
+from ...config.choices import ForeignSpans
 from ...core import nesting
 from ...core.call import Call
 from ...core.execution import Complete, run, run_async

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from exits import chunk
+from one_call import begin
+from within_foreign import framework, said
 
 from openai_clients import async_client, client, server, session_server
 from otel_llm.core.scopes import SCOPES
 from quietness import quiet
 from standin.server import Reply, sse
 
-__all__ = ["async_client", "client", "quiet", "server", "session_server"]
+__all__ = ["async_client", "begin", "client", "framework", "quiet", "said", "server", "session_server"]
 
 
 @pytest.fixture

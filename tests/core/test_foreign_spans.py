@@ -3,67 +3,20 @@
 from __future__ import annotations
 
 import gc
-import logging
-from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
-from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, StatusCode
+from opentelemetry.trace import StatusCode
+from within_foreign import CHAT, CHUNKS, OURS, STREAM, scopes, sums
 
 import otel_llm
 from foreign_tracer import DURATION, TOKENS, Framework
 from otel_llm import ContentCapture, ForeignSpans, MetricGeneration, Settings
 from otel_llm.background import deferred
-from otel_llm.core import nesting
-from otel_llm.core.request import Request
-from otel_llm.core.telemetry import Telemetry
 from standin.server import Reply, sse
 
-CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
-STREAM: dict[str, Any] = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
-OURS = "otel_llm.openai"
-CHUNKS = "gen_ai.client.operation.time_per_output_chunk"
-
-
-@pytest.fixture(autouse=True)
-def said(quiet: pytest.LogCaptureFixture) -> Any:
-    """What we said of other libraries' spans, which is no complaint; all else that is logged fails the test."""
-    messages: list[str] = []
-
-    class Keep(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            if "OTEL_LLM_FOREIGN_SPANS" not in record.getMessage():
-                return True
-            messages.append(record.getMessage())
-            return False
-
-    logger, keep = logging.getLogger("otel_llm"), Keep()
-    logger.addFilter(keep)
-    yield messages
-    logger.removeFilter(keep)
-
-
-@pytest.fixture
-def framework(lenient: Any) -> Framework:
-    return Framework(lenient)
-
-
-def sums(recorder: Any, name: str) -> dict[str, float]:
-    """What was recorded under ``name``, by scope."""
-    found: dict[str, float] = {}
-    for resource in recorder.metrics.resource_metrics:
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                if metric.name == name:
-                    found[scope.scope.name] = sum(point.count for point in metric.data.data_points)
-    return found
-
-
-def scopes(recorder: Any) -> list[str]:
-    return [span.instrumentation_scope.name for span in recorder.spans]
+pytestmark = pytest.mark.usefixtures("said")
 
 
 # --- join ----------------------------------------------------------------------------------------------
@@ -263,127 +216,6 @@ def test_a_call_with_a_span_of_its_own(recorder: Any, framework: Framework, clie
     assert recorder.spans[0].parent.span_id == recorder.spans[1].context.span_id
     assert set(sums(recorder, TOKENS)) == {OURS, framework.scope}
     assert said == []
-
-
-# --- which spans -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("theirs", "joins"),
-    [
-        ({"gen_ai.operation.name": "chat"}, True),
-        ({"gen_ai.operation.name": "text_completion"}, True),
-        ({"gen_ai.operation.name": "generate_content"}, True),
-        ({"openinference.span.kind": "LLM"}, True),
-        ({"llm.request.type": "chat"}, True),
-        ({"llm.request.type": "completion"}, True),
-        ({"gen_ai.operation.name": "embeddings"}, False),
-        ({"openinference.span.kind": "EMBEDDING"}, False),
-        ({"openinference.span.kind": "CHAIN"}, False),
-        ({"gen_ai.operation.name": "invoke_agent"}, False),
-        ({"gen_ai.operation.name": ("chat",)}, False),
-        ({"http.request.method": "POST"}, False),
-    ],
-)
-def test_which_spans_are_of_an_inference(lenient: Any, client: Any, theirs: dict[str, Any], joins: bool) -> None:
-    lenient.foreign.add("theirs")
-    with lenient.tracer_provider.get_tracer("theirs").start_as_current_span("x", attributes=theirs):
-        client.chat.completions.create(**CHAT)
-    assert scopes(lenient) == (["theirs"] if joins else [OURS, "theirs"])
-
-
-@pytest.mark.parametrize("theirs", [{"gen_ai.operation.name": "embeddings"}, {"llm.request.type": "embedding"}])
-def test_embeddings(lenient: Any, client: Any, theirs: dict[str, Any]) -> None:
-    lenient.foreign.add("theirs")
-    with lenient.tracer_provider.get_tracer("theirs").start_as_current_span("x", attributes=theirs):
-        client.embeddings.create(model="e", input="x")
-    assert scopes(lenient) == ["theirs"]
-
-
-@pytest.mark.parametrize(
-    ("operation", "named", "make"),
-    [
-        ("invoke_agent", "gen_ai__agent__name", otel_llm.agent_span),
-        ("execute_tool", "gen_ai__tool__name", otel_llm.tool_span),
-        ("invoke_workflow", "gen_ai__workflow__name", otel_llm.workflow_span),
-    ],
-)
-def test_agents_tools_and_workflows_by_name(
-    recorder: Any, framework: Framework, operation: str, named: str, make: Callable[[str], Any]
-) -> None:
-    with framework.span(operation, "a", **{named: "a"}), make("a"):
-        pass
-    assert scopes(recorder) == [framework.scope]
-    with framework.span(operation, "a", **{named: "a"}), make("b"):
-        pass
-    assert scopes(recorder) == [framework.scope, "otel_llm.manual", framework.scope]
-
-
-def test_a_span_that_has_ended(lenient: Any, framework: Framework, client: Any) -> None:
-    with framework.span() as span:
-        pass
-    with trace.use_span(span):
-        client.chat.completions.create(**CHAT)
-    assert scopes(lenient) == [framework.scope, OURS]
-
-
-class Endless:
-    """Has every attribute, each of them another such object."""
-
-    def __getattr__(self, name: str) -> Any:
-        return Endless()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return Endless()
-
-
-class Careless(NonRecordingSpan):
-    """Says that it is a span of a framework, but not what the API asks of one."""
-
-    instrumentation_scope = type("Scope", (), {"name": "careless"})()
-    attributes = None
-
-    def is_recording(self) -> bool:
-        return True
-
-
-def call_within(lenient: Any, around: Context) -> None:
-    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider, lenient.meter_provider)
-    attributes: dict[str, Any] = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "p",
-        "gen_ai.request.model": "m",
-    }
-    nesting.start(telemetry, Request("chat", "m", attributes), around).finish()
-
-
-@pytest.mark.parametrize("kind", [Careless, NonRecordingSpan])
-def test_spans_of_no_sdk(lenient: Any, kind: Any) -> None:
-    around = trace.set_span_in_context(kind(trace.INVALID_SPAN_CONTEXT), Context())
-    call_within(lenient, around)
-    assert scopes(lenient) == ["otel_llm.test"]
-
-
-def test_a_mock_of_a_span(lenient: Any) -> None:
-    span: Any = type("Mock", (NonRecordingSpan,), {"__getattr__": lambda self, name: Endless()})
-    around = trace.set_span_in_context(span(trace.INVALID_SPAN_CONTEXT), Context())
-    call_within(lenient, around)
-    assert scopes(lenient) == ["otel_llm.test"]
-
-
-def test_a_span_that_the_head_sampler_dropped(lenient: Any, client: Any) -> None:
-    """It can't be told from any other that was dropped: nothing is exported, and our metrics count."""
-    lenient.instrument(sampler=trace_sampler())
-    with Framework(lenient).span():
-        client.chat.completions.create(**CHAT)
-    assert lenient.spans == []
-    assert set(sums(lenient, DURATION)) == {OURS}
-
-
-def trace_sampler() -> Any:
-    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
-
-    return ParentBased(ALWAYS_OFF)
 
 
 def test_layers_below_join_as_one(recorder: Any, framework: Framework, client: Any) -> None:

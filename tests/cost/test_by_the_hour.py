@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from contextvars import copy_context
 from decimal import Decimal
 from time import time_ns
 from typing import Any
@@ -129,3 +130,39 @@ def test_two_calls_at_a_time_share_the_host(costs: Any, table: Any, client: Any,
     amounts = [span.attributes["otel_llm.usage.cost.amount"] for span in (first, second)]
     assert sum(amounts) == pytest.approx(sum(took) - together, rel=0.05)
     assert amounts[0] < took[0]
+
+
+def test_a_host_costs_only_while_its_entry_holds(costs: Any, table: Any, lenient: Any) -> None:
+    costs.on(
+        table(
+            """
+            hosts:
+              - {host: a, per_hour: 3600, until: 2026-01-01}
+              - {host: a, per_hour: 7200, from: 2026-01-01, until: 2099-01-01}
+              - {host: a, per_hour: 3600, from: 2099-01-01}
+            """
+        )
+    )
+    idle = {point.attributes["otel_llm.cost.host"]: point.value for point in lenient.points("otel_llm.host.idle_cost")}
+
+    assert [value > 0 for value in idle.values()] == [False, True, False]
+
+
+def test_only_calls_of_the_same_entry_share_a_host(costs: Any, table: Any, lenient: Any) -> None:
+    """Though a later entry would fit a call, too."""
+    costs.on(table("hosts: [{host: a, per_hour: 3600}, {host: '*', per_hour: 3600}]"))
+    with otel_llm.chat_span("m", "acme", server_address="b"):
+        pass
+    assert otel_llm.flush()
+
+    elsewhere, other = copy_context(), otel_llm.chat_span("m", "acme", server_address="a")
+    elsewhere.run(other.__enter__)
+    with otel_llm.chat_span("m", "acme", server_address="b"):
+        pass
+    elsewhere.run(other.__exit__, None, None, None)
+
+    assert otel_llm.flush()
+    _, alone, _ = sorted(lenient.spans, key=lambda span: span.end_time)
+    assert alone.attributes["server.address"] == "b"
+    took = (alone.end_time - alone.start_time) / _SECOND
+    assert alone.attributes["otel_llm.usage.cost.amount"] == pytest.approx(took, rel=0.01)

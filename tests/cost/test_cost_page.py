@@ -17,8 +17,9 @@ from otel_llm.cost import billing
 from otel_llm.cost.book import Book
 from otel_llm.cost.clock import HostClock
 from otel_llm.cost.listed import ListPrices
+from otel_llm.cost.matching import Query
 from otel_llm.cost.sheet import Rates
-from otel_llm.cost.table import Query, Table
+from otel_llm.cost.table import Table
 from otel_llm.providers._stainless.gateway import GatewayCosts
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()

@@ -19,8 +19,9 @@ from otel_llm import semconv as s
 from otel_llm.cost import IN_FORCE
 from otel_llm.cost.book import Book
 from otel_llm.cost.listed import ListPrices
+from otel_llm.cost.matching import Query
 from otel_llm.cost.sheet import Rates
-from otel_llm.cost.table import Query, Table
+from otel_llm.cost.table import Table
 
 # --- the user's table -----------------------------------------------------------------------------
 
@@ -141,6 +142,32 @@ def test_a_table_that_changes_is_taken_over(costs: Any, at: Any, server: Any, ta
     caplog.clear()
 
 
+def test_a_table_that_is_missing_is_said_once(costs: Any, tmp_path: Path, quiet: Any) -> None:
+    costs.on(str(tmp_path / "prices.yaml"))
+    IN_FORCE.look_now()
+    assert otel_llm.flush()
+
+    (record,) = quiet.records
+    assert record.getMessage().endswith("can't be read: No such file or directory; no table is in force")
+    quiet.clear()
+
+
+def test_a_program_may_change_its_directory(costs: Any, table: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    table("models: [{model: m, host: '*', input: 1, output: 1}]")
+    monkeypatch.chdir(tmp_path)
+    costs.on("prices.yaml")
+    monkeypatch.chdir("/")
+    IN_FORCE.look_now()
+    table("models: [{model: m, host: '*', input: 2000000, output: 1}]")
+    IN_FORCE.look_now()
+    assert otel_llm.flush()
+
+    with otel_llm.chat_span("m", "acme", server_address="here") as span:
+        span.response("Five.", input_tokens=1, output_tokens=0)
+
+    assert cost_of(costs.last)[0] == 2.0
+
+
 def test_a_table_that_is_being_written_is_no_broken_one(costs: Any, table: Any, quiet: Any) -> None:
     path = table("models: [{model: m, host: '*', input: 1, output: 1}]")
     costs.on(path)
@@ -152,7 +179,7 @@ def test_a_table_that_is_being_written_is_no_broken_one(costs: Any, table: Any, 
     assert otel_llm.flush()
 
     with otel_llm.chat_span("m", "acme", server_address="here") as span:
-        span.response("Five.", input_tokens=1)
+        span.response("Five.", input_tokens=1, output_tokens=0)
 
     assert cost_of(costs.last)[0] == 2.0
     assert quiet.records == []

@@ -53,8 +53,9 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from otel_llm.cost.book import Book
+    from otel_llm.cost.matching import Query
     from otel_llm.cost.prices import list_prices
-    from otel_llm.cost.table import Query, Table
+    from otel_llm.cost.table import Table
 
     path = arguments.table or os.environ.get(PRICES) or None
     try:

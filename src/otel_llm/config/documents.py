@@ -50,5 +50,7 @@ def read(path: str | Path) -> str:
     """
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path} can't be read: {error}") from None

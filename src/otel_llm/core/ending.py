@@ -74,7 +74,10 @@ def record_end(
         to_measure = measure if telemetry.measured and s.OPERATION_NAME in request.attributes else None
         if completer is not None:
             rest = partial(_publish_later, recording, duration_ns, ended, error, to_measure)
-            held = completer.holds(ended, rest)
+            try:
+                held = completer.holds(ended, rest)
+            except Exception as failure:  # what is known of the call is recorded all the same
+                guard.report("the price of a call", failure)
         if not held:
             _publish(recording, ended, error, to_measure)
     finally:

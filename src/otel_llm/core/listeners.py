@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import guard
+from .. import semconv as s
 from .request import AttributeValue, Request, Response
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ class EndedCall:
     cost: Cost | None = None
     #: Why that is not known; ``None`` if nothing was charged, or costs are off.
     unpriced: str | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether a stream was left or broke off before its end, so that it did not tell all of its usage."""
+        return (
+            self.time_to_first_chunk is not None
+            and (self.error_type is not None or s.LLM_STREAM_OUTCOME in self.attributes)
+            and not any(self.response.finish_reasons or ())
+        )
 
     def forget_content(self) -> None:
         """Let go of all that holds the caller's messages: metrics, which come later, need none of it."""

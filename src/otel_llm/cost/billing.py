@@ -41,8 +41,8 @@ def _amount(usage: Any) -> float | None:
         return None
     told = fields.get("cost")
     if told is None:
-        ticks = fields.get("cost_in_usd_ticks")
-        return ticks / _TICKS_PER_DOLLAR if type(ticks) is int and ticks >= 0 else None
+        ticks = count(fields.get("cost_in_usd_ticks"))
+        return None if ticks is None else ticks / _TICKS_PER_DOLLAR
     if isinstance(told, Mapping):  # Perplexity
         told = told.get("total_cost")
     return amount(told)
@@ -50,9 +50,10 @@ def _amount(usage: Any) -> float | None:
 
 def amount(told: Any) -> float | None:
     """``told`` as an amount of money; ``None`` if it is none."""
-    if type(told) is int or (type(told) is float and math.isfinite(told)):
-        return float(told) if told >= 0 else None
-    return None
+    if type(told) is float:
+        return told if 0 <= told < math.inf else None
+    whole = count(told)
+    return None if whole is None else float(whole)
 
 
 def tier_of(billed: tuple[Billed, ...]) -> str | None:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 from . import vendors
 from .listed import Listing, ListPrices
+from .matching import FOREVER, Query
 from .sheet import NO_PRICES, UNKNOWN_HOST, UNKNOWN_MODEL, UNKNOWN_TIER, Sheet
-from .table import HostEntry, ModelEntry, Query, Table
-
-_FOREVER = (-(2**63), 2**63)
+from .table import HostEntry, ModelEntry, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Resolution:
     host: HostEntry | None = None
     reason: str | None = None
     currency: str = "USD"
-    period: tuple[int, int] = _FOREVER
+    period: tuple[int, int] = FOREVER
     why: tuple[str, ...] = ()
 
 
@@ -37,7 +36,7 @@ class Book:
     def resolve(self, query: Query, at_ns: int) -> Resolution:
         """What a call like ``query`` is priced by at a time in nanoseconds since the epoch."""
         why: list[str] = []
-        period = _FOREVER
+        period = FOREVER
         for host in self.table.hosts:
             if host.where.fits(query):
                 period, now = _narrowed(period, host.where.period, at_ns)
@@ -101,9 +100,9 @@ def _narrowed(known: tuple[int, int], period: tuple[int, int], at_ns: int) -> tu
     """The part of ``known`` around a time in which ``period`` does not begin or end, and whether it holds then."""
     begin, end = period
     if at_ns < begin:
-        return _both(known, (_FOREVER[0], begin)), False
+        return _both(known, (FOREVER[0], begin)), False
     if at_ns >= end:
-        return _both(known, (end, _FOREVER[1])), False
+        return _both(known, (end, FOREVER[1])), False
     return _both(known, period), True
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 #: With more pieces of time than this open, those before the last half are settled: a call that has not ended by then
 #: no longer pays for them.
 _MOST_OPEN = 1000
+_NEVER = 2**63
 #: Nanoseconds in an hour.
 _HOUR = 3_600_000_000_000
 
@@ -27,7 +28,7 @@ class HostClock:
         self._open: list[tuple[int, int, float]] = []
         self._settled_to = self._known_to = began_ns
         self._idle_ns = 0.0
-        self._stopped: int | None = None
+        self._stopped = _NEVER
 
     def charge(self, began_ns: int, ended_ns: int, others: Iterable[int]) -> float:
         """What a call pays that took from ``began_ns`` to ``ended_ns``.
@@ -38,7 +39,7 @@ class HostClock:
         still = sorted(others)
         with self._lock:
             began_ns = max(began_ns, self._settled_to)
-            ended_ns = min(ended_ns, self._stopped or ended_ns)
+            ended_ns = min(ended_ns, self._stopped)
             if ended_ns > self._known_to:
                 self._open.append((self._known_to, ended_ns, 1.0))
                 self._known_to = ended_ns
@@ -62,17 +63,17 @@ class HostClock:
     def idle(self, now_ns: int, under_way: Iterable[int]) -> float:
         """The price of the time that nobody pays, until the first call began that is still under way."""
         with self._lock:
-            now_ns = min(now_ns, self._stopped or now_ns)
+            now_ns = min(now_ns, self._stopped)
             if now_ns > self._known_to:
                 self._open.append((self._known_to, now_ns, 1.0))
                 self._known_to = now_ns
             self._settle(min([*under_way, self._known_to]))
             return self._idle_ns * self._rate
 
-    def stop(self, now_ns: int) -> None:
-        """From now on the host costs something else, or nothing."""
+    def stop(self, moment_ns: int) -> None:
+        """From that moment on the host costs something else, or nothing."""
         with self._lock:
-            self._stopped = now_ns
+            self._stopped = min(moment_ns, self._stopped)
 
     def _settle(self, moment: int) -> None:
         """No call that ends later has begun before ``moment``: what is not paid until then is idle."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from .matching import FOREVER, Query
 from .sheet import UNKNOWN_HOST, UNKNOWN_KIND, UNKNOWN_MODEL, UNKNOWN_TIER, Sheet
-from .table import Query
 
 #: The names of providers in the conventions -> in the package.
 _PROVIDERS = {
@@ -72,7 +72,7 @@ class Listing:
     sheet: Sheet | None
     reason: str | None
     label: str
-    period: tuple[int, int] = (-(2**63), 2**63)
+    period: tuple[int, int] = FOREVER
 
 
 class ListPrices:

@@ -13,13 +13,16 @@ from ..config import PRICES
 from .book import Book, Resolution
 from .clock import HostClock
 from .listed import ListPrices
+from .matching import Query
 from .sheet import NO_PRICES, Rates
-from .table import HostEntry, Query, Table
+from .table import HostEntry, Table
 
 _logger = logging.getLogger("otel_llm")
 
 #: Nanoseconds after its last change in which a table that can't be read may be half written.
 _BEING_WRITTEN = 500_000_000
+#: The stamp of a table that has not been looked at.
+_NOT_YET = (-1, -1)
 #: How many prices are kept; a model that answers with ever new names is looked up again.
 _MOST_KNOWN = 4096
 
@@ -45,8 +48,10 @@ class Prices:
 
     def __init__(self, path: str | None) -> None:
         self._path = path
+        #: Where that was when the program started, which may change its directory.
+        self._file = None if path is None else os.path.abspath(path)
         self._lock = ForkLock()  # a fork in the middle of the import would leave the module half imported
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int] | None = _NOT_YET
         self._complaint: str | None = None
         self._book: Book | None = None
         self._began = time_ns()
@@ -67,14 +72,14 @@ class Prices:
 
     def _take_over(self, book: Book) -> None:
         """Read the user's table if it is new. A table that can't be used leaves the last good one in force."""
-        if self._path is None or (stamp := _stamp(self._path)) == self._stamp:
+        if self._file is None or (stamp := _stamp(self._file)) == self._stamp:
             return
         self._stamp = stamp
         try:
-            table = Table.load(self._path)
+            table = Table.load(self._file)
         except ValueError as error:
             keeps = bool(book.table.models or book.table.hosts)
-            if keeps and stamp is not None and time_ns() - stamp[0] < _BEING_WRITTEN:
+            if keeps and stamp is not None and abs(time_ns() - stamp[0]) < _BEING_WRITTEN:
                 self._stamp = None  # read it again at the next look
             else:
                 self._complain(str(error), keeps)
@@ -94,7 +99,9 @@ class Prices:
             self.past_clocks.append((entry, clock))
         for entry in table.hosts:
             if entry not in self.clocks:
-                self.clocks[entry] = HostClock(float(entry.per_hour), self._began or now)
+                begin, end = entry.where.period
+                self.clocks[entry] = clock = HostClock(float(entry.per_hour), max(self._began or now, begin))
+                clock.stop(end)
         self._began = 0  # hosts of the first table cost from the beginning
 
     def _complain(self, error: str, keeps: bool) -> None:
@@ -109,6 +116,10 @@ class Prices:
             error,
             "the last good table stays in force" if keeps else "no table is in force",
         )
+
+    def host_of(self, query: Query, at_ns: int) -> HostEntry | None:
+        """The host paid by the hour that serves calls like ``query`` at a time, as far as that is known by now."""
+        return None if self._book is None else self._book.table.host_of(query, at_ns)
 
     def look_up(self, key: Any, query: Query, at_ns: int) -> Known:
         """What calls with ``key`` are priced by, which ``query`` describes. It is kept."""

@@ -27,9 +27,10 @@ from ..core.scopes import SCOPES
 from ..protocols.openai.fields import usage as read_usage
 from ..version import __version__
 from . import billing
+from .matching import Query
 from .prices import Known, Prices
 from .sheet import CUT_OFF, NO_USAGE, PENDING, TOO_LATE
-from .table import HostEntry, Query
+from .table import HostEntry
 
 #: The most calls that wait for the background thread. A further call has no price.
 _MAX_WAITING = 10_000
@@ -180,8 +181,15 @@ class Pricing:
         if known.rates is None:
             ended.unpriced = known.reason
             return
+        if ended.cut_off and known.rates.flat is None and s.LLM_USAGE_ESTIMATED not in ended.attributes:
+            ended.unpriced = CUT_OFF  # what it told so far, such as the input, is not all
+            return
         billed = response.billed
-        charged = known.rates.charge(usage, billing.units(billed) if billed else billing.NOTHING)
+        charged = known.rates.charge(
+            usage,
+            billing.units(billed) if billed else billing.NOTHING,
+            has_output=request.operation != s.EMBEDDINGS,
+        )
         if not isinstance(charged, str):
             _note(ended, charged, known.currency, s.COST_LOCAL)
         elif charged == NO_USAGE:
@@ -221,7 +229,7 @@ class Pricing:
         return [
             began + ahead
             for request, began in SCOPES.calls_under_way()
-            if host.where.fits(query_of(request.attributes))
+            if self._prices.host_of(query_of(request.attributes), began + ahead) == host
         ]
 
     # --- on the background thread ----------------------------------------------------------------

@@ -101,10 +101,12 @@ class _Prices:
 class Rates:
     """A :class:`Sheet` made ready to price calls in a few microseconds."""
 
-    __slots__ = ("_base", "_first_step", "_longer_cache_write", "_sheet", "_steps", "_web_search")
+    __slots__ = ("_base", "_first_step", "_longer_cache_write", "_sheet", "_steps", "_web_search", "flat")
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
+        #: The price of any request, where that is the only price.
+        self.flat = float(sheet.prices["request"]) if sheet.prices.keys() == {"request"} and not sheet.images else None
         self._base = _Prices(sheet.prices)
         self._steps = [(limit, _Prices({**sheet.prices, **prices})) for limit, prices in sorted(sheet.steps)]
         self._first_step = self._steps[0][0] if self._steps else math.inf
@@ -113,16 +115,24 @@ class Rates:
         search = sheet.prices.get("web_search")
         self._web_search = None if search is None else float(search / 1000)
 
-    def charge(self, usage: Mapping[str, int], told: Mapping[str, Any] = _NO_MORE) -> float | str:
+    def charge(
+        self, usage: Mapping[str, int], told: Mapping[str, Any] = _NO_MORE, *, has_output: bool = True
+    ) -> float | str:
         """What a call with ``usage`` costs, or why that is not known.
 
+        A call that ``has_output`` tokens, and tells only those of its input or only these, is not priced by half.
         ``told`` is what else it is billed by: ``images`` with ``size`` and ``quality``, ``characters``, ``seconds``,
         ``web_searches``, and the tokens written to a cache for an hour as ``cache_write_1h``.
         """
         get = usage.get
         given, came = get(s.USAGE_INPUT_TOKENS), get(s.USAGE_OUTPUT_TOKENS)
-        if given is None and came is None:
-            return self._by_unit(told) if told else NO_USAGE
+        if self.flat is not None:
+            return self.flat
+        if given is None or came is None:
+            if given is None and came is None and told:
+                return self._by_unit(told)
+            if given is None or has_output:
+                return NO_USAGE
         prices = self._base
         if given is not None and given > self._first_step:
             prices = next(prices for limit, prices in reversed(self._steps) if given > limit)

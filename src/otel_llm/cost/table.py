@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ..config import documents
+from .matching import FOREVER, Query, Where
 from .sheet import TOKENS, UNITS, Sheet
 
-_FOREVER = (-(2**63), 2**63)
 _PRICES = TOKENS | UNITS
 _CONDITIONS = frozenset({"model", "provider", "host", "endpoint", "from", "until", "currency", "discount"})
 _MODEL_KEYS = _CONDITIONS | _PRICES | {"above", "tiers", "minimum_seconds"}
@@ -22,53 +21,11 @@ _HOST_KEYS = frozenset({"host", "endpoint", "from", "until", "currency", "discou
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is known of a call when its price is looked up.
-
-    ``models`` are its names, the one that answered first. ``provider`` is the name in the conventions, ``host`` the
-    server's address, ``endpoint`` the name of a SageMaker endpoint. ``tier`` is a service tier, ``batch`` or the time
-    within which a background response has to be complete; ``None`` is the common price.
-    """
-
-    provider: str
-    models: tuple[str, ...]
-    host: str | None = None
-    port: int | None = None
-    endpoint: str | None = None
-    tier: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """Which calls an entry is for."""
-
-    models: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    endpoints: tuple[str, ...] = ()
-    #: Nanoseconds since the epoch, from the first to before the second.
-    period: tuple[int, int] = _FOREVER
-
-    @property
-    def names_host(self) -> bool:
-        return bool(self.hosts or self.endpoints)
-
-    def fits(self, query: Query) -> bool:
-        """Whether it is for ``query``, at any time."""
-        return (
-            (not self.models or any(_matches(self.models, name) for name in query.models))
-            and (not self.providers or _matches(self.providers, query.provider))
-            and (not self.hosts or _matches_host(self.hosts, query))
-            and (not self.endpoints or (query.endpoint is not None and _matches(self.endpoints, query.endpoint)))
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class ModelEntry:
     """Prices of models. Without prices of its own it takes a ``discount`` off the list price."""
 
     label: str
-    where: _Where
+    where: Where
     currency: str
     discount: Decimal
     #: ``None``: the list price.
@@ -81,7 +38,7 @@ class HostEntry:
     """A host of one's own that is paid by the hour, whoever calls it."""
 
     label: str
-    where: _Where
+    where: Where
     currency: str
     per_hour: Decimal
 
@@ -92,6 +49,14 @@ class Table:
 
     models: tuple[ModelEntry, ...] = ()
     hosts: tuple[HostEntry, ...] = ()
+
+    def host_of(self, query: Query, at_ns: int) -> HostEntry | None:
+        """The first host paid by the hour that a call at a time, in nanoseconds since the epoch, is for."""
+        for host in self.hosts:
+            begin, end = host.where.period
+            if begin <= at_ns < end and host.where.fits(query):
+                return host
+        return None
 
     @classmethod
     def load(cls, path: str) -> Table:
@@ -208,14 +173,14 @@ def _host(entry: Mapping[str, Any], currency: str, instances: Mapping[str, Decim
     return HostEntry(_label(entry), where, _currency(entry.get("currency", currency)), price)
 
 
-def _where(entry: Mapping[str, Any]) -> _Where:
-    period = _moment(entry.get("from"), _FOREVER[0], "from"), _moment(entry.get("until"), _FOREVER[1], "until")
+def _where(entry: Mapping[str, Any]) -> Where:
+    period = _moment(entry.get("from"), FOREVER[0], "from"), _moment(entry.get("until"), FOREVER[1], "until")
     if period[0] >= period[1]:
         raise ValueError("from must be before until")
     models, providers, hosts, endpoints = (
         _patterns(entry.get(name), name) for name in ("model", "provider", "host", "endpoint")
     )
-    return _Where(models, providers, hosts, endpoints, period)
+    return Where(models, providers, hosts, endpoints, period)
 
 
 def _patterns(value: Any, name: str) -> tuple[str, ...]:
@@ -285,19 +250,3 @@ def _mapping(value: Any, name: str) -> Mapping[Any, Any]:
 def _known(entry: Mapping[Any, Any], known: frozenset[str], name: str) -> None:
     if unknown := sorted(str(key) for key in entry if key not in known):
         raise ValueError(f"{name} has the unknown key {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-
-
-# --- matching -------------------------------------------------------------------------------------
-
-
-def _matches(patterns: tuple[str, ...], name: str) -> bool:
-    name = name.lower()
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _matches_host(patterns: tuple[str, ...], query: Query) -> bool:
-    if query.host is None:
-        return False
-    return _matches(patterns, query.host) or (
-        query.port is not None and _matches(patterns, f"{query.host}:{query.port}")
-    )

@@ -106,7 +106,8 @@ class Estimator:
         attributes = request.attributes
         asked = input_of(content, chat=request.operation == s.CHAT)
         around = _AROUND_OUTPUT if attributes.get(s.OPENAI_API_TYPE) == "responses" else 0
-        said = output_of(response.output() if response.output is not None else (), around=around)
+        came = response.output() if response.output is not None else ()
+        said = output_of(came, around=around, may_be_empty=ended.cut_off)
         if asked is None or said is None:
             return None
         known = (response.model, attributes.get(s.REQUEST_MODEL), attributes.get(s.LLM_SAGEMAKER_ENDPOINT))
@@ -124,6 +125,8 @@ class Estimator:
             if tokens is not None:
                 usage = ended.response.usage
                 usage |= {name: count for name, count in tokens.items() if name not in usage}
+                if ended.cut_off:  # some providers tell the first tokens of an answer when it begins
+                    usage[s.USAGE_OUTPUT_TOKENS] = max(usage[s.USAGE_OUTPUT_TOKENS], tokens[s.USAGE_OUTPUT_TOKENS])
                 ended.attributes |= {**usage, s.LLM_USAGE_ESTIMATED: True}
             held = self._price(ended, rest)
         except Exception as error:
@@ -154,7 +157,7 @@ def _lacks_usage(ended: EndedCall) -> bool:
     """Whether the provider billed tokens that it did not tell, and all that it read and wrote is known here."""
     request, response = ended.request, ended.response
     attributes, usage = request.attributes, response.usage
-    if s.USAGE_INPUT_TOKENS in usage and s.USAGE_OUTPUT_TOKENS in usage:
+    if s.USAGE_INPUT_TOKENS in usage and s.USAGE_OUTPUT_TOKENS in usage and not ended.cut_off:
         return False
     if request.operation not in _COUNTED or response.output is None:
         return False

@@ -52,15 +52,17 @@ def input_of(content: Content, *, chat: bool) -> Texts | None:
     return made
 
 
-def output_of(messages: Iterable[Any], *, around: int = 0) -> Texts | None:
-    """The texts of an output, with ``around`` more tokens for each message; ``None`` if there is more than text, or
-    nothing."""
+def output_of(messages: Iterable[Any], *, around: int = 0, may_be_empty: bool = False) -> Texts | None:
+    """The texts of an output, with ``around`` more tokens for each message.
+
+    ``None`` if there is more than text, or nothing, unless the output ``may_be_empty``.
+    """
     made = Texts()
     for message in messages:
         if not _add(made, message):
             return None
         made.around += around
-    return made if made.texts else None
+    return made if made.texts or may_be_empty else None
 
 
 def _add(made: Texts, message: Any) -> bool:

@@ -15,8 +15,9 @@ from otel_llm import semconv as s
 from otel_llm.cost import billing
 from otel_llm.cost.book import Book
 from otel_llm.cost.listed import ListPrices
+from otel_llm.cost.matching import Query
 from otel_llm.cost.sheet import Rates
-from otel_llm.cost.table import Query, Table
+from otel_llm.cost.table import Table
 
 _CACHE = (s.USAGE_CACHE_READ_INPUT_TOKENS, s.USAGE_CACHE_WRITE_INPUT_TOKENS)
 

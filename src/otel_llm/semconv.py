@@ -77,6 +77,12 @@ TOOL_CALL_RESULT = "gen_ai.tool.call.result"
 RETRIEVAL_QUERY_TEXT = "gen_ai.retrieval.query.text"
 RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 
+# The result of an evaluation. The explanation is content.
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_SCORE_VALUE = "gen_ai.evaluation.score.value"
+EVALUATION_SCORE_LABEL = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
+
 # --- OpenAI refinement -----------------------------------------------------------------------
 OPENAI_API_TYPE = "openai.api.type"
 OPENAI_REQUEST_SERVICE_TIER = "openai.request.service_tier"
@@ -185,6 +191,15 @@ LLM_EVAL_RATE = "otel_llm.eval.rate"
 #: Set on the metrics of the evaluation sampler: the outcome of a trace or an item, and the rule or the reason.
 LLM_EVAL_OUTCOME = "otel_llm.eval.outcome"
 LLM_EVAL_REASON = "otel_llm.eval.reason"
+#: Where a verdict comes from, by the leaf names of the conventions' open proposal: what evaluated, in which revision of
+#: its prompt, schema and thresholds, and the mechanism that decided (``llm_judge``, ``code`` or ``human_feedback``).
+LLM_EVALUATION_EVALUATOR_ID = "otel_llm.evaluation.evaluator.id"
+LLM_EVALUATION_EVALUATOR_VERSION = "otel_llm.evaluation.evaluator.version"
+LLM_EVALUATION_EVALUATOR_TYPE = "otel_llm.evaluation.evaluator.type"
+#: The range of the score, such as ``0-1`` or ``1-5``: scores of different scales can't be compared.
+LLM_EVALUATION_SCALE = "otel_llm.evaluation.scale"
+#: Whether the result meets the evaluator's threshold.
+LLM_EVALUATION_PASSED = "otel_llm.evaluation.passed"
 
 # --- values --------------------------------------------------------------------------------
 CHAT = "chat"
@@ -199,12 +214,16 @@ INVOKE_WORKFLOW = "invoke_workflow"
 #: Where the amount of a cost comes from: the response, or prices known here.
 COST_FROM_PROVIDER = "provider"
 COST_LOCAL = "local"
+#: Our operations that bring a verdict to the trace that was judged.
+EVALUATE = "evaluate"
+FEEDBACK = "feedback"
 #: Operations in which a model generates an answer. Only these are in the inference metrics.
 INFERENCE_OPERATIONS = frozenset({CHAT, TEXT_COMPLETION, GENERATE_CONTENT})
 
 # --- events --------------------------------------------------------------------------------
 EVENT_OPERATION_DETAILS = "gen_ai.client.inference.operation.details"
 EVENT_OPERATION_EXCEPTION = "gen_ai.client.operation.exception"
+EVENT_EVALUATION_RESULT = "gen_ai.evaluation.result"
 
 # --- metrics: the released generation ------------------------------------------
 METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -242,6 +261,9 @@ METRIC_LLM_EVAL_TRACES = "otel_llm.eval.traces"
 METRIC_LLM_EVAL_ITEMS = "otel_llm.eval.items"
 METRIC_LLM_EVAL_PENDING = "otel_llm.eval.pending"
 METRIC_LLM_EVAL_EFFECTIVE_RATE = "otel_llm.eval.effective_rate"
+METRIC_LLM_EVALUATION_SCORE = "otel_llm.evaluation.score"
+METRIC_LLM_EVALUATION_RESULTS = "otel_llm.evaluation.results"
+METRIC_LLM_EVALUATION_ERRORS = "otel_llm.evaluation.errors"
 
 # --- bucket boundaries that the conventions recommend ----------------------------------------------------
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -252,3 +274,5 @@ CALLS_BUCKETS = tuple(float(2**n) for n in range(8))
 #: Those of ``gen_ai.server.time_per_output_token``, which measures the same on the server.
 TIME_PER_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 TOKENS_PER_SECOND_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)
+#: Fine from 0 to 1, whole up to 10, and coarse up to 100: the scales that evaluators use.
+SCORE_BUCKETS = (*(n / 10 for n in range(10)), *(float(n) for n in range(1, 11)), 25.0, 50.0, 75.0, 90.0, 100.0)

@@ -25,6 +25,8 @@ __all__ = ["EXEMPTIONS", "SUITE_EXEMPT", "durations_match", "violations"]
 
 MAX_ATTRIBUTES = 128  # the SDK's default limit: from there on it drops some
 OUR_OPERATION = "otel_llm.operation.name"
+# Operations whose spans have the attributes of the conventions' evaluation event, for backends that show no events.
+VERDICTS = ("evaluate", "feedback")
 
 # Recommended without a condition, yet many requests and answers have none: the public suite does not ask for them.
 SUITE_EXEMPT = frozenset(
@@ -129,6 +131,8 @@ def _span(span: ReadableSpan, allow: Collection[str]) -> Iterator[str]:
             yield f"{name} is {value!r}, which is said by leaving it out"
     operation = given.get("gen_ai.operation.name")
     if operation is None:
+        if given.get(OUR_OPERATION) in VERDICTS:
+            return
         if any(name.startswith("gen_ai.") for name in given):
             yield "has gen_ai attributes and no gen_ai.operation.name"
         return

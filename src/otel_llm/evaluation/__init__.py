@@ -1,4 +1,4 @@
-"""Samples traces for evaluation, makes items of them, and stores and reads these.
+"""Samples traces for evaluation, makes items of them, stores and reads these, and brings verdicts back to the traces.
 
 The sampler needs the SDK (``pip install "otel-llm[evaluation]"``); reading datasets does not.
 """
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .dataset.reader import SCHEMA, Item, json_schema
     from .dataset.sinks import JSONLinesSink, Sink, SQLiteSink
     from .exclusion import not_evaluated
+    from .results.emission import VerdictEmitter
+    from .results.store import ResultStore
+    from .results.verdict import Verdict
     from .sampling.accounting import Accounts
     from .sampling.rules import Rule, Rules
     from .sampling.sampler import EvaluationSampler
@@ -25,11 +28,14 @@ __all__ = [
     "Item",
     "JSONLinesSink",
     "Limits",
+    "ResultStore",
     "Rule",
     "Rules",
     "SQLiteSink",
     "SamplingAlgorithm",
     "Sink",
+    "Verdict",
+    "VerdictEmitter",
     "json_schema",
     "not_evaluated",
 ]
@@ -41,11 +47,14 @@ _PLACES = {
     "Item": ".dataset.reader",
     "JSONLinesSink": ".dataset.sinks",
     "Limits": ".sampling.trace_buffer",
+    "ResultStore": ".results.store",
     "Rule": ".sampling.rules",
     "Rules": ".sampling.rules",
     "SQLiteSink": ".dataset.sinks",
     "SamplingAlgorithm": "..config",
     "Sink": ".dataset.sinks",
+    "Verdict": ".results.verdict",
+    "VerdictEmitter": ".results.emission",
     "json_schema": ".dataset.reader",
     "not_evaluated": ".exclusion",
 }

@@ -20,8 +20,13 @@ def not_evaluated() -> Iterator[None]:
     its item, and its content is not captured for the evaluation. Both still have spans and metrics. It holds for this
     process; nothing goes into the baggage, so a service called from inside samples by its own settings.
     """
-    with Frame(set_value(_KEY, True)):
+    with Frame(excluded(None)):
         yield
+
+
+def excluded(context: Context | None) -> Context:
+    """``context`` (default: the current one), with what begins in it left out of the evaluation."""
+    return set_value(_KEY, True, context)
 
 
 def is_excluded(context: Context | None) -> bool:

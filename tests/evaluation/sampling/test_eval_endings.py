@@ -50,7 +50,7 @@ def chat(n):
             tracer.start_span("chat m", attributes={"gen_ai.operation.name": "chat"}).end()
 def report():
     a = sampler.accounts()
-    left_to_parent = len(getattr(sampler._sink, "_foreign", ()))
+    left_to_parent = len(getattr(getattr(sampler._sink, "_database", None), "_foreign", ()))
     print(json.dumps([a.offered, a.sampled, a.stored, a.pending, a.dropped_by, left_to_parent]), flush=True)
 chat(5)
 sampler.force_flush()

@@ -183,7 +183,7 @@ def _rows(path: Path, selection: Selection, reading: Reading) -> Iterator[Item]:
         finally:
             database.close()
     except sqlite3.Error as error:
-        raise DatasetError(_explained(path, error)) from None
+        raise DatasetError(explained(path, error)) from None
 
 
 def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[str]:
@@ -214,7 +214,8 @@ def check(database: sqlite3.Connection) -> bool:
     return False
 
 
-def _explained(path: Path, error: sqlite3.Error) -> str:
+def explained(path: Path, error: sqlite3.Error) -> str:
+    """Why the database at ``path`` can't be read, in words for people."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return f"{path} is locked by another process; try again"

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
 from typing import Protocol, runtime_checkable
 
-from ...background.forks import ForkLock
 from ...config import DEFAULT_DATASET
 from ...content.boundary import SHARED
-from .reader import APPLICATION_ID, TABLE, VERSION, Item, check, is_json_lines, rotated
+from .database import Database
+from .reader import Item, is_json_lines, rotated
 
-_BUSY_SECONDS = 2.0
 _DEFAULT_ROTATE_BYTES = 64 * 2**20
 
 
@@ -64,24 +62,14 @@ class SQLiteSink:
 
     def __init__(self, path: str | os.PathLike[str] = DEFAULT_DATASET) -> None:
         self.path = Path(path).absolute()
-        self._database: sqlite3.Connection | None = None
-        self._file: os.stat_result
-        #: The parent processes' connections. Closing one in a child would release the locks of the parent.
-        self._foreign: list[sqlite3.Connection] = []
-        #: SQLite has locks for the whole process. In a child that is forked during a write they stay locked for ever.
-        self._storing = ForkLock()
+        self._database = Database(self.path)
 
     def write(self, item: Item) -> None:
         """Store ``item``.
 
         :raises sqlite3.Error: if it can't be stored, or the database is not one of this package.
         """
-        with self._storing.lock:
-            self._store(item)
-
-    def _store(self, item: Item) -> None:
-        database = self._opened()
-        with database:
+        with self._database.transaction() as database:
             database.execute(
                 "insert or replace into items values (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -97,61 +85,14 @@ class SQLiteSink:
 
     def close(self) -> None:
         """Close the database. A later write opens it again."""
-        with self._storing.lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+        self._database.close()
 
     def after_fork(self) -> None:
         """Forget the parent process's connection; the next write opens one of this process."""
-        if self._database is not None:
-            self._foreign.append(self._database)
-            self._database = None
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._database is not None and not self._is_there():  # what is written to a deleted file is lost
-            self._database.close()
-            self._database = None
-        if self._database is None:
-            _create_private(self.path)
-            database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
-            try:
-                _prepare(database)
-            except BaseException:
-                database.close()
-                raise
-            self._file = os.stat(self.path)
-            self._database = database
-        return self._database
-
-    def _is_there(self) -> bool:
-        """Whether the file is still the one that was opened: neither deleted nor replaced."""
-        try:
-            return os.path.samestat(os.stat(self.path), self._file)
-        except FileNotFoundError:
-            return False
+        self._database.after_fork()
 
     def __str__(self) -> str:
         return str(self.path)
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    database.execute("begin immediate")  # several processes may create the dataset at once
-    with database:
-        if not check(database):
-            database.execute(TABLE)
-            database.execute("create index items_started_at on items (started_at)")
-            database.execute(f"pragma application_id={APPLICATION_ID}")
-            database.execute(f"pragma user_version={VERSION}")
-    if database.execute("pragma journal_mode").fetchone() != ("wal",):
-        database.execute("pragma journal_mode=wal")
-    database.execute("pragma synchronous=normal")
-
-
-def _create_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 class JSONLinesSink:

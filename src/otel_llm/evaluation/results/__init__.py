@@ -1,0 +1,1 @@
+"""Verdicts on traces: brought back to the trace as telemetry, and stored beside the items."""

@@ -1,0 +1,162 @@
+"""Stores verdicts beside the items of a SQLite dataset, and reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from time import time
+from typing import Any
+from urllib.parse import quote
+
+from ... import semconv as s
+from ...config import DEFAULT_DATASET
+from ...content import boundary
+from ..dataset.database import Database
+from ..dataset.reader import DatasetError, check, explained, is_json_lines
+from .verdict import Verdict
+
+_BUSY_SECONDS = 2.0
+_FIELDS = tuple(one.name for one in fields(Verdict))
+_KEY = "trace_id = ? and span_id = ? and evaluator = ? and revision = ? and submitter = ?"
+_COLUMNS = ", ".join(["?"] * 14)
+
+
+class ResultStore:
+    """The verdicts of the SQLite dataset at ``path``: one for each span, evaluator, revision and submitter.
+
+    Several processes and threads can write to it while others read. A dataset of an older release can be used.
+
+    :raises DatasetError: for a dataset of JSON lines, which has no place for verdicts.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = DEFAULT_DATASET) -> None:
+        if is_json_lines(path):
+            raise DatasetError(f"{os.fspath(path)} can't hold verdicts: a SQLite dataset is needed for that")
+        self.path = Path(path).absolute()
+        self._database = Database(self.path)
+
+    def add(self, verdict: Verdict, *, replace: bool = False) -> bool:
+        """Store ``verdict``; return whether it was stored.
+
+        If there is one with the same key, it is kept, unless ``replace`` is true. A verdict that failed
+        (``error_type``) is always replaced. The explanation is stored as the content policy has it.
+
+        :raises sqlite3.Error: if it can't be stored.
+        :raises ValueError: if the verdict is not of a trace.
+        """
+        if verdict.trace_id is None:
+            raise ValueError("a verdict is stored by its trace_id")
+        row = _row(verdict)
+        other = "" if replace else " and error_type is not null"
+        with self._database.transaction() as database:
+            database.execute(f"delete from results where {_KEY}{other}", row[:5])
+            return database.execute(f"insert or ignore into results values ({_COLUMNS})", row).rowcount > 0
+
+    def has(self, trace_id: str, span_id: str, evaluator: str, revision: str = "", submitter: str = "") -> bool:
+        """Whether there is a verdict with this key that did not fail.
+
+        The key is ``trace_id``, ``span_id``, ``evaluator``, ``revision`` and ``submitter``.
+
+        :raises DatasetError: if the dataset can't be read.
+        """
+        found = self.read(trace_id=trace_id, span_id=span_id, evaluator=evaluator, revision=revision)
+        return any(one.error_type is None and (one.submitter or "") == submitter for one in found)
+
+    def read(
+        self,
+        *,
+        trace_id: str | None = None,
+        span_id: str | None = None,
+        name: str | None = None,
+        evaluator: str | None = None,
+        revision: str | None = None,
+        source: str | None = None,
+        since: float | None = None,
+    ) -> Iterator[Verdict]:
+        """The verdicts that have all that is given, the oldest first.
+
+        That is ``trace_id``, ``span_id``, ``name``, ``evaluator``, ``revision`` and ``source``, and a time from
+        ``since`` on, in seconds since the epoch.
+
+        :raises DatasetError: if the dataset is missing or can't be read; also while the verdicts are iterated.
+        """
+        wanted: dict[str, Any] = {
+            "trace_id": trace_id,
+            "span_id": span_id,
+            "name": name,
+            "evaluator": evaluator,
+            "revision": revision,
+            "source": source,
+        }
+        tests = [f"{column} = :{column}" for column, value in wanted.items() if value is not None]
+        if since is not None:
+            tests.append("at >= :since")
+        query = f"select verdict from results where {' and '.join(tests) or '1'} order by at, rowid"
+        return self._rows(query, {**wanted, "since": since})
+
+    def _rows(self, query: str, given: dict[str, Any]) -> Iterator[Verdict]:
+        if not self.path.exists():
+            raise DatasetError(f"there is no dataset {self.path}")
+        try:
+            uri = f"file:{quote(str(self.path))}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database:
+                check(database)
+                if not database.execute("select 1 from sqlite_schema where name = 'results'").fetchone():
+                    return
+                for (text,) in database.execute(query, given):
+                    yield _verdict(text)
+        except sqlite3.Error as error:
+            raise DatasetError(explained(self.path, error)) from None
+
+    def close(self) -> None:
+        """Close the database. A later write opens it again."""
+        self._database.close()
+
+    def after_fork(self) -> None:
+        """Forget the parent process's connection; the next write opens one of this process."""
+        self._database.after_fork()
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def _row(verdict: Verdict) -> tuple[Any, ...]:
+    told = _told(verdict)
+    return (
+        verdict.trace_id,
+        verdict.span_id or "",
+        verdict.evaluator_id,
+        verdict.revision or "",
+        told.get("submitter") or "",
+        time(),
+        verdict.at,
+        verdict.name,
+        verdict.source,
+        verdict.score,
+        told.get("label"),
+        verdict.passed,
+        verdict.error_type,
+        boundary.SHARED.without_secrets(told),
+    )
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    """``verdict`` as the content policy has it, without what it leaves open."""
+    attributes = {"label": s.EVALUATION_SCORE_LABEL, "explanation": s.EVALUATION_EXPLANATION, "submitter": s.USER_ID}
+    told = {name: value for name in _FIELDS if (value := getattr(verdict, name)) is not None}
+    told["attributes"] = boundary.cleaned(verdict.attributes)
+    for name, attribute in attributes.items():
+        if name in told:
+            told[name] = boundary.clean_text(told[name], attribute)
+    if not boundary.SHARED.shows_errors:
+        told.pop("explanation", None)
+    return told
+
+
+def _verdict(text: str) -> Verdict:
+    return Verdict(**{name: value for name, value in json.loads(text).items() if name in _FIELDS})

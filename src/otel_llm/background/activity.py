@@ -7,10 +7,10 @@ from .forks import ForkPolicy
 
 
 class Activity:
-    """Notes that something of ours was recorded. A child process begins without what its parent recorded."""
+    """Remembers whether this package has recorded anything. A child process starts with nothing recorded."""
 
     def __init__(self, policy: ForkPolicy = FORKS) -> None:
-        #: Set by whatever starts a span, or has something to write.
+        #: Set by the code that starts a span or has something to write.
         self.any = False
         policy.add(self)
 

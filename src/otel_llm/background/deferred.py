@@ -1,8 +1,8 @@
 """Records metrics on a background thread, off the caller's path.
 
-The records of a call take the SDK as long as the call's span does, and they take locks that a metrics collection may
-hold. So a thread makes them, at most ``PAUSE`` seconds later. A collection makes those that still wait before it reads
-the metrics (:mod:`otel_llm.core.active_calls` is observed in each), so that no reader misses any.
+Recording the metrics of a call takes the SDK as long as recording its span, and it needs locks that a metrics
+collection may hold. So a thread does it, at most ``PAUSE`` seconds later. A collection first records what still waits
+(:mod:`otel_llm.core.active_calls` is observed in each collection), so that no reader misses any.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _logger = logging.getLogger("otel_llm")
 
 #: Seconds that the thread waits after the first work was added. No record is later than that.
 PAUSE = 0.1
-#: How many records are made in one go. Between two of these other threads have their turn, above all an event loop's.
+#: How many records are made in one go. Afterwards other threads get their turn, above all that of an event loop.
 IN_ONE_GO = 8
 #: With more than this waiting, the caller does its own work: nothing is lost, and memory stays bounded.
 MAX_WAITING = 4096
-#: With no progress for so many seconds, what has no room is dropped instead: the caller would be stuck, too.
+#: After so many seconds without progress, work that has no room is dropped: doing it would block the caller, too.
 STALLED = 2.0
 #: The most seconds that :meth:`Deferred.catch_up` waits for work that another thread has begun.
 PATIENCE = 5.0
@@ -71,9 +71,9 @@ class Deferred:
             self._rouse()
 
     def catch_up(self, timeout: float = PATIENCE, most: int = MAX_WAITING) -> bool:
-        """Do what has been waiting until now, or the first ``most`` of it, on this thread; return whether it is done.
+        """Do the work that waits now, but at most ``most`` records of it, on this thread. Return whether it is done.
 
-        It is not if another thread is stuck for ``timeout`` seconds in what it has begun.
+        It is not done if another thread is stuck in its own work for ``timeout`` seconds.
         """
         deadline = monotonic() + timeout
         left = min(len(self._waiting), most)

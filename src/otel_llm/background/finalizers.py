@@ -1,8 +1,8 @@
 """Ends the calls of streams that the application dropped. The garbage collector may do so anywhere.
 
-"Anywhere" includes code of the OpenTelemetry SDK that holds a lock which ending a span or recording a metric takes as
-well: the thread would wait for itself for ever. In that case the end is postponed until the next call begins or the
-program ends.
+"Anywhere" includes code of the OpenTelemetry SDK that holds a lock. Ending a span or recording a metric there may need
+the same lock, and the thread would wait for itself for ever. In that case the end is postponed until the next call
+begins or the program ends.
 """
 
 from __future__ import annotations

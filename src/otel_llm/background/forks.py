@@ -17,7 +17,7 @@ from .. import guard
 
 #: The most seconds that a fork waits, for all locks together.
 PATIENCE = 0.2
-#: Seconds between two looks whether they are free.
+#: Seconds between two checks whether the locks are free.
 _PAUSE = 0.0005
 
 

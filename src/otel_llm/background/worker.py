@@ -179,7 +179,7 @@ class Worker(Generic[_T]):
         return False
 
     def _hurry(self) -> None:
-        """Have the thread look at the queue, whatever it waits for."""
+        """Wake the thread, so that it looks at the queue."""
         if self._closing and self._wake is not None:
             self._stop.set()
         if self._ended:
@@ -206,7 +206,7 @@ class Worker(Generic[_T]):
     # --- on the worker's thread ------------------------------------------------------------------
 
     def pause(self, seconds: float) -> None:
-        """Wait between two tries of ``handle``, but no longer once the worker is closing."""
+        """Wait between two tries of ``handle``. Does not wait if the worker is closing."""
         if not self._closing:
             self._stop.wait(seconds)
 
@@ -255,7 +255,7 @@ class Worker(Generic[_T]):
             return
         try:
             self._handle(entry)  # type: ignore[arg-type]
-        except BaseException as error:  # an exit or a cancellation is for the code that was called, not for this thread
+        except BaseException as error:  # not even SystemExit or a cancellation ends this thread
             guard.report(f"{self._name} thread", error)
 
 

@@ -1,7 +1,7 @@
-"""Watch an answer that comes in chunks, and end its call once, whatever the way out.
+"""Watches a streamed answer, and ends its call once, no matter how the stream ends.
 
-:class:`ChunkIterator` and :class:`AsyncChunkIterator` stand in for the iterator that an SDK's stream, or the caller of
-a raw response, reads from. They report to an :class:`Observer`, as does whoever sees the stream closed.
+:class:`ChunkIterator` and :class:`AsyncChunkIterator` replace the iterator that an SDK's stream, or the caller of a raw
+response, reads from. They report to an :class:`Observer`. Code that sees the stream closed reports to it, too.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from .request import Response
 
 
 class Accumulator(Protocol):
-    """A provider's reading of a stream: takes each chunk, and knows at any time what it adds up to."""
+    """Reads the chunks of one provider's streams, and makes a response of those that have come."""
 
-    #: The model that answers, once a chunk has told it.
+    #: The model that answers, as soon as a chunk has named it.
     model: str | None
 
     def add(self, chunk: Any) -> None:
         """Take in one chunk."""
 
     def response(self) -> Response:
-        """What has come so far."""
+        """The response that the chunks so far make."""
         ...
 
 
 class Observer:
-    """The one who ends the call of a stream: at its end, its failure, its closing, or when it is dropped.
+    """Ends the call of a stream when the stream is exhausted, fails, is closed or is dropped.
 
-    ``timed`` is false where the parts that come are pieces of one body, not chunks of the model's.
+    ``timed`` is false if the parts are pieces of one body, and not the model's chunks.
     """
 
     __slots__ = ("__weakref__", "_accumulator", "_call", "_timed", "reading", "source")
@@ -42,7 +42,7 @@ class Observer:
         self._call = call
         self._accumulator = accumulator
         self._timed = timed
-        #: A chunk is being waited for: a close seen now comes from the SDK, at the end or for an error.
+        #: Whether a chunk is awaited. If so, a close comes from the SDK, at the end or because of an error.
         self.reading = False
         #: The iterator that chunks are read from.
         self.source: Any = None

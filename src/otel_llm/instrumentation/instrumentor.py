@@ -39,14 +39,14 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     @property
     def active(self) -> bool:
-        """Whether the library is instrumented. Wrappers that could not be taken out ask this, if they trace no call."""
+        """Whether the library is instrumented. Wrappers that could not be removed check this."""
         return self.telemetry.on
 
     def instrumentation_dependencies(self) -> Collection[str]:
         return (f"{self.provider.distribution} {self.provider.supported}",)
 
     def accept(self, module: ModuleType) -> bool:
-        """Whether ``module``, just imported, is of a version that is supported; if not, says so."""
+        """Whether the version of ``module``, which was just imported, is supported. If not, a warning is logged."""
         from packaging.specifiers import SpecifierSet
 
         provider, version = self.provider, getattr(module, "__version__", None)

@@ -45,7 +45,7 @@ class _Patch:
         setattr(owner, name, self._wrapper)
 
     def restore(self) -> bool:
-        """Put the original back, if that can be."""
+        """Put the original back; return whether that was possible."""
         # Another library may have wrapped this wrapper since. Removing it would remove theirs too, so it stays. It
         # traces nothing, because handlers ask Telemetry.traces.
         if vars(self._owner).get(self._name) is not self._wrapper:
@@ -77,14 +77,14 @@ class Patcher:
         self.active = True
         for name in self._targets:
             if name in sys.modules:
-                # Where another thread is still importing it, this waits for the whole of it.
+                # If another thread is importing the module, this waits until the import is complete.
                 self._on_import(importlib.import_module(name))
             elif name not in self._hooked:  # a hook that has not run yet stays
                 self._hooked.add(name)
                 wrapt.register_post_import_hook(self._on_import, name)
 
     def restore(self) -> None:
-        """Put every original back: the identical objects, as if they had never been wrapped."""
+        """Put every original back: the identical objects."""
         self.active = False
         with self._lock:
             self._patches = [patch for patch in self._patches if not patch.restore()]
@@ -108,11 +108,11 @@ class Patcher:
 
 
 def _is_wrapped(function: Any) -> bool:
-    """Whether a wrapper of ours is in the chain: left there by :meth:`_Patch.restore`, it works again by itself."""
+    """Whether the chain has a wrapper of this package: one that :meth:`_Patch.restore` left works again by itself."""
     for _ in range(50):
         if function is None:
             return False
-        # A method is looked up bound; what it was bound of is marked, and older versions of wrapt do not look there.
+        # Looking up a method gives a bound wrapper, whose parent has the mark. Older versions of wrapt skip the parent.
         parent = getattr(function, "_self_parent", None)
         if getattr(parent or function, "_self_otel_llm", False) is True:  # a mock has any attribute, none is True
             return True

@@ -35,5 +35,5 @@ class Provider:
 
 OPENAI = Provider("openai", "OpenAIInstrumentor", ">=1.66.0,<4")
 LANGCHAIN = Provider("langchain", "LangChainInstrumentor", ">=1.4,<2", "langchain_core", "langchain-core")
-#: Every SDK for SageMaker calls by botocore, and imports it first.
+#: Every SDK for SageMaker uses botocore, and imports it first.
 SAGEMAKER = Provider("sagemaker", "SageMakerInstrumentor", ">=1.34", "botocore")

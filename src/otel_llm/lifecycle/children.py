@@ -22,7 +22,7 @@ from .flush import flush
 
 #: Seconds that the end of a child waits, at most, for what it recorded to be sent.
 PATIENCE = 5.0
-#: ``multiprocessing``, and what was made of it: ``multiprocess`` for dill, ``billiard`` for Celery.
+#: ``multiprocessing`` and its variants: ``multiprocess`` for dill, ``billiard`` for Celery.
 _FORKING = ("multiprocessing", "multiprocess", "billiard")
 #: Late among a child's finalizers: those of the application may still make calls.
 _PRIORITY = -1000
@@ -79,7 +79,7 @@ class Children:
 
     @guard.never_raise
     def end(self) -> None:
-        """Send what the process recorded, and once more when the threads have ended that the process waits for."""
+        """Send what the process recorded. If the process waits for other threads, send again when they have ended."""
         send()
         if _others():
             threads.start(_THREAD, _send_after_others, daemon=False)
@@ -105,7 +105,7 @@ def _others() -> list[threading.Thread]:
 def send() -> None:
     """Send all that the process has recorded, because it ends now; log it if that takes too long."""
     SCOPES.abandon_all()
-    # The metrics of the parent would be sent once more, and a backend that can't be reached would keep every child.
+    # Otherwise the parent's metrics would be sent again, and every child would wait for a backend that is down.
     if activity.SHARED.any and not flush(PATIENCE):
         _logger.warning(
             "process %s ends before its telemetry was sent: %g seconds were not enough, or sending failed",

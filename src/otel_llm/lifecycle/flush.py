@@ -1,4 +1,4 @@
-"""Sending what waits: before a worker is frozen, a notebook cell ends, or a process is killed."""
+"""Sends what waits: before a worker is frozen, a notebook cell ends, or a process is killed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _guarded(step: Callable[[float], bool], seconds: float) -> bool:
 
 
 def _steps() -> list[Callable[[float], bool]]:
-    """The flushes of all that may hold something, each of which takes seconds."""
+    """The functions that flush what may hold telemetry. Each takes the seconds that it may last."""
     providers: list[Any] = [
         trace.get_tracer_provider(),
         metrics.get_meter_provider(),
@@ -71,5 +71,5 @@ def _steps() -> list[Callable[[float], bool]]:
 
 
 def _forced(provider: Any) -> Callable[[float], bool]:
-    # Providers of other makes may return nothing.
+    # A provider that is not the SDK's may return None.
     return lambda seconds: provider.force_flush(int(seconds * 1000)) is not False

@@ -17,7 +17,7 @@ _EVALUATION_FIELDS = tuple(field.name for field in fields(Settings) if field.nam
 
 
 class Installation:
-    """The state that instrumenting leaves behind, and flushing and taking back need."""
+    """What instrumenting has set up: ``flush()`` and ``uninstrument()`` need to know."""
 
     def __init__(self) -> None:
         #: Whether the application's own spans, the baggage and the prompt log are set up.
@@ -30,7 +30,7 @@ class Installation:
         self._lock = ForkLock()
 
     def watch(self, provider: Any = None) -> None:
-        """Have spans of other libraries, of ``provider`` or the global one, carry what the application propagates."""
+        """Set propagated attributes on other libraries' spans of ``provider``, or of the global provider."""
         if provider is None:
             TRACER_PROVIDER.notice()
         else:
@@ -50,7 +50,7 @@ class Installation:
         self._equip(provider, self._for_global)
 
     def strip(self) -> None:
-        """Take out of all providers what settings have added."""
+        """Remove what settings have added from all providers."""
         self._for_global = None
         with self._lock.lock:
             removed = [slot.take_out(kind) for slot in self._slots.values() for kind in (SCRUBBING, EVALUATION)]

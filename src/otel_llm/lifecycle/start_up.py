@@ -22,7 +22,7 @@ def post_instrument() -> None:
 
 
 def prepare(settings: Settings, tracer_provider: object = None, meter_provider: object = None) -> None:
-    """Set up what is of no library: content policy, baggage, estimates, costs, prompt log, processors of spans."""
+    """Set up what belongs to no library: content policy, baggage, estimates, costs, prompt log, span processors."""
     boundary.SHARED.use(settings)
     sharing.share(settings.baggage)
     estimate_tokens(settings.estimate_tokens)

@@ -146,7 +146,7 @@ def _weights(experiment: Experiment[Any], names: list[str], weights: Any) -> lis
 
 
 def _exact(experiment: Experiment[Any], name: str, weight: object) -> Fraction:
-    """The decimal number as which a weight is written: 0.1 is exactly a tenth."""
+    """The weight as the decimal number that was written: 0.1 is exactly a tenth."""
     if isinstance(weight, bool) or not isinstance(weight, int | float):
         kind = type(weight).__name__
         raise TypeError(f"{experiment}: the weight of {name!r} must be a number, not {kind}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ASKED = ("messages", "instructions", "input", "prompt")
 _WORDS = ("content", "text")
 _MAX_DEPTH = 6
-#: The most uses of the same text that are told apart, and the number of prompts whose texts a thread or task keeps.
+#: How many uses of the same text are told apart, and of how many prompts a thread or task keeps the texts.
 _MAX_USES = 64
 _MAX_RECENT = 4
 
@@ -48,7 +48,7 @@ class KnownTexts:
     __slots__ = ("_lock", "_recent", "by_text", "ever")
 
     def __init__(self) -> None:
-        #: Whether there has been any.
+        #: Whether there has ever been a text.
         self.ever = False
         self.by_text: weakref.WeakValueDictionary[str, _Uses] = weakref.WeakValueDictionary()
         self._lock = ForkLock()
@@ -165,7 +165,7 @@ def link(request: Request) -> None:
     request.prompt = latest(cast("PromptUse | None", request.prompt), behind(asked))
 
 
-# Who imports this may have prompts: from now on each model call looks for them.
+# A program that imports this module may have prompts: from now on each model call looks for them.
 SHARED.before_start(link)
 
 

@@ -23,7 +23,7 @@ class GlobalProvider:
         self._waiting: list[Callable[[Any], None]] = []
 
     def is_set(self) -> bool:
-        """Whether the provider is set. If it is, what waits for it is called.
+        """Whether the provider is set. If it is, the actions that wait for it are called.
 
         The public function reads the environment first, which takes longer than everything else that a call does when
         nothing listens. A variable that a later version of the API lacks counts as set.
@@ -44,7 +44,7 @@ class GlobalProvider:
         self.is_set()
 
     def notice(self) -> None:
-        """Call what waits for the provider, if it is set by now. Costs next to nothing if nothing waits."""
+        """Call the actions that wait for the provider, if it is set. If none waits, this costs next to nothing."""
         if self._waiting:
             self.is_set()
 

@@ -42,7 +42,7 @@ class ProcessorSlot:
         self._ended: tuple[Callable[..., None], ...] = ()
 
     def put(self, kind: str, settings: Hashable, make: Callable[[], Any]) -> Any:
-        """Hold what ``make`` gives as the processor of ``kind``. One that was made with equal ``settings`` stays.
+        """Hold what ``make`` returns as the processor of ``kind``. One that was made with equal ``settings`` stays.
 
         Returns the processor that was replaced, if any: it is to be shut down.
         """
@@ -92,7 +92,7 @@ class ProcessorSlot:
 
 
 def _busy(processors: Iterable[Any], name: str) -> tuple[Callable[..., None], ...]:
-    """The method ``name`` of each of the ``processors`` that has one which does something: spans are many."""
+    """The method ``name`` of each of ``processors``, unless it does nothing: it would be called for every span."""
     idle = getattr(IdleProcessor, name)
     return tuple(
         getattr(processor, name) for processor in processors if getattr(type(processor), name, idle) is not idle

@@ -1,4 +1,4 @@
-"""What the application says of its calls: session, user, conversation, tenant, tags, metadata, prompt, experiment.
+"""The propagated attributes: session, user, conversation, tenant, tags, metadata, prompt and experiment.
 
 :class:`otel_llm.propagate_attributes` stores it in the OpenTelemetry context. Every span that starts below has it as
 attributes: our spans read it by :func:`of`, a span processor adds it to the spans of other libraries.
@@ -26,13 +26,13 @@ _AGENTS_OWN = s.INFERENCE_OPERATIONS | {s.EXECUTE_TOOL}
 
 
 class Describes(Protocol):
-    """What describes an inference by attributes: a prompt, an experiment's variant."""
+    """Has attributes for an inference: a prompt, or the variant of an experiment."""
 
     def attributes(self) -> Mapping[str, Any]: ...
 
 
 class Ambient:
-    """What holds inside one ``propagate_attributes``. Immutable: each of them makes its own."""
+    """What one ``propagate_attributes`` sets for the code inside. It is immutable."""
 
     __slots__ = (
         "_everywhere",
@@ -79,7 +79,7 @@ class Ambient:
             self._everywhere.update(cleaned(experiment.attributes()))
 
     def within(self, outer: Ambient | None) -> Ambient:
-        """This one inside ``outer``: tags and metadata are added, all else that this one has replaces it."""
+        """This one inside ``outer``. Tags and metadata are added; everything else replaces what ``outer`` has."""
         if outer is None:
             return self
         made = Ambient(
@@ -119,11 +119,11 @@ def _prompted(attributes: Mapping[str, Any]) -> bool:
     return s.PROMPT_NAME in attributes or s.LLM_PROMPT_TEMPLATE_HASH in attributes
 
 
-# --- what holds where ----------------------------------------------------------------------------
+# --- what applies where ----------------------------------------------------------------------------
 
 
 class _Request:
-    """What was said in a web request; it holds until the request ends."""
+    """What was set in a web request. It applies until the request ends."""
 
     __slots__ = ("said",)
 
@@ -131,7 +131,7 @@ class _Request:
         self.said: Ambient | None = None
 
     def hear(self, ambient: Ambient, outermost: bool) -> None:
-        """Keep the values of the last outermost ``with``, and ids that only the ``with`` statements inside it set."""
+        """Keep the values of the last outermost block, and ids that only blocks inside it have set."""
         if outermost or self.said is None:
             self.said = ambient
         else:
@@ -140,12 +140,12 @@ class _Request:
 
 
 def for_request(context: Context) -> Context:
-    """``context`` for a web request, in which what is said holds until its end."""
+    """``context`` for a web request: what is set in it applies until its end."""
     return otel_context.set_value(_REQUEST, _Request(), context)
 
 
 def of(context: Context) -> Ambient | None:
-    """What holds in ``context``: said here, earlier in the same web request, or by the process it comes from."""
+    """What applies in ``context``: set here, earlier in the same web request, or by the calling process."""
     if not context:
         return None
     if context.get(_KEY) is None:
@@ -156,7 +156,7 @@ def of(context: Context) -> Ambient | None:
 
 
 def in_force(context: Context) -> Ambient | None:
-    """What holds in ``context``, without what was said earlier in the same web request."""
+    """What applies in ``context``, without what was set earlier in the same web request."""
     found = context.get(_KEY)
     if found is None and sharing.names and context:
         return _received(context)
@@ -164,7 +164,7 @@ def in_force(context: Context) -> Ambient | None:
 
 
 def current() -> Ambient | None:
-    """What holds here."""
+    """What applies in the current context."""
     return of(otel_context.get_current())
 
 
@@ -181,8 +181,7 @@ def _received(context: Context) -> Ambient | None:
 def private(context: Context) -> Context:
     """``context`` for a call of a model provider, without sessions and users in its baggage.
 
-    The provider must not learn of them by a header: neither of those that this process shares, nor of those that it
-    received.
+    The provider must not get them in a header, neither the ids that this process shares nor those that it received.
     """
     if not carries_ids(context):
         return context
@@ -190,14 +189,14 @@ def private(context: Context) -> Context:
 
 
 def put(ambient: Ambient, context: Context) -> Context:
-    """``context`` with ``ambient``, and in its baggage what of it is shared."""
+    """``context`` with ``ambient``, and with its shared ids in the baggage."""
     if isinstance(request := context.get(_REQUEST), _Request):
         request.hear(ambient, outermost=context.get(_KEY) is None)
     return inside(ambient, context)
 
 
 def inside(ambient: Ambient, context: Context) -> Context:
-    """:func:`put` for what holds below only: a web request does not keep it."""
+    """:func:`put` for code below only: a web request does not keep it."""
     return sharing.put(ambient, otel_context.set_value(_KEY, ambient, context))
 
 

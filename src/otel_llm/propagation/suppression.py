@@ -1,4 +1,4 @@
-"""OpenTelemetry's way to keep instrumentations quiet, for a given context."""
+"""Suppresses instrumentation in a given context, with OpenTelemetry's keys."""
 
 from __future__ import annotations
 

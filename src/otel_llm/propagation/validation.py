@@ -1,4 +1,4 @@
-"""Ids, tags and metadata that the application gives: converted, cleaned, bounded, and as attributes.
+"""Converts, cleans and limits the ids, tags and metadata that the application gives, and makes attributes of them.
 
 Nothing here raises: what can't be converted is left out, and a warning says so once.
 """
@@ -98,7 +98,7 @@ def _describing(what: str, value: Any) -> Any:
     if other or isinstance(value, type) or not callable(getattr(value, "attributes", None)):
         notices.tell(what, value, _DESCRIBING[what])
         return None
-    return getattr(value, "use", value)  # a text that a prompt made knows the variables too
+    return getattr(value, "use", value)  # the text that a prompt made also has the variables
 
 
 def described(tags: tuple[str, ...], metadata: Mapping[str, Value]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The libraries otel-llm instruments, a folder each: what to patch, and how its calls map to ours."""
+"""The libraries that otel-llm instruments, a folder each: what to patch, and how to read requests and answers."""

@@ -1,4 +1,4 @@
-"""LangGraph's exceptions that are no errors."""
+"""Recognises the exceptions of LangGraph that are not errors."""
 
 from __future__ import annotations
 

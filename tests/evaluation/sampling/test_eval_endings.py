@@ -26,6 +26,33 @@ def test_what_ended_before_the_shutdown_is_stored(evaluated: Make) -> None:
     assert made.accounts.offered == 50
 
 
+def test_a_shutdown_closes_the_sink(evaluated: Make) -> None:
+    class Closing(StuckSink):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    sink = Closing()
+    sink.open.set()
+    made = evaluated(1.0, sink=sink)
+    made.chat()
+    made.flushed()
+    assert not sink.closed
+    made.provider.shutdown()
+    assert sink.closed
+
+
+def test_a_local_root_that_ends_after_the_shutdown_is_counted(evaluated: Make) -> None:
+    made = evaluated(1.0)
+    made.chat()
+    root = made.tracer.start_span("stream")
+    made.sampler.shutdown()
+    root.end()
+    assert made.accounts.dropped_by == {"shutdown": 1}
+    assert (made.accounts.stored, made.accounts.pending) == (1, 0)
+
+
 def test_a_flush_does_not_wait_for_what_comes_later(evaluated: Make) -> None:
     made = evaluated(1.0, grace=3600.0)
     made.chat()

@@ -94,6 +94,21 @@ def test_memory_is_bounded_at_ten_times_the_load(
     quiet.clear()
 
 
+def test_a_trace_without_room_in_memory_is_dropped_and_the_next_has_room(
+    evaluated: Make, quiet: pytest.LogCaptureFixture
+) -> None:
+    made = evaluated(1.0, limits=Limits(bytes=50_000), exported=False)
+    made.chat(gen_ai__output__messages="word " * 20_000)
+    made.chat(gen_ai__output__messages="word " * 1000)
+    assert made.item["spans"] == 2
+    assert made.accounts.dropped_by == {"memory": 1}
+    balanced(made)
+    empty(made)
+    made.provider.shutdown()
+    assert "1 (memory)" in quiet.text
+    quiet.clear()
+
+
 @pytest.mark.parametrize(
     "value",
     ["x" * 2_000_000, "é" * 1_100_000, b"x" * 2_000_000, ["x" * 1000] * 2000, {"a": {"b": ["x" * 2_000_000]}}],
@@ -137,6 +152,15 @@ def test_local_roots_that_never_end_are_forgotten(evaluated: Make) -> None:
     assert made.accounts.dropped_by == {"age": 20}
     balanced(made)
     empty(made)
+    made.sampler._books.ledger._dropped.clear()  # the warning at shutdown has its own test
+
+
+def test_what_is_too_old_is_looked_for_ten_times_in_an_age(evaluated: Make) -> None:
+    made = evaluated(1.0, limits=Limits(age=0.5))
+    root = made.tracer.start_span("stream")
+    until(lambda: len(made.sampler._books.traces) == 0, seconds=4)
+    root.end()
+    until(lambda: made.accounts.dropped_by == {"age": 1})
     made.sampler._books.ledger._dropped.clear()  # the warning at shutdown has its own test
 
 

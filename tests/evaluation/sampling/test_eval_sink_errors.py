@@ -127,11 +127,13 @@ def test_an_item_that_can_not_be_made_is_counted(
     from otel_llm.evaluation.dataset import item
     from otel_llm.evaluation.sampling import decision
 
-    monkeypatch.setattr(decision if place == "seen" else item, place, lambda *args: 1 / 0)
+    monkeypatch.setattr(decision if place == "seen" else item, place, lambda *args, **named: 1 / 0)
     made = evaluated(1.0, rules=[{"name": "failed", "error": True}])
     made.chat()
     made.flushed()
     assert made.accounts.dropped_by == {"build_error": 1}
+    (said,) = [record.getMessage() for record in quiet.records]
+    assert said.startswith("otel-llm failed in EvaluationSampler (ZeroDivisionError);")
     balanced(made)
     empty(made)
     made.provider.shutdown()

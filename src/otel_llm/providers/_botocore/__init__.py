@@ -1,1 +1,1 @@
-"""AWS clients made by botocore and aiobotocore: where calls are intercepted, bodies of answers, errors."""
+"""What instrumenting clients of botocore and aiobotocore needs: intercepting calls, watching bodies, errors."""

@@ -1,7 +1,7 @@
-"""The body of an answer that aiobotocore gives, over aiohttp or httpx.
+"""Watches the body of an aiobotocore response, over aiohttp or httpx.
 
-Whatever way the caller takes ends at one place: the reader of aiohttp's response, or the raw bytes of httpx's. The
-first has no room for hooks, so a proxy stands in its place.
+However the caller reads the body, the bytes pass one place: the reader of aiohttp's response, or the raw bytes of
+httpx's. The former can't be hooked, so a proxy replaces it.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class _Reader(_Proxy):
     async def readchunk(self) -> Any:
         return await self._self_read("readchunk")
 
-    # Those that iterate read by ``self``, which has to be the proxy.
+    # Methods that iterate call ``read`` of ``self``, which has to be the proxy.
 
     def __aiter__(self) -> Any:
         return type(self.__wrapped__).__aiter__(self)

@@ -1,9 +1,9 @@
-"""Watching the body of an answer while the caller reads it.
+"""Watches the body of a response while the caller reads it.
 
-The HTTP response below botocore's ``StreamingBody`` is hooked, not the body: whatever way the caller takes (``read`` at
-once or in parts, lines, chunks, a context manager, which gives that very response) ends there, and the body stays what
-botocore made. The hooks know the response weakly: with a cycle, one that is dropped unread would keep its connection
-until the garbage collector runs.
+The hooks are on the HTTP response below botocore's ``StreamingBody``, because every way to read the body ends there:
+``read`` at once or in parts, lines, chunks, or the context manager, which returns the HTTP response itself. The body
+stays the object that botocore made. The hooks refer to the response weakly. A reference cycle would keep the connection
+of a response that is dropped unread until the garbage collector runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .failures import as_botocore
 
 
 class Answer(Accumulator, Protocol):
-    """A provider's reading of a body: takes its bytes, part by part."""
+    """Reads the bytes of a body, part by part, and makes a response of them."""
 
     #: Whether the last part has come.
     whole: bool
@@ -28,7 +28,7 @@ class Answer(Accumulator, Protocol):
 
 def watch_body(body: Any, raw: Any, observer: Observer, answer: Answer) -> None:
     """Watch what is read from ``raw``, the HTTP response below botocore's ``body``."""
-    if isinstance(raw, io.BytesIO):  # a stub's: all of it is here
+    if isinstance(raw, io.BytesIO):  # of a stub, and complete
         observer.chunk(raw.getvalue()[raw.tell() :])
         answer.whole = True
         observer.drained()
@@ -36,13 +36,13 @@ def watch_body(body: Any, raw: Any, observer: Observer, answer: Answer) -> None:
         hooks = _Hooks(body, raw, observer, answer, names)
         for name in names:
             raw.__dict__[name] = getattr(hooks, name)
-    else:  # somebody's own stub
+    else:  # another kind of stub
         observer.drained()
 
 
 @lru_cache(maxsize=16)
 def _hookable(kind: Any) -> tuple[str, ...]:
-    """The methods of ``kind`` that every way of reading calls, and the one that closes it."""
+    """The methods of ``kind`` that read, which every way to read the body calls, and the one that closes it."""
     return tuple(name for name in ("read", "read1", "read_chunked", "close") if hasattr(kind, name))
 
 
@@ -56,7 +56,7 @@ class _Hooks:
         self._raw = weakref.ref(raw)
         self._kind: Any = type(raw)
         self._names = names
-        # What closing the response comes down to, for when it is finalized and no longer to be had.
+        # Closing the response closes these two. When it is being finalized, the weak reference to it is dead.
         self._file, self._connection = getattr(raw, "_fp", None), getattr(raw, "_connection", None)
         self._observer = observer
         self._answer = answer
@@ -70,7 +70,7 @@ class _Hooks:
     def _read(self, name: str, args: Any, kwargs: Any) -> Any:
         raw = self._raw()
         observer = self._observer
-        observer.reading = True  # a close seen now is the response's own
+        observer.reading = True  # a close during the read comes from the response itself
         try:
             data = getattr(self._kind, name)(raw, *args, **kwargs)
         except BaseException as error:
@@ -107,7 +107,7 @@ class _Hooks:
                 if part is not None:
                     part.close()
             return None
-        if self._body() is None:  # nobody closes it: it is being finalized, and the observer next
+        if self._body() is None:  # it is being finalized, and the observer will be, too
             return self._kind.close(raw, *args, **kwargs)
         if not self._observer.reading:
             self._unhook(raw)
@@ -129,7 +129,7 @@ class _Hooks:
 
 
 class BodyObserver(Observer):
-    """An observer of the parts of a body: pieces of one answer, not chunks of a model's."""
+    """An observer of the parts of a body, which are not the model's chunks."""
 
     __slots__ = ()
 

@@ -1,8 +1,8 @@
-"""Where calls are intercepted: on the class that botocore makes for each client of a service.
+"""Intercepts calls on the class that botocore makes for each client of a service.
 
-Others wrap ``BaseClient._make_api_call``, botocore's own instrumentation first of all. A method of the client's own
-class comes before that one, whoever was there first: so we are always outside, and can keep theirs quiet for a call
-that is ours. It is also how clients made before, by whatever SDK, are reached.
+Other instrumentations wrap ``BaseClient._make_api_call``. A method of the client's own class is called before that one,
+no matter which was added first. So our wrapper is always the outer one, and can suppress the others for a call that we
+trace. It also reaches clients that were made before the instrumentation, by any SDK.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClientClasses:
     """The client classes that are wrapped now: those that have a certain method."""
 
     def __init__(self, method: str, handler: Handler, async_handler: Handler) -> None:
-        """``method`` tells the service's clients, such as ``invoke_endpoint``."""
+        """Clients of the service are recognised by their ``method``, such as ``invoke_endpoint``."""
         self._having = method
         self._handler = handler
         self._async_handler = async_handler
@@ -74,7 +74,7 @@ class ClientClasses:
     def _method(self, kind: Any) -> Any:
         handler, async_handler = self._handler, self._async_handler
 
-        # What ours comes before is looked up now: botocore's method, or whatever somebody has put there.
+        # The next method is looked up at each call: botocore's own, or the wrapper of another library.
         def _make_api_call(client: Any, *args: Any, **kwargs: Any) -> Any:
             return handler(client, getattr(super(kind, client), _METHOD), args, kwargs)
 

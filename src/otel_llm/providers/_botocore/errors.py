@@ -1,4 +1,4 @@
-"""What an error of botocore says: AWS' code in place of its class, status, request id and retries."""
+"""Reads errors of botocore: the code of AWS instead of the class, the status, the request id and the retries."""
 
 from __future__ import annotations
 

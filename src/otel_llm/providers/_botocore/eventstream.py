@@ -1,8 +1,8 @@
-"""Watching an event stream, sync or async, on the object that botocore made.
+"""Watches an event stream, sync or async. The caller gets the object that botocore made.
 
-Its events come from a generator it holds, which is what we stand in for. An error that the endpoint sends becomes an
-exception one step later, where the event is parsed. What we put there knows the stream weakly, so that one that was
-read is freed when it is dropped.
+The stream has a generator of its events, which is replaced. An error that the endpoint sends becomes an exception one
+step later, when the event is parsed. The replacements refer to the stream weakly, so that a stream that has been read
+is freed when it is dropped.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ...core.streams import Accumulator, AsyncChunkIterator, ChunkIterator, Obse
 
 
 class Decoder(Protocol):
-    """Gives what the bytes of payload parts, which may be split anywhere, complete."""
+    """Decodes the bytes of payload parts, which may be split anywhere."""
 
     def feed(self, data: bytes, /) -> list[Any]:
-        """What ``data`` completes."""
+        """Return the values that are complete with ``data``."""
         ...
 
     def end(self) -> list[Any]:
-        """What the bytes before it are, now that no others follow."""
+        """Return what the remaining bytes decode to, as none follow."""
         ...
 
 
 class _EventObserver(Observer):
-    """An observer of payload parts. A part may hold half an event of the model's or several."""
+    """An observer of payload parts. A part may hold half an event of the model, or several."""
 
     __slots__ = ("_decoder",)
 
@@ -42,7 +42,7 @@ class _EventObserver(Observer):
     def chunk(self, chunk: Any) -> None:
         if self._call.ended or chunk.headers.get(":event-type") != "PayloadPart":
             return
-        # Timed is what the caller gets: the part, if it completes anything of the answer.
+        # A part is timed if it completes anything of the answer.
         decoded = self._decoder.feed(chunk.payload)
         if decoded:
             super().chunk(decoded)
@@ -61,10 +61,10 @@ class _EventObserver(Observer):
 
 
 def watch_events(call: Call, accumulator: Accumulator, decoder: Decoder, stream: Any) -> None:
-    """End ``call`` with ``stream``, however that ends; ``accumulator`` takes what ``decoder`` makes of its payload."""
+    """End ``call`` when ``stream`` ends. ``decoder`` decodes its payload for ``accumulator``."""
     observer = _EventObserver(call, accumulator, decoder)
     events = getattr(stream, "_event_generator", None)
-    if events is None:  # somebody's own stub
+    if events is None:  # a stub
         observer.drained()
         return
     if hasattr(events, "__anext__"):
@@ -109,7 +109,7 @@ def _closing(method: Any, raw: Any, observer: Observer) -> Callable[[], None]:
         try:
             if (stream := held()) is not None:
                 close(stream)
-            else:  # all that closing the stream comes down to
+            else:  # closing the stream does no more than that
                 raw.close()
         finally:
             observer.closed()

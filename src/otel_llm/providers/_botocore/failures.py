@@ -1,4 +1,4 @@
-"""Converts errors of the HTTP library to those that botocore raises for them, which the caller gets."""
+"""Converts errors of the HTTP library to those that botocore raises to the caller instead."""
 
 from __future__ import annotations
 

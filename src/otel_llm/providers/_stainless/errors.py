@@ -1,4 +1,4 @@
-"""What an error of such an SDK says beyond what :mod:`otel_llm.core.errors` reads of any error."""
+"""Reads from an error of these SDKs what :mod:`otel_llm.core.errors` does not read from every error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def retries(answer: Any) -> int | None:
     """
     try:
         sent = answer.request.headers["x-stainless-retry-count"]
-    except Exception:  # another kind of error; httpx's raise if they have no request
+    except Exception:  # another kind of error; errors of httpx raise if they have no request
         return None
     return int(sent) or None if isinstance(sent, str) and sent.isdecimal() else None
 

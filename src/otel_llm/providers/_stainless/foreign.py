@@ -1,4 +1,4 @@
-"""Finds other GenAI instrumentations of an SDK: a call that both of us trace would be exported twice."""
+"""Finds other GenAI instrumentations of an SDK, because a call that both trace would be exported twice."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _layers(function: Any) -> Iterator[FunctionType]:
             pending.append(layer.__func__)
         elif issubclass(kind, functools.partial | functools.partialmethod):
             pending.append(layer.func)
-        elif any(base.__name__ == "ObjectProxy" for base in kind.__mro__):  # wrapt, also somebody's own copy of it
+        elif any(base.__name__ == "ObjectProxy" for base in kind.__mro__):  # wrapt, or a copy of it in another library
             pending += [layer.__wrapped__, getattr(layer, "_self_wrapper", None)]
         elif "__wrapped__" in (held := _fields(layer)):
             pending.append(held["__wrapped__"])

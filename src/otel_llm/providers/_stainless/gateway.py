@@ -1,4 +1,4 @@
-"""What gateways tell beside an answer: what it cost, in a header of the response."""
+"""Reads what a gateway adds to an answer: its cost, in a header of the response."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GatewayCosts:
         return self.told(self._headers.get())
 
     def told(self, headers: Mapping[str, str] | None) -> tuple[float, str] | None:
-        """The amount in ``headers``, with its currency. A gateway that knows no price tells 0, which is none."""
+        """The amount in ``headers``, with its currency. A gateway that knows no price sends 0, which is not a cost."""
         for name in self._names if headers else ():
             if (text := headers.get(name)) is not None and (amount := _amount(text)):  # type: ignore[union-attr]
                 return amount, "USD"

@@ -1,7 +1,7 @@
 """Watches answers: SDK streams, and raw responses that the caller reads itself.
 
-Everything is hooked on the very objects the SDK made, so the caller gets the types it expects, and whatever way it
-reads them (``parse``, ``read``, ``iter_lines``, a helper's ``close``) passes here.
+The hooks are on the objects that the SDK made, so the caller gets the types it expects, and every way to read them is
+seen: ``parse``, ``read``, ``iter_lines``, the ``close`` of a helper.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_BODY_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How a provider reads what answers one request: the whole of its JSON, or the chunks of a stream.
+    """How a provider reads the answer to one request: its JSON, or the chunks of a stream.
 
     ``accumulator`` makes what adds up the chunks; ``None`` where the endpoint never streams. ``stream`` says whether a
     stream was asked for.
@@ -113,7 +113,7 @@ def _watch_close(response: Any, observer: Observer, hooks: dict[str, Callable[..
             observer.closed()
 
     def unhook() -> None:
-        # A response that has been read can be pickled, say: with our functions on it, it could not.
+        # A response that has been read can be pickled, which our functions would prevent.
         for name, hook in hooks.items():
             if vars(response).get(name) is hook:
                 delattr(response, name)
@@ -158,5 +158,5 @@ class _BodyAccumulator:
                 self._parts.clear()
 
     def response(self) -> Response:
-        # There is nothing to read of speech, but what it is billed by: the text of the request.
+        # Of speech, only the text of the request matters: it is billed by that.
         return self._reader.whole(_json(b"".join(self._parts)) if self._parts else None)

@@ -1,4 +1,4 @@
-"""SDKs that make a span of each call by themselves: one that a layer of ours has begun has its span already."""
+"""Keeps SDKs that make spans themselves from making a second span of a call that we trace."""
 
 from __future__ import annotations
 

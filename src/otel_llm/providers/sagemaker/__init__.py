@@ -1,8 +1,8 @@
-"""Models behind SageMaker endpoints, however they are called.
+"""Instruments models behind SageMaker endpoints, no matter which SDK calls them.
 
-The SageMaker SDK (2.x and 3.x), langchain-aws, boto3 and aiobotocore all end in a client of ``sagemaker-runtime``, and
-that is where a call is seen: see :mod:`.clients`. An endpoint may hold anything; only calls of language models become
-spans, told by request and answer: see :mod:`.invocation` and :mod:`.answers`.
+The SageMaker SDK (2.x and 3.x), langchain-aws, boto3 and aiobotocore all use a client of ``sagemaker-runtime``, whose
+calls are intercepted (:mod:`otel_llm.providers._botocore.clients`). An endpoint may serve anything. Only calls of
+language models become spans; request and answer show which these are (:mod:`.invocation`, :mod:`.answers`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _INVOKE, _STREAM, _ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream",
 
 
 class SageMakerInstrumentor(Instrumentor):
-    """Instruments calls of SageMaker endpoints by botocore and aiobotocore."""
+    """Instruments calls of SageMaker endpoints through botocore and aiobotocore."""
 
     provider = SAGEMAKER
     error_readers = (errors.read,)
@@ -64,7 +64,7 @@ class SageMakerInstrumentor(Instrumentor):
     def targets(self) -> list[Target]:
         self._classes = ClientClasses("invoke_endpoint", self._call, self._call_async)
         self._misses = Misses()
-        # The local mode of the SDKs, 2.x and 3.x: a client of the same methods, over HTTP to a container.
+        # The local mode of the SDKs (2.x and 3.x): a client with the same methods, which calls a container over HTTP.
         local = "local.local_session", "LocalSagemakerRuntimeClient.invoke_endpoint"
         return [
             *self._classes.targets(),
@@ -170,10 +170,10 @@ class SageMakerInstrumentor(Instrumentor):
         watch_body(body, getattr(body, "_raw_stream", body), observer, answer)
 
     def _begin_async(self, server: Server, arguments: dict[str, Any], context: Context) -> tuple[Call, Complete] | None:
-        """The start of an inference whose answer nobody sees: it will be in S3.
+        """Read the start of an inference whose answer will be in S3, where it is not seen.
 
-        What is asked is in S3 as well, or sent along. In the latter case the call is an inference, if the request alone
-        tells that; in any other it is the start of something.
+        The input is in S3 as well, or part of the request. If the request has it, and it alone shows that this is an
+        inference, the call is an inference. Otherwise it is only the start of an invocation.
         """
         if not is_json(arguments.get("ContentType")):
             return None
@@ -225,7 +225,7 @@ def _start_of(result: Any) -> Response:
 
 
 def _quiet(call: Call) -> Context:
-    """The context of ``call`` in which botocore's own instrumentation, which has nothing to add, makes no span."""
+    """The context of ``call``, in which the instrumentation of botocore makes no second span."""
     return quiet(call.context)
 
 

@@ -1,7 +1,7 @@
-"""Recognises what model containers answer, and reads it.
+"""Recognises the formats in which model containers answer, and reads them.
 
-TGI, LMI, vLLM, TEI and the containers of JumpStart each have a few, and one route of one container serves several. So
-the answer itself is asked, not the endpoint.
+TGI, LMI, vLLM, TEI and the containers of JumpStart have several formats each, and one route of a container may use more
+than one. So the answer decides, not the endpoint.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read(invocation: Invocation, answer: Any) -> tuple[str, Response] | None:
 
 
 def is_classification(answer: Any) -> bool:
-    """Whether ``answer`` is what pipelines that share a request with text generation give: labels and scores."""
+    """Whether ``answer`` has labels and scores. Classifiers answer so to requests of text generation."""
     while isinstance(answer, list) and answer:
         answer = answer[0]
     return isinstance(answer, dict) and "score" in answer
@@ -52,7 +52,7 @@ def _openai(invocation: Invocation, answer: dict[str, Any]) -> tuple[str, Respon
 
 
 class Generation:
-    """One generated text and what its container tells about it."""
+    """One generated text, and the details that the container sends."""
 
     __slots__ = ("output_tokens", "prompt_tokens", "reason", "words")
 
@@ -66,14 +66,14 @@ class Generation:
     def add_details(self, details: Any) -> None:
         if not isinstance(details, dict):
             return
-        # LMI spells it with a space where it does not stream.
+        # LMI writes it with a space if the answer is not a stream.
         self.reason = string(details.get("finish_reason")) or string(details.get("finish reason"))
         self.output_tokens = count(details.get("generated_tokens"))
         self.prompt_tokens = count(details.get("input_length")) or len(items(details.get("prefill"))) or None
 
 
 def _generations(answer: Any) -> list[Generation]:
-    """The texts that ``answer`` holds, in the shape of any container; none if it is nothing of the kind."""
+    """The generated texts in ``answer``, in the format of any container. Empty if there are none."""
     if isinstance(answer, list):
         found = [generation for one in answer if (generation := _generation(one)) is not None]
         return found if len(found) == len(answer) else []
@@ -87,7 +87,7 @@ def _generations(answer: Any) -> list[Generation]:
 
 
 def _generation(value: Any) -> Generation | None:
-    if isinstance(value, list) and len(value) == 1:  # a batch of pipelines: one list an input
+    if isinstance(value, list) and len(value) == 1:  # a pipeline's answer to a batch: a list for each input
         value = value[0]
     if not isinstance(value, dict):
         return None
@@ -95,7 +95,7 @@ def _generation(value: Any) -> Generation | None:
     if isinstance(words, dict):  # the first Llama 2 of JumpStart answers a chat with a message
         words = words.get("content")
     elif isinstance(words, list) and words and isinstance(words[-1], dict):
-        words = words[-1].get("content")  # a pipeline's conversation: the last turn is the answer
+        words = words[-1].get("content")  # a pipeline returns the whole conversation; its last message is the answer
     return Generation(words, value.get("details")) if isinstance(words, str) else None
 
 
@@ -109,12 +109,12 @@ def generated(generations: Sequence[Generation]) -> Response:
     def output() -> list[Json]:
         return [{"role": "assistant", "parts": [text(one.words)], "finish_reason": one.reason} for one in generations]
 
-    failed = "error" if "error" in reasons else None  # LMI's, after the first token: all it says
+    failed = "error" if "error" in reasons else None  # LMI reports an error after the first token only by this reason
     return Response(finish_reasons=reasons if any(reasons) else None, usage=usage, output=output, error=failed)
 
 
 def _add_total(usage: dict[str, int], attribute: str, counts: list[int | None]) -> None:
-    """The sum, if each part is known."""
+    """Add the sum to ``usage``, if all counts are known."""
     known = [number for number in counts if number is not None]
     if known and len(known) == len(counts):
         usage[attribute] = sum(known)
@@ -122,14 +122,14 @@ def _add_total(usage: dict[str, int], attribute: str, counts: list[int | None]) 
 
 # --- embeddings --------------------------------------------------------------------------------
 
-#: Nobody's embeddings have fewer dimensions.
+#: No embedding model has fewer dimensions.
 _SHORTEST_VECTOR = 16
 
 
 def _vector_length(answer: Any) -> int | None:
-    """The length of the vectors that ``answer`` holds: TEI's lists, or a field of JumpStart's and others'.
+    """The length of the vectors in ``answer``: lists from TEI, or a field from JumpStart and others.
 
-    A list of few numbers is a classifier's scores.
+    A list of only a few numbers holds the scores of a classifier.
     """
     shortest = _SHORTEST_VECTOR
     if isinstance(answer, dict):

@@ -1,4 +1,4 @@
-"""Reading the body of an answer when the caller has read it."""
+"""Reads the body of an answer after the caller has read it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .pieces import Pieces
 #: A longer body is not read for telemetry, only its beginning.
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _HEAD_BYTES = 4096
-#: How the answer to a large batch of texts begins, in any shape that is read.
+#: The beginning of embeddings of a large batch of texts, in any format that is read.
 _VECTORS = re.compile(rb'\s*(?:\[[\s\[]*[-\d]|[\[{].*?"(?:embeddings?|vectors)"\s*:)', re.DOTALL)
 
 
 class Answer:
-    """Keeps the bytes of a body and parses them at the end. Tells ``misses`` whether a language model gave it."""
+    """Keeps the bytes of a body and parses them at the end. Notes in ``misses`` whether a language model answered."""
 
     def __init__(self, call: Call, invocation: Invocation, length: int | None, misses: Misses) -> None:
         self._call = call
@@ -71,7 +71,7 @@ class Answer:
         return found[1]
 
     def _unparsed(self, body: bytes) -> Response:
-        """Asked to stream over a route that can't, some containers answer with all events at once."""
+        """Read all events at once: some containers answer so over a route that can't stream."""
         pieces, decoder = Pieces(self._invocation), Decoder()
         for event in (*decoder.feed(body), *decoder.end()):
             if isinstance(event, dict):
@@ -82,14 +82,14 @@ class Answer:
         return pieces.response()
 
     def _too_long(self, head: bytes) -> Response:
-        """Where the request leaves the operation open, only embeddings are so long."""
+        """Read the beginning of a long body. If the request left the operation open, it can only be embeddings."""
         if self._invocation.settled or _VECTORS.match(head) is None:
             return self._unknown(False)
         settle(self._call, self._invocation, s.EMBEDDINGS)
         return Response()
 
     def _unknown(self, certain: bool) -> Response:
-        """End with an answer in no known shape. Without a request that settles it, it is no language model's."""
+        """End with an answer in an unknown format. It is no language model's, unless the request shows that it is."""
         if self.whole and not self._invocation.settled:
             self._misses.add(self._invocation, certain)
             self._call.discard()
@@ -99,10 +99,10 @@ class Answer:
 
 
 def settle(call: Call, invocation: Invocation, operation: str | None = None) -> None:
-    """Set the operation of ``call`` where the request left it open. A failed call gets the likeliest."""
+    """Set the operation of ``call`` if the request left it open. A failed call gets the most likely one."""
     if not invocation.settled:
         operation = operation or invocation.operation
-        # What was embedded is no message of a conversation.
+        # The input of embeddings is not a message of a conversation.
         call.settle(operation, invocation.waiting if operation in _WITH_CONTENT else None)
 
 

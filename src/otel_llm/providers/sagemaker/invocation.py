@@ -1,7 +1,8 @@
-"""One invocation of an endpoint: where it goes, and what its body asks for.
+"""Reads the invocation of an endpoint: its target, and the request in its body.
 
-An endpoint may hold anything, so the body decides: JSON with ``messages``, ``prompt``, ``inputs``, ``input`` or
-``text_inputs``. Some of these bodies are also a classifier's, or an embedding model's; there the answer decides.
+An endpoint may serve anything. The body decides whether it is a language model: JSON with ``messages``, ``prompt``,
+``inputs``, ``input`` or ``text_inputs``. Classifiers and embedding models take some of these bodies, too. In that case
+the answer decides.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from ...protocols.openai.fields import string
 from ...protocols.openai.items import CONVERTERS, ItemConverter
 
 PROVIDER = "aws.sagemaker"
-#: What a call is that only starts an inference.
+#: The operation of a call that only starts an inference.
 ASYNC_OPERATION = "invoke_endpoint_async"
 
-#: A body that is for a language model has one of these, and no numbers in the last; looking for them is cheaper than
-#: parsing a matrix, unless it is short.
+#: A body for a language model has one of these keys, and ``inputs`` are not numbers. Searching a long body for them is
+#: cheaper than parsing it, as it may be a matrix.
 _SHORT = 4096
 _KEYS = re.compile(r'"(?:(?:messages|prompt)"|(?:inputs?|text_inputs)"\s*:[\s\[]*["{])')
 _KEYS_BYTES = re.compile(_KEYS.pattern.encode())
-#: Parameters that only text generation has, so that ``inputs`` needs no second look.
+#: Parameters that only text generation has. With one of them, ``inputs`` are the input of a language model.
 _GENERATION = frozenset(
     (
         *("best_of", "decoder_input_details", "details", "do_sample", "max_completion_tokens", "max_new_tokens"),
@@ -41,7 +42,7 @@ _GENERATION = frozenset(
         *("stream", "temperature", "top_k", "top_p", "typical_p", "watermark"),
     )
 )
-#: The names of servers of text generation -> OpenAI's, which the shared readers know.
+#: Names of parameters in text generation servers -> OpenAI's names, which the shared readers know.
 _SYNONYMS = (("max_new_tokens", "max_tokens"), ("stop_sequences", "stop"), ("num_return_sequences", "n"))
 #: Arguments of an invocation -> attributes.
 _TARGET = (
@@ -56,22 +57,22 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 @dataclass(slots=True)
 class Invocation(Exchange):
-    """An :class:`Exchange` whose ``body`` is in OpenAI's names, by way of an endpoint that ``target`` describes.
+    """An :class:`Exchange` whose ``body`` has OpenAI's names. ``target`` are the attributes of the endpoint.
 
-    ``settled`` says whether the request alone tells the operation: if not, the answer may, or may tell that it is no
-    language model at all.
+    ``settled`` says whether the request alone shows the operation. If not, the answer shows it, or shows that this is
+    no language model.
     """
 
     target: dict[str, str] | None = None
     operation: str = s.TEXT_COMPLETION
     settled: bool = True
-    #: The content of the request, for a call that has to wait for its answer to be settled.
+    #: The content of the request, if the answer has to show the operation first.
     waiting: Callable[[], Content] | None = None
-    #: What AWS told beside the answer.
+    #: Attributes of the response's metadata.
     told: dict[str, AttributeValue] = field(default_factory=dict)
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
-        # Without super(): a dataclass with slots is not the class its methods were compiled in.
+        # No super(): dataclass(slots=True) makes a second class, which super() in a method does not find.
         attributes = Exchange.attributes(self, operation)
         if self.target:
             attributes.update(self.target)
@@ -79,7 +80,7 @@ class Invocation(Exchange):
 
 
 def narrowest(target: dict[str, str]) -> str | None:
-    """Return the model's name where the body has none: the narrowest name of what is called."""
+    """Return the most specific name in ``target``, as the name of a model whose body has none."""
     for attribute in (s.LLM_SAGEMAKER_INFERENCE_COMPONENT, s.LLM_SAGEMAKER_TARGET_MODEL, s.LLM_SAGEMAKER_ENDPOINT):
         if attribute in target:
             return target[attribute]
@@ -94,12 +95,12 @@ def server_of(url: str) -> Server:
 
 
 def server_at(address: str | None, port: int | None) -> Server:
-    """A server of the caller's own models. It may speak OpenAI's protocol, but is not OpenAI."""
+    """A server of the user's own models. It may use OpenAI's protocol, but is not OpenAI."""
     return Server(PROVIDER, address, port, is_openai=False)
 
 
 def target_of(arguments: dict[str, Any]) -> dict[str, str]:
-    """Attributes of what an invocation calls."""
+    """The attributes of the endpoint, component, model or variant that is called."""
     target: dict[str, str] = {}
     for name, attribute in _TARGET:
         if (given := arguments.get(name)) is not None and (value := string(given)):
@@ -108,7 +109,7 @@ def target_of(arguments: dict[str, Any]) -> dict[str, str]:
 
 
 def start_attributes(arguments: dict[str, Any]) -> dict[str, str]:
-    """Attributes of what an asynchronous invocation starts."""
+    """The attributes of an asynchronous invocation."""
     attributes = {s.LLM_OPERATION_NAME: ASYNC_OPERATION}
     for name, attribute in (
         ("InferenceId", s.LLM_SAGEMAKER_INFERENCE_ID),
@@ -120,9 +121,9 @@ def start_attributes(arguments: dict[str, Any]) -> dict[str, str]:
 
 
 def is_json(content_type: Any) -> bool:
-    """Whether a body of that type may be JSON: many callers, and some containers, leave the type out.
+    """Whether a body of that type may be JSON. Many callers, and some containers, leave the type out.
 
-    The local mode of the SDKs gives what was asked for as the type of the answer, which may be any.
+    The local mode of the SDKs returns the requested type as the type of the answer, which may be ``*/*``.
     """
     if not isinstance(content_type, str):
         return content_type is None
@@ -130,12 +131,12 @@ def is_json(content_type: Any) -> bool:
 
 
 def is_readable(body: Any) -> bool:
-    """Whether a request's body is at hand. Files are the caller's to read."""
+    """Whether a request's body is in memory. A file must not be read, because the SDK will read it."""
     return isinstance(body, str | bytes | bytearray | io.BytesIO)
 
 
 def read_body(arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON object that an invocation sends, if it can be one for a language model. Files are left alone."""
+    """The JSON object in the body, if it may be for a language model. Files are not read."""
     body = arguments.get("Body")
     if isinstance(body, io.BytesIO):
         body = body.getvalue()[body.tell() :]
@@ -159,12 +160,12 @@ def read_request(
     keeps_content: bool = False,
     content: ItemConverter = CONVERTERS[False],
 ) -> tuple[Invocation, Request] | None:
-    """What ``invoke_endpoint(**arguments)`` asks for; ``None`` if that is nothing for a language model."""
+    """The invocation and request of ``invoke_endpoint(**arguments)``; ``None`` if they are not for a language model."""
     body = read_body(arguments)
     if body is None:
         return None
     known, target = _in_openais_names(body), target_of(arguments)
-    # As asked for in the body, or the narrowest name of what is called.
+    # The model that the body names, or the most specific name of the target.
     model = string(body.get("model")) or narrowest(target)
     made = Invocation(server, "", known, model, stream, keeps_content, content, target=target)
     map_request = _recognise(made, body)
@@ -225,11 +226,11 @@ def _are_messages(value: Any) -> bool:
 
 
 def _are_tokens(value: Any) -> bool:
-    """The ids of a text's tokens, or a batch of such."""
+    """Whether ``value`` is a list of token ids, or a batch of such lists."""
     first = value[0] if isinstance(value, list) and value else None
     return type(first[0] if isinstance(first, list) and first else first) is int
 
 
 def _is_text(value: Any) -> bool:
-    """A text, or a batch of them."""
+    """Whether ``value`` is a text, or a batch of texts."""
     return isinstance(value, str) or (isinstance(value, list) and bool(value) and isinstance(value[0], str))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from .invocation import Invocation
 
-#: So many answers in a row that are no language model's, and there are taken to be no others.
+#: After so many answers in a row that no language model gave, the endpoint is taken to have none.
 _ENOUGH = 3
-#: They are counted for so many places.
+#: The most endpoints for which answers are counted.
 _MOST_KNOWN = 256
 
 
 class Misses:
-    """Counts the answers that were no language model's since the last one that was."""
+    """Counts the answers in a row that no language model gave, for each endpoint."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[object, ...], int] = {}

@@ -1,4 +1,4 @@
-"""Accumulates what a container streams: chunks as OpenAI's, tokens as TGI's or LMI's, or plain text."""
+"""Accumulates what a container streams: chunks like OpenAI's, tokens like TGI's or LMI's, or plain text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Pieces:
             self._add_words(words)
         generated_text = string(event.get("generated_text"))
         if generated_text is not None:
-            self._words.clear()  # all of it, again
+            self._words.clear()  # the complete text, once more
             self._add_words(generated_text)
         if (details := event.get("details")) is not None:
             self._begun().add_details(details)
@@ -83,7 +83,7 @@ class Pieces:
 
 
 def _as_chunk(event: dict[str, Any]) -> dict[str, Any]:
-    """``event`` as a chunk, also where a container that does not stream answers with the whole message at once."""
+    """``event`` as a chunk. A container that does not stream sends the whole message, which is converted."""
     if not any(isinstance(choice, dict) and "message" in choice for choice in event["choices"]):
         return event
     choices = [{"delta": choice.get("message"), **choice} for choice in event["choices"] if isinstance(choice, dict)]

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otel_llm.cli.money import listed, read
 from otel_llm.cli.terminal import clean, emit
+from otel_llm.traces.money import listed, read
 
 _ID_LENGTH = 12
 _QUERY_LENGTH = 200

@@ -14,10 +14,10 @@ from rich.tree import Tree
 
 from otel_llm import semconv as s
 from otel_llm.cli.content import lines_of
-from otel_llm.cli.money import cost_of, listed
-from otel_llm.cli.otlp import Span
 from otel_llm.cli.terminal import clean, emit
-from otel_llm.cli.traces import Node, Trace, Usage, number
+from otel_llm.traces.money import cost_of, listed
+from otel_llm.traces.otlp import Span
+from otel_llm.traces.trees import Node, Trace, Usage, number
 
 _NANO = 1_000_000_000
 _MESSAGE_LENGTH = 200

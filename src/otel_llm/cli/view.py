@@ -7,11 +7,11 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING
 
-from otel_llm.cli import otlp_files
 from otel_llm.cli.content import is_content
 from otel_llm.cli.terminal import fail, open_console, positive, tell
-from otel_llm.cli.traces import Trace, join
 from otel_llm.config import UPLOAD
+from otel_llm.traces import files as otlp_files
+from otel_llm.traces.trees import Trace, join
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

@@ -12,8 +12,8 @@ from otel_llm import semconv as s
 from otel_llm.cli.cost.dimensions import Values, lookup
 from otel_llm.cli.cost.savings import Savings
 from otel_llm.cli.cost.unpriced import reason
-from otel_llm.cli.money import add, read
-from otel_llm.cli.traces import Node, Trace, costs, is_estimated, reported
+from otel_llm.traces.money import add, read
+from otel_llm.traces.trees import Node, Trace, costs, is_estimated, reported
 
 _USAGE = "gen_ai.usage."
 #: The kinds of tokens that are added up, by what follows `gen_ai.usage.`.

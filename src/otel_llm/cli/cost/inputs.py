@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from otel_llm.cli import otlp_files
 from otel_llm.cli.cost.calls import Call, of_items, of_trace
-from otel_llm.cli.cost.http import Server, ServerError
 from otel_llm.cli.cost.savings import Savings
-from otel_llm.cli.cost.servers import jaeger, tempo
-from otel_llm.cli.traces import join
 from otel_llm.evaluation.dataset.reader import DatasetError, Selection, read
+from otel_llm.traces import files as otlp_files
+from otel_llm.traces.http import Server, ServerError
+from otel_llm.traces.servers import jaeger, tempo
+from otel_llm.traces.trees import join
 
 #: What is read from a server if no time is given.
 _PERIOD = timedelta(days=1)

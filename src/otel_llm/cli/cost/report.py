@@ -14,8 +14,8 @@ from rich.text import Text
 from otel_llm.cli.cost.calls import CACHED, INPUT, OUTPUT
 from otel_llm.cli.cost.totals import Key, Summary, Totals
 from otel_llm.cli.cost.unpriced import EXPLAINED
-from otel_llm.cli.money import places_for, shown
 from otel_llm.cli.terminal import clean, emit
+from otel_llm.traces.money import places_for, shown
 
 NONE = "(none)"
 #: The kinds of tokens that have a column, with its heading.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from otel_llm.cli.cost.calls import Call
-from otel_llm.cli.money import add
+from otel_llm.traces.money import add
 
 #: The value of a dimension, None where a call has none.
 Key = tuple[str | None, ...]

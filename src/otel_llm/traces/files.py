@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
-from otel_llm.cli.otlp import UNREADABLE, Span, is_document, spans
+from .otlp import UNREADABLE, Span, is_document, spans
 
 STDIN = "-"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from otel_llm import semconv as s
-from otel_llm.cli.money import add, cost_of
-from otel_llm.cli.otlp import Span
+from .. import semconv as s
+from .money import add, cost_of
+from .otlp import Span
 
 #: The operations that are model calls. Agents and workflows report sums of these.
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from otel_llm import semconv as s
+from .. import semconv as s
 
 #: An amount is shown with this many significant digits at least, unless that takes more than `_PLACES` decimals.
 _DIGITS = 3

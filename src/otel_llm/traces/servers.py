@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from otel_llm.cli.cost.http import Server, ServerError
-from otel_llm.cli.otlp import UNREADABLE, Span, spans
-from otel_llm.cli.traces import Trace, join
+from .http import Server, ServerError
+from .otlp import UNREADABLE, Span, spans
+from .trees import Trace, join
 
 _SECOND = 1_000_000_000
 #: The most traces of one search.

@@ -1,0 +1,1 @@
+"""Reads traces of OTLP JSON files, Jaeger and Tempo, as trees of spans."""

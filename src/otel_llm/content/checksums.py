@@ -85,7 +85,9 @@ def ip(text: str) -> int:
 
 
 def ipv6(text: str) -> int:
-    """Like :func:`ip`, with a digit: names in programs have two colons too."""
+    """Like :func:`ip`, with a digit: names in programs have two colons too. A colon may follow it in a text."""
+    if text.endswith(":") and not text.endswith("::"):
+        text = text[:-1]
     return ip(text) if any(map(str.isdigit, text)) else 0
 
 

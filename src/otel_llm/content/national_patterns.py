@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import checksums
-from .patterns import HYPHEN, NUMBER_STARTS, SPACE, Pattern, Sign
-
-#: Behind a number: no character of a word, and no further digits.
-_END = r"(?![A-Za-z0-9_]|[.,]\d)"
+from .patterns import END, HYPHEN, NUMBER_STARTS, SPACE, Pattern, Sign
 
 
 def _id(
@@ -27,7 +24,7 @@ def _id(
     return Pattern(
         name,
         "national_id",
-        first + NUMBER_STARTS + rest + _END,
+        first + NUMBER_STARTS + rest + END,
         examples,
         counterexamples,
         sign=Sign.DIGITS,

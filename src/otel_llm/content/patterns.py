@@ -8,15 +8,29 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-#: Behind the first character of a match: before it is no character of a word, unless that belongs to the escape of a
-#: line break or a control character. Text may be JSON, and a text in it may be JSON again. A pattern begins with a
-#: class of characters, and not with this, because then a search passes over all others at once.
-STARTS = r"(?:(?<![A-Za-z0-9_].)|(?<=\\[nrt].)|(?<=\\u00[01][0-9a-f].))"
+#: The escapes of a character: in JSON and programs, and in URLs. Text may be JSON, and a text in it may be JSON again.
+_ESCAPES = (r"\\[abfnrtv0]", "%[0-9A-Fa-f]{2}", r"\\x[0-9A-Fa-f]{2}", r"\\u[0-9A-Fa-f]{4}", r"\\U[0-9A-Fa-f]{8}")
+#: The ends of a terminal's escapes of colours.
+_COLOURS = (r"\[m", r"[\[;]\dm", r"[\[;]\d\dm", r";\d\d\dm")
+
+
+def behind_escape(matched: str) -> str:
+    """That ``matched``, which has just matched, follows an escape, whose last character may be one of a word."""
+    escapes, colours = ("|".join(f"(?<={one}{matched})" for one in group) for group in (_ESCAPES, _COLOURS))
+    return f"{escapes}|(?<=m{matched})(?:{colours})"
+
+
+#: Behind the first character of a match: before it is no character of a word, but maybe an escape, or underscores that
+#: emphasize it. A pattern begins with a class of characters, and not with this, because then a search passes over all
+#: others at once.
+STARTS = r"(?:(?<![A-Za-z0-9].)(?<![A-Za-z0-9]_.)|" + behind_escape(".") + ")"
+#: Behind a match: no character of a word, and no further digits.
+END = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.]\d)"
 #: Before a number are no decimals of another, and no group of a UUID. A comma may separate the fields of a table.
 _NO_PART = r"(?<!\d[.].)(?<![0-9a-f]{3}-.)"
 NUMBER_STARTS = STARTS + _NO_PART
 #: For numbers in groups, which may be emphasized as in Markdown, and whose bracket may follow a word.
-GROUPS_START = r"(?:(?<![A-Za-z0-9].)|(?<=[A-Za-z]\()|(?<=\\[nrt].)|(?<=\\u00[01][0-9a-f].))" + _NO_PART
+GROUPS_START = r"(?:(?<![A-Za-z0-9].)|(?<=[A-Za-z]\()|" + behind_escape(".") + ")" + _NO_PART
 #: Behind such a number. Both a point and a hyphen may go on to more digits of it; a comma doesn't.
 GROUPS_END = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.-]\d)"
 #: Spaces and hyphens as people and programs write them inside of numbers.

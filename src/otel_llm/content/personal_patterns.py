@@ -7,24 +7,31 @@ checksum or a rule of the issuer decides.
 from __future__ import annotations
 
 from . import checksums, national_patterns
-from .patterns import GROUPS_END, GROUPS_START, HYPHEN, NUMBER_STARTS, SPACE, STARTS, Pattern, Sign
+from .patterns import END, GROUPS_END, GROUPS_START, HYPHEN, NUMBER_STARTS, SPACE, STARTS, Pattern, Sign, behind_escape
 
 _GAP = rf"[{SPACE}{HYPHEN}.]"
-#: What the part of an address before the @ consists of.
-_LOCAL = r"A-Za-z0-9_.!#$%&*+=?^`{|}~\u00c0-\uffff\-"
+#: Letters of scripts that put spaces between words, and of those that don't.
+_SPACED, _UNSPACED = r"\u00c0-\u1fff\u2c00-\u2fff", r"\u3040-\ud7ff\uf900-\ufaff"
+#: What the part of an address before the @ consists of. Where words have no spaces between them, Latin letters end one.
+_LOCAL = rf"A-Za-z0-9_.!#$%&*+=?^`{{|}}~{_SPACED}\-"
+_LETTERS = _SPACED + _UNSPACED
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-#: Behind a number: no character of a word, and no further digits.
-_END = r"(?![A-Za-z0-9_]|[.]\d)"
 
 
 PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "e-mail address",
         "email",
-        rf"[{_LOCAL}](?:(?<![{_LOCAL}].)|(?<=\\[nrt].))(?:(?<!g)|(?!it@))[{_LOCAL}]{{0,127}}"
-        r"@(?:[A-Za-z0-9\u00c0-\uffff](?:[A-Za-z0-9\u00c0-\uffff-]{0,62}\.)){1,8}(?:[A-Za-z\u00c0-\uffff]{2,24}|xn--[A-Za-z0-9-]{2,59})"
-        r"(?![A-Za-z0-9_-])",
-        ("jane.doe+news@mail.example.co.uk", "jörg@müller.de", "O_o@example.museum", "a@xn--bcher-kva.example"),
+        rf"[{_LOCAL}{_UNSPACED}](?<![{_LOCAL}].)(?:(?<=[{_LOCAL}])(?:(?<!g)|(?!it@))[{_LOCAL}]{{0,127}}"
+        rf"|(?<=[{_UNSPACED}])(?<![{_UNSPACED}].)[{_UNSPACED}]{{0,62}})"
+        rf"@(?:[A-Za-z0-9{_LETTERS}](?:[A-Za-z0-9{_LETTERS}-]{{0,62}}\.)){{1,8}}(?:[A-Za-z]{{2,24}}|[{_LETTERS}]{{2,24}}|xn--[A-Za-z0-9-]{{2,59}})"
+        r"(?![A-Za-z0-9]|-\d)",
+        (
+            "jane.doe+news@mail.example.co.uk",
+            "jörg@müller.de",
+            "O_o@example.museum",
+            "a@xn--bcher-kva.example",
+        ),
         ("me@localhost", "npm i react@18.2.0", "@decorator", "a @ b.com", "x@y@"),
         ("@",),
         Sign.TEXT,
@@ -32,7 +39,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "international telephone number",
         "phone",
-        rf"\+(?:(?<![A-Za-z0-9_+].)|(?<=\\[nrt].))[1-9](?:[{SPACE}{HYPHEN}./()]{{0,3}}\d){{6,14}}(?!\d)",
+        rf"\+(?:(?<![A-Za-z0-9+].)|{behind_escape('.')})[1-9](?:[{SPACE}{HYPHEN}./()]{{0,3}}\d){{6,14}}(?!\d)",
         ("+49 30 901820", "+1 (555) 123-4567", "+442079460958", "+33 (0)1 23 45 67 89", "+41/44/668\u201118\u201100"),
         ("+1 + 2", "1+4930901820", "+0123456789", "C++11 and +12345"),
         gates=("+",),
@@ -85,7 +92,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "payment card",
         "card",
         rf"[2-6]{NUMBER_STARTS}(?:\d{{12,18}}|\d{{3}}{_GAP}\d{{4}}{_GAP}\d{{4}}{_GAP}\d{{4}}(?:{_GAP}\d{{3}})?|\d{{3}}{_GAP}\d{{6}}{_GAP}\d{{5}})"
-        + _END,
+        + END,
         ("4111111111111111", "5500 0055 5555 5559", "3782-822463-10005", "6011000990139424", "2223003122003222"),
         ("4111111111111112", "0.4111111111111111", "1111111111111117", "20261128140307000", "41111111111111111111"),
         sign=Sign.DIGITS,
@@ -116,7 +123,8 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "IPv4 address",
         "ip",
-        rf"\d(?:(?<![A-Za-z0-9_.-].)|(?<=\\[nrt].))(?:\d?\d?\.)(?:{_OCTET}\.){{2}}{_OCTET}(?![A-Za-z0-9_-]|\.\d)",
+        rf"\d(?:(?<![A-Za-z0-9.-].)(?<![A-Za-z0-9]_.)|(?<=\d-.)|{behind_escape('.')})(?:\d?\d?\.)(?:{_OCTET}\.){{2}}{_OCTET}(?!-[A-Za-z])"
+        + END,
         ("203.0.113.7", "10.1.2.3"),
         ("127.0.0.1", "0.0.0.0", "1.2.3", "1.2.3.4.5", "999.1.1.1", "v1.2.3.4", "127.000.0.1"),
         gates=(".",),
@@ -127,7 +135,8 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "IPv6 address",
         "ip",
-        r"[0-9A-Fa-f:](?:(?<![A-Za-z0-9_:.].)|(?<=\\[nrt].))(?:(?<=:):|[0-9A-Fa-f]{0,3}:)(?:[0-9A-Fa-f]{0,4}:){1,6}(?:[0-9A-Fa-f]{1,4}|(?<=:):)?(?![A-Za-z0-9_:])",
+        rf"[0-9A-Fa-f:](?:(?<![A-Za-z0-9:.].)(?<![A-Za-z0-9]_.)|(?<=[^0-9A-Fa-f:]:.)|{behind_escape('.')})(?:(?<=:):|[0-9A-Fa-f]{{0,3}}:)"
+        r"(?:[0-9A-Fa-f]{0,4}:){1,6}(?:[0-9A-Fa-f]{1,4}|(?<=:):)?(?![A-Za-z0-9]|_[A-Za-z0-9]|:[0-9A-Fa-f:])",
         ("2001:db8::8a2e:370:7334", "fe80::1", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"),
         ("::1", "std::vector", "12:34:56", "00:1a:2b:3c:4d:5e", "face::bad"),
         sign=Sign.COLONS,

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import guard
 from ..background import threads
-from .patterns import Pattern
+from .patterns import Pattern, Sign
 from .scrubbing import LiteralGate
 
 #: Shorter texts are read faster than the library is called.
@@ -70,7 +70,12 @@ class Re2Gate:
         found = self._set.Match(text)
         if len(self._patterns) not in found:
             return self._literal.suspected(text)
-        return [self._patterns[index] for index in sorted(found) if index < len(self._patterns)]
+        suspected = [self._patterns[index] for index in sorted(found) if index < len(self._patterns)]
+        if any(pattern.sign is Sign.VALUE for pattern in suspected):
+            lower = text.lower()
+            # Their gates are no parts of their expressions.
+            return [one for one in suspected if one.sign is not Sign.VALUE or any(gate in lower for gate in one.gates)]
+        return suspected
 
 
 def simplified(regex: str) -> str:

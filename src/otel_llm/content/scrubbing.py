@@ -35,7 +35,7 @@ class Gate(Protocol):
     """Says which patterns may match."""
 
     def suspected(self, text: str) -> Iterable[Pattern]:
-        """Those that may match in ``text``: a superset of those that do."""
+        """Those that may match in ``text``, in their order: a superset of those that do."""
         ...
 
 
@@ -43,8 +43,9 @@ class LiteralGate:
     """A :class:`Gate` of Python's own means: substrings, and patterns tried around digits and colons."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = tuple(patterns)
         self._in_words, self._anywhere, self._with_value = (
-            tuple((gate, pattern) for pattern in patterns if pattern.sign is sign for gate in pattern.gates)
+            tuple((gate, at) for at, pattern in enumerate(patterns) if pattern.sign is sign for gate in pattern.gates)
             for sign in (Sign.WORD, Sign.TEXT, Sign.VALUE)
         )
         self._digits = tuple(pattern for pattern in patterns if pattern.sign is Sign.DIGITS)
@@ -52,19 +53,20 @@ class LiteralGate:
 
     def suspected(self, text: str) -> Iterable[Pattern]:
         lower = text.lower()
-        found = [pattern for gate, pattern in self._anywhere if gate in lower]
+        signs = {at for gate, at in self._anywhere if gate in lower}
         if self._in_words or self._with_value:
             words = _long_words(lower)
             if words:
-                found += [pattern for gate, pattern in self._in_words if gate in words]
+                signs.update(at for gate, at in self._in_words if gate in words)
             if _DIGIT.search(words):
-                found += [pattern for gate, pattern in self._with_value if gate in lower]
+                signs.update(at for gate, at in self._with_value if gate in lower)
+        found = [self._patterns[at] for at in sorted(signs)]
         if self._digits and (runs := [*_NUMBERS.finditer(text.encode("ascii", "replace").translate(_CLASSES))]):
             most = max(run[0].count(b"0") for run in runs)
             found += _fitting([pattern for pattern in self._digits if pattern.digits <= most], _around(runs, text))
         if self._colons and (pairs := [*_COLONS.finditer(text)]):
             found += _fitting(self._colons, _around(pairs, text))
-        return dict.fromkeys(found)
+        return found
 
 
 def _long_words(text: str) -> str:

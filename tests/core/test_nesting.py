@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from layered import answer, ask
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from otel_llm import ContentCapture, Settings
-from otel_llm.content.messages import text
 from otel_llm.core import nesting
 from otel_llm.core.local_call import InProcessCall
 from otel_llm.core.request import Request, Response
@@ -34,26 +33,6 @@ def telemetry(lenient: Any) -> Telemetry:
 def parent(lenient: Any) -> Context:
     """A context that is not the current one."""
     return trace.set_span_in_context(lenient.tracer_provider.get_tracer("test").start_span("parent"), Context())
-
-
-def ask(operation: str = "chat", model: str = "m", **attributes: Any) -> Request:
-    named = {
-        "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": "test",
-        "gen_ai.request.model": model,
-    }
-    return Request(operation, model, named | attributes)
-
-
-def said(words: str) -> Callable[[], list[Any]]:
-    return lambda: [{"role": "assistant", "parts": [text(words)], "finish_reason": "stop"}]
-
-
-def answer(words: str = "Paris", **fields: Any) -> Response:
-    usage = {"gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 4}
-    return Response(
-        **{"id": "r-1", "model": "m-1", "finish_reasons": ["stop"], "usage": usage, "output": said(words)} | fields
-    )
 
 
 @pytest.mark.parametrize("start", [nesting.start, nesting.start_outer])
@@ -200,6 +179,20 @@ def test_chunks_are_the_enclosing_calls(recorder: Any, telemetry: Telemetry) -> 
     assert (point.count, point.attributes["gen_ai.response.model"]) == (2, "m-1")
 
 
+def test_chunks_of_a_layer_of_a_layer_are_the_outermost_calls(recorder: Any, telemetry: Telemetry) -> None:
+    outer = nesting.start_outer(telemetry, ask(**{"gen_ai.request.stream": True}))
+    middle = nesting.start_outer(telemetry, ask(), nesting.enclose(outer, outer.context))
+    inner = nesting.start(telemetry, ask(model="deployed"), nesting.enclose(middle, outer.context))
+    for milliseconds in range(3):
+        inner.chunk(inner.started_ns + milliseconds * 1_000_000)
+    inner.finish(answer())
+    middle.finish()
+    outer.finish()
+    (point,) = recorder.points("gen_ai.client.operation.time_per_output_chunk")
+    assert (point.count, point.attributes["gen_ai.request.model"]) == (2, "deployed")
+    assert {exemplar.trace_id for exemplar in point.exemplars} == {recorder.span.context.trace_id}
+
+
 class RefusedError(Exception):
     code = "rate_limited"
     status_code = 429
@@ -238,6 +231,34 @@ def test_an_error_that_was_overcome_is_not_told(recorder: Any, telemetry: Teleme
     assert recorder.attributes["gen_ai.usage.input_tokens"] == 3
 
 
+def test_an_error_below_is_not_told_if_the_layer_above_has_an_answer(recorder: Any, telemetry: Telemetry) -> None:
+    outer = nesting.start_outer(telemetry, ask())
+    nesting.start(telemetry, ask(), nesting.enclose(outer, outer.context)).fail(RefusedError())
+    outer.finish(answer())
+    assert not {"error.type", "otel_llm.error.code", "otel_llm.error.status_code"} & set(recorder.attributes)
+
+
+def test_what_the_provider_said_stays_if_the_layer_above_answers_with_an_error(
+    recorder: Any, telemetry: Telemetry
+) -> None:
+    outer = nesting.start_outer(telemetry, ask())
+    nesting.start(telemetry, ask(), nesting.enclose(outer, outer.context)).fail(RefusedError())
+    outer.finish(Response(error="overloaded"))
+    assert recorder.attributes["otel_llm.error.status_code"] == 429
+    assert recorder.attributes["otel_llm.error.code"] == "overloaded"
+
+
+def test_what_came_below_before_an_error_is_on_the_span(recorder: Any, telemetry: Telemetry) -> None:
+    """A stream that breaks after an event with the provider's error."""
+    outer = nesting.start_outer(telemetry, ask())
+    inner = nesting.start(telemetry, ask(), nesting.enclose(outer, outer.context))
+    inner.fail(ConnectionError(), Response(id="r-1", usage={"gen_ai.usage.input_tokens": 3}, error="overloaded"))
+    outer.fail(WrappingError())
+    attributes = recorder.attributes
+    assert (attributes["gen_ai.response.id"], attributes["gen_ai.usage.input_tokens"]) == ("r-1", 3)
+    assert attributes["otel_llm.error.code"] == "overloaded"
+
+
 def test_an_answer_from_a_cache_counts_nowhere(recorder: Any, telemetry: Telemetry) -> None:
     call = nesting.start_outer(telemetry, ask())
     assert call.cached is False
@@ -269,46 +290,3 @@ def test_a_call_that_ended_stays_as_it_ended(recorder: Any, telemetry: Telemetry
     call.finish(answer(id="r-2"))
     assert call.answer.id == "r-1"
     assert "error.type" not in recorder.attributes
-
-
-# --- what several layers were answered -------------------------------------------------------------
-
-
-def test_the_innermost_answer_wins() -> None:
-    own = answer(
-        "outer", id="o", model="o", finish_reasons=["length"], attributes={"a": 1, "b": 1}, metric_attributes={"c": 1}
-    )
-    layer = answer("inner", id="i", model="i", attributes={"b": 2}, metric_attributes={"d": 2})
-    merged = nesting.merge(own, [layer])
-    assert (merged.id, merged.model, merged.finish_reasons) == ("i", "i", ["stop"])
-    assert merged.attributes == {"a": 1, "b": 2}
-    assert merged.metric_attributes == {"c": 1, "d": 2}
-    assert merged.usage == layer.usage
-    assert merged.output is layer.output
-    assert (own.attributes, own.metric_attributes) == ({"a": 1, "b": 1}, {"c": 1})
-
-
-def test_what_a_layer_lacks_is_the_outer_ones() -> None:
-    own = answer("outer", id="o", model="o", error="e")
-    merged = nesting.merge(own, [Response(attributes={"b": 2})])
-    assert (merged.id, merged.model, merged.finish_reasons, merged.error) == ("o", "o", ["stop"], "e")
-    assert merged.usage == own.usage
-    assert merged.output is own.output
-    assert nesting.merge(own, [Response(usage={"x": 1})]).usage == {"x": 1}
-
-
-def test_a_reason_that_only_the_outer_layer_misses_is_left_out() -> None:
-    assert nesting.merge(Response(finish_reasons=[None]), [Response()]).finish_reasons is None
-    assert nesting.merge(Response(), [Response()]).finish_reasons is None
-    assert nesting.merge(Response(finish_reasons=[None, "stop"]), [Response()]).finish_reasons == [None, "stop"]
-
-
-def test_several_layers_add_up() -> None:
-    one, other = answer("one"), answer("other", id="r-2")
-    one.usage["only.here"] = 1
-    merged = nesting.merge(answer("both", id="o"), [one, other])
-    assert merged.usage == {"gen_ai.usage.input_tokens": 6, "gen_ai.usage.output_tokens": 8, "only.here": 1}
-    assert merged.id == "r-2"
-    assert merged.output is not None
-    assert merged.output()[0]["parts"][0]["content"] == "both"
-    assert nesting.merge(Response(), [one, other]).output is one.output

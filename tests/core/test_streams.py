@@ -11,7 +11,9 @@ from exits import OUTCOME, REASONS, Interrupt
 from opentelemetry.trace import StatusCode
 
 from otel_llm import Settings
+from otel_llm.background import deferred
 from otel_llm.core import nesting
+from otel_llm.core.chunk_times import MOST_KEPT
 from otel_llm.core.request import Request, Response
 from otel_llm.core.streams import AsyncChunkIterator, BytesObserver, ChunkIterator, Observer
 from otel_llm.core.telemetry import Telemetry
@@ -293,6 +295,17 @@ def test_times_of_chunks(recorder: Any, begin: Any, timed: bool) -> None:
         assert point.attributes["gen_ai.response.model"] == "m-1"
         # A value in a chart leads to its trace.
         assert {exemplar.span_id for exemplar in point.exemplars} == {recorder.span.context.span_id}
+
+
+def test_times_of_a_long_answer_are_of_the_model_that_the_chunks_name(recorder: Any, begin: Any) -> None:
+    """They are recorded before the answer is whole."""
+    observer = Observer(begin(), Words())
+    for _ in range(MOST_KEPT + 1):
+        observer.chunk("a")
+    deferred.catch_up()
+    (point,) = recorder.points(GAPS)
+    assert (point.count, point.attributes["gen_ai.response.model"]) == (MOST_KEPT, "m-1")
+    observer.drained()
 
 
 def test_a_generator_that_is_being_finalized_is_dropped(recorder: Any, begin: Any) -> None:

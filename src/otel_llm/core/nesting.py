@@ -48,7 +48,7 @@ def start(telemetry: Telemetry, request: Request, parent: Context | None = None)
     """Start a call that has no layers below it. Inside an enclosing call, it becomes a layer of that call."""
     context = otel_context.get_current() if parent is None else parent
     outer = enclosing(context) if _KEY in context else None
-    return _start(Call if outer is None else LayeredCall, telemetry, request, context, outer)
+    return _start(Call, telemetry, request, context, outer)
 
 
 def start_outer(telemetry: Telemetry, request: Request, parent: Context | None = None) -> LayeredCall:

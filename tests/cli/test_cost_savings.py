@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from otlp_json import View, line, paid, span, text
 
-from otel_llm.cli.cost.unpriced import EXPLAINED
 from otel_llm.cost import sheet
+from otel_llm.traces.unpriced import EXPLAINED
 
 TABLE = """\
 models:
@@ -120,7 +120,7 @@ def test_the_reason_that_the_application_told(cost: View, view: View, tmp_path: 
     code, out, _ = cost(path)
     assert code == 0
     assert "unknown_host      1  the host is not the vendor's own" in out
-    assert "cut_off           1  the stream ended before its usage came" in out
+    assert "cut_off           1  the stream ended before all of its usage came" in out
 
 
 def test_every_reason_is_explained() -> None:

@@ -216,6 +216,47 @@ def test_a_background_response_is_priced_where_its_answer_is_fetched(
     assert cost_of(costs.last) == (None, None, None)  # it is billed once
 
 
+def test_of_too_many_background_responses_the_oldest_is_forgotten(
+    costs: Any, at: Any, server: Any, table: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("otel_llm.cost.pricing._MAX_PENDING", 2)
+    costs.on(table("models: [{model: gpt-5*, input: 2, output: 8}]"))
+    client = at()
+    body: Any = {"object": "response", "created_at": 1, "model": "gpt-5", "background": True}
+    body |= {"output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    usage = {"input_tokens": 100_000, "output_tokens": 50_000, "total_tokens": 150_000}
+    for name in ("r1", "r2", "r3"):
+        server.reply_with(Reply(body={**body, "id": name, "status": "queued", "usage": None}))
+        client.responses.create(model="gpt-5", input="Hi", background=True)
+        assert otel_llm.flush()
+
+    for name, amount in (("r1", None), ("r2", 0.6), ("r3", 0.6)):
+        server.reply_with(Reply(body={**body, "id": name, "status": "completed", "usage": usage}))
+        client.responses.retrieve(name)
+        assert cost_of(costs.last)[0] == amount
+
+
+def test_a_response_whose_stream_was_left_is_priced_where_its_answer_is_fetched(
+    costs: Any, at: Any, server: Any, table: Any
+) -> None:
+    costs.on(table("models: [{model: gpt-5*, input: 2, output: 8}]"))
+    client = at()
+    usage = {"input_tokens": 100_000, "output_tokens": 50_000, "total_tokens": 150_000}
+    body: Any = {"id": "r1", "object": "response", "created_at": 1, "model": "gpt-5", "background": True}
+    body |= {"output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    created = {"type": "response.created", "sequence_number": 0, "response": {**body, "status": "queued"}}
+    waiting = {"type": "response.queued", "sequence_number": 1, "response": {**body, "status": "queued"}}
+    server.reply_with(Reply(chunks=sse(created, waiting)), Reply(body={**body, "status": "completed", "usage": usage}))
+
+    stream = client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)
+    next(iter(stream))
+    stream.close()
+    assert costs.unpriced == {"cut_off": 1}
+    client.responses.retrieve("r1")
+
+    assert cost_of(costs.last) == (0.6, "USD", "local")
+
+
 @pytest.mark.parametrize(("price", "amount"), [("web_search: 10, ", 0.0203), ("", None)])
 def test_searches_of_the_web_cost_beside_the_tokens(
     costs: Any, at: Any, server: Any, table: Any, price: str, amount: float | None

@@ -34,7 +34,7 @@ from .table import HostEntry
 
 #: The most calls that wait for the background thread. A further call has no price.
 _MAX_WAITING = 10_000
-#: The most background responses that are remembered until their answer is fetched.
+#: The most background responses that are remembered until their answer is fetched. The oldest are forgotten first.
 _MAX_PENDING = 10_000
 #: Nanoseconds between two checks whether the table has changed.
 _LOOK_AGAIN = 1_000_000_000
@@ -174,15 +174,14 @@ class Pricing:
             _note(ended, part, known.currency, s.COST_LOCAL)
             return
         usage = response.usage
-        if not usage and ended.error_type is not None:
-            # An error is not charged, but the part of an answer that came before it is.
-            ended.unpriced = None if ended.time_to_first_chunk is None else CUT_OFF
-            return
+        if not usage and ended.error_type is not None and ended.time_to_first_chunk is None:
+            return  # an error is not charged, but the part of an answer that came before it is
         if known.rates is None:
             ended.unpriced = known.reason
             return
         if ended.cut_off and known.rates.flat is None and s.LLM_USAGE_ESTIMATED not in ended.attributes:
             ended.unpriced = CUT_OFF  # what it told so far, such as the input, is not all
+            self._await_answer(request, response)
             return
         billed = response.billed
         charged = known.rates.charge(
@@ -201,15 +200,19 @@ class Pricing:
         request, response = ended.request, ended.response
         if s.LLM_STREAM_OUTCOME in ended.attributes:
             return CUT_OFF
-        if (
-            response.id is not None
-            and not response.finish_reasons
-            and request.attributes.get(s.OPENAI_API_TYPE) == "responses"
-        ):
-            if len(self._pending) < _MAX_PENDING:
-                self._pending[response.id] = request
+        if not response.finish_reasons and self._await_answer(request, response):
             return PENDING
         return NO_USAGE
+
+    def _await_answer(self, request: Request, response: Response) -> bool:
+        """Keep the request of a response whose answer may be fetched later; return whether it may be."""
+        if response.id is None or request.attributes.get(s.OPENAI_API_TYPE) != "responses":
+            return False
+        if len(self._pending) >= _MAX_PENDING:
+            with suppress(KeyError, RuntimeError, StopIteration):  # other threads do the same
+                del self._pending[next(iter(self._pending))]
+        self._pending[response.id] = request
+        return True
 
     def _fetched(self, ended: EndedCall) -> tuple[Request, Response] | None:
         """The request of the background response that has been fetched, and the answer with its usage."""

@@ -11,6 +11,7 @@ from typing import Any
 from .. import semconv as s
 from .money import add, cost_of
 from .otlp import Span
+from .unpriced import NOT_BILLED, reason
 
 #: The operations that are model calls. Agents and workflows report sums of these.
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
@@ -28,6 +29,17 @@ class Node:
     def is_model_call(self) -> bool:
         return str(self.span.attributes.get("gen_ai.operation.name")) in MODEL_OPERATIONS
 
+    @property
+    def fetches(self) -> bool:
+        """Whether it fetched the answer of a background response, and has its cost."""
+        attributes = self.span.attributes
+        return attributes.get(s.OPERATION_NAME) == s.FETCH_RESPONSE and cost_of(attributes) is not None
+
+    @property
+    def response_id(self) -> str | None:
+        found = self.span.attributes.get(s.RESPONSE_ID)
+        return found if isinstance(found, str) and found else None
+
     def walk(self) -> Iterator[Node]:
         """Yield this node and all below it, parents first. Not recursive, because a trace may be deep."""
         waiting: list[Node] = [self]
@@ -42,7 +54,8 @@ class Usage:
     """The number of model calls of a trace, the tokens that they report (None if none of them reports any), and what
     they cost.
 
-    `cost` is by currency, `unpriced` the number of calls whose cost is not known. `estimated`: a part of the tokens is.
+    `cost` is by currency, with that of background responses whose answer was fetched in the trace. `unpriced` is the
+    number of calls that were billed, but whose cost is not known. `estimated`: a part of the tokens is.
     """
 
     calls: int
@@ -87,14 +100,20 @@ class Trace:
         answered: list[int] = []
         cost: dict[str, Decimal] = {}
         estimated = False
+        fetches = [node for node in self.nodes() if node.fetches]
+        fetched = {node.response_id for node in fetches}
         for call in self.model_calls():
             calls += 1
-            given += reported(call, s.USAGE_INPUT_TOKENS)
-            answered += reported(call, s.USAGE_OUTPUT_TOKENS)
+            read, written = reported(call, s.USAGE_INPUT_TOKENS), reported(call, s.USAGE_OUTPUT_TOKENS)
+            given += read
+            answered += written
             paid = costs(call)
-            unpriced += not paid
+            if not paid and call.response_id not in fetched:
+                unpriced += reason(call.span.attributes, bool(read or written)) not in NOT_BILLED
             estimated = estimated or is_estimated(call)
             add(cost, paid)
+        for node in fetches:
+            add(cost, costs(node))
         return Usage(
             calls,
             sum(given) if given else None,
@@ -119,7 +138,7 @@ def telling(call: Node, tells: Callable[[Node], bool]) -> list[Node]:
     waiting = [call]
     while waiting:
         node = waiting.pop()
-        if node.is_model_call and tells(node):
+        if (node.is_model_call or node is call) and tells(node):
             found.append(node)
         else:
             waiting.extend(node.children)

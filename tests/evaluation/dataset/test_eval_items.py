@@ -430,3 +430,18 @@ def test_what_the_calls_cost(evaluated: Make) -> None:
     ]
     assert [call.get("usage_estimated") for call in item["calls"]] == [*[None] * 6, True, *[None] * 3]
     VALID.validate(item)
+
+
+def test_a_background_response_costs_what_the_fetching_of_its_answer_says(evaluated: Make) -> None:
+    made = evaluated(1.0)
+    with made.tracer.start_as_current_span("request"):
+        made.call(gen_ai__response__id="r1", otel_llm__unpriced__reason="pending")
+        fetch = {"gen_ai.operation.name": "fetch_response", "gen_ai.response.id": "r1"}
+        fetch |= {"otel_llm.usage.cost.amount": 0.5, "otel_llm.usage.cost.currency": "USD"}
+        made.tracer.start_span("fetch_response", attributes=fetch).end()
+    item = made.item
+
+    assert item["cost"] == {"USD": 0.5}
+    assert [(call["cost"], call.get("unpriced")) for call in item["calls"]] == [
+        ({"amount": 0.5, "currency": "USD"}, None)
+    ]

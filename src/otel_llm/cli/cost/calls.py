@@ -11,9 +11,9 @@ from typing import Any
 from otel_llm import semconv as s
 from otel_llm.cli.cost.dimensions import Values, lookup
 from otel_llm.cli.cost.savings import Savings
-from otel_llm.cli.cost.unpriced import reason
 from otel_llm.traces.money import add, read
 from otel_llm.traces.trees import Node, Trace, costs, is_estimated, reported
+from otel_llm.traces.unpriced import reason
 
 _USAGE = "gen_ai.usage."
 #: The kinds of tokens that are added up, by what follows `gen_ai.usage.`.
@@ -23,7 +23,7 @@ TOKENS = (INPUT, CACHED, "cache_write.input_tokens", OUTPUT, "reasoning.output_t
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A model call.
+    """A model call, or the fetching of a background response, where the cost of the call is on the span of that.
 
     `cost` is by currency, and empty if the call is unpriced; then `unpriced` is the reason. `trace_name` is the name of
     the trace's root.
@@ -40,6 +40,9 @@ class Call:
     estimated: bool
     #: What caching saved, in the currency of the cost; None if that is not known.
     saved: Decimal | None
+    #: The provider's id of the response, and whether the response was made by an earlier call.
+    response_id: str | None
+    fetched: bool
     #: The values of a dimension, such as `user`. Only tags may have several.
     values: Callable[[str], Values]
 
@@ -56,7 +59,7 @@ _INHERITED = frozenset(
 
 
 def of_trace(trace: Trace, savings: Savings) -> Iterator[Call]:
-    """Yield the model calls of a trace."""
+    """Yield the model calls of a trace, and what was fetched of background responses."""
     above: dict[int, Mapping[str, Any]] = {}
     for root in trace.roots:
         for node in root.walk():
@@ -69,7 +72,7 @@ def of_trace(trace: Trace, savings: Savings) -> Iterator[Call]:
             passed_on = {**inherited, **here} if here else inherited
             above.update((id(child), passed_on) for child in node.children)
             above[id(node)] = inherited
-    for node in trace.model_calls():
+    for node in (*trace.model_calls(), *(node for node in trace.nodes() if node.fetches)):
         yield _of_node(node, trace, above[id(node)], savings)
 
 
@@ -89,9 +92,11 @@ def _of_node(node: Node, trace: Trace, inherited: Mapping[str, Any], savings: Sa
         started,
         tokens,
         cost,
-        None if cost else reason(attributes, tokens),
+        None if cost else reason(attributes, bool(tokens)),
         is_estimated(node),
         savings.of(attributes, started, cost),
+        node.response_id,
+        node.fetches,
         lookup(attributes, span.service, started),
     )
 
@@ -152,9 +157,11 @@ def _of_item(given: Mapping[str, Any], item: Mapping[str, Any], savings: Savings
         started,
         tokens,
         cost,
-        None if cost else reason(attributes, tokens),
+        None if cost else reason(attributes, bool(tokens)),
         given.get("usage_estimated") is True,
         savings.of(attributes, started, cost),
+        None,
+        False,
         lookup(attributes, str(item.get("service") or ""), started),
     )
 

@@ -52,6 +52,7 @@ def _totals(totals: Totals, summary: Summary) -> dict[str, Any]:
         "cost": {currency: exact(amount) for currency, amount in totals.cost.items()},
         "share": {currency: round(float(share), 6) for currency, share in shares.items() if share is not None},
         "unpriced": dict(totals.unpriced),
+        "not_billed": dict(totals.not_billed),
         "estimated": totals.estimated,
         "caching_saved": {currency: exact(amount) for currency, amount in totals.saved.items()},
         "caching_saved_unknown": totals.saving_unknown,

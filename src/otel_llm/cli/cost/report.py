@@ -13,9 +13,9 @@ from rich.text import Text
 
 from otel_llm.cli.cost.calls import CACHED, INPUT, OUTPUT
 from otel_llm.cli.cost.totals import Key, Summary, Totals
-from otel_llm.cli.cost.unpriced import EXPLAINED
 from otel_llm.cli.terminal import clean, emit
 from otel_llm.traces.money import places_for, shown
+from otel_llm.traces.unpriced import EXPLAINED
 
 NONE = "(none)"
 #: The kinds of tokens that have a column, with its heading.
@@ -24,11 +24,11 @@ _BAR_WIDTHS = ((110, 20), (90, 12))
 
 
 def print_summary(summary: Summary, console: Console, *, limit: int, traces: int) -> None:
-    """Print the groups, at most `limit` of them, the dearest `traces`, and what is unpriced."""
+    """Print the groups, at most `limit` of them, the dearest `traces`, and what has no cost."""
     emit(console, _heading(summary))
     console.print()
     emit(console, _groups(summary, limit, next((bar for least, bar in _BAR_WIDTHS if console.width >= least), 0)))
-    for part in (_dearest(summary, traces), _unpriced(summary)):
+    for part in (_dearest(summary, traces), _without_cost(summary)):
         if part is not None:
             console.print()
             emit(console, part)
@@ -140,7 +140,7 @@ def _bar(share: Decimal, width: int) -> Text:
     return Text("━" * min(max(cells, 1 if share else 0), width), style="cyan")
 
 
-# --- traces and what is unpriced -------------------------------------------------------------------
+# --- traces and what has no cost -------------------------------------------------------------------
 
 
 def _dearest(summary: Summary, count: int) -> Table | None:
@@ -167,14 +167,16 @@ def _dearest(summary: Summary, count: int) -> Table | None:
     return table
 
 
-def _unpriced(summary: Summary) -> Table | None:
-    reasons = summary.total.unpriced
+def _without_cost(summary: Summary) -> Table | None:
+    total = summary.total
+    reasons = [*total.unpriced.most_common(), *total.not_billed.most_common()]
     if not reasons:
         return None
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("unpriced", no_wrap=True)
+    table.add_column("without cost", no_wrap=True)
     table.add_column("calls", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
-    for reason, calls in reasons.most_common():
-        table.add_row(Text(clean(reason), style="yellow"), f"{calls:,}", Text(EXPLAINED.get(reason, ""), style="dim"))
+    for reason, calls in reasons:
+        style = "yellow" if reason in total.unpriced else "dim"
+        table.add_row(Text(clean(reason), style=style), f"{calls:,}", Text(EXPLAINED.get(reason, ""), style="dim"))
     return table

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from otel_llm.cli.cost.calls import Call
+from otel_llm.cli.cost.fetched import joined
 from otel_llm.traces.money import add
+from otel_llm.traces.unpriced import NOT_BILLED
 
 #: The value of a dimension, None where a call has none.
 Key = tuple[str | None, ...]
@@ -21,8 +23,9 @@ class Totals:
     calls: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     cost: dict[str, Decimal] = field(default_factory=dict)
-    #: The number of unpriced calls by reason.
+    #: The number of unpriced calls by reason, and of calls that cost nothing.
     unpriced: Counter[str] = field(default_factory=Counter)
+    not_billed: Counter[str] = field(default_factory=Counter)
     #: The number of calls whose tokens were estimated.
     estimated: int = 0
     #: What caching saved, as far as that is known, and the number of calls with cached tokens of which it is not.
@@ -42,7 +45,7 @@ class Totals:
         elif call.saved:
             add(self.saved, dict.fromkeys(call.cost, call.saved))
         if call.unpriced is not None:
-            self.unpriced[call.unpriced] += 1
+            (self.not_billed if call.unpriced in NOT_BILLED else self.unpriced)[call.unpriced] += 1
 
     def merge(self, other: Totals) -> None:
         self.calls += other.calls
@@ -50,6 +53,7 @@ class Totals:
         add(self.cost, other.cost)
         self.priced.update(other.priced)
         self.unpriced.update(other.unpriced)
+        self.not_billed.update(other.not_billed)
         self.estimated += other.estimated
         add(self.saved, other.saved)
         self.saving_unknown += other.saving_unknown
@@ -109,7 +113,7 @@ def summarize(calls: Iterable[Call], by: tuple[str, ...], takes: Callable[[Call]
     repeated = 0
     first: int | None = None
     last: int | None = None
-    for call in calls:
+    for call in joined(calls):
         if (call.trace_id, call.span_id) in seen or not takes(call):
             continue
         seen.add((call.trace_id, call.span_id))

@@ -133,6 +133,7 @@ def build(
         for span in spans
         if _operation(span) == s.RETRIEVAL and s.RETRIEVAL_DOCUMENTS in span.attributes and tree.within(span, stage)
     )
+    fetched = cost.fetched_in(spans)
     ordered = [root, *sorted((span for span in spans if span is not root), key=lambda span: span.start_ns)]
     made: Item = {
         "schema": SCHEMA,
@@ -160,8 +161,8 @@ def build(
         "tags": list(dict.fromkeys(tag for span in ordered for tag in strings(span.attributes.get(s.LLM_TAGS)))),
         "metadata": _metadata(ordered),
         "usage": _total(calls),
-        "cost": cost.total(calls),
-        "calls": [_call(call) for call in calls],
+        "cost": cost.total(calls, fetched),
+        "calls": [_call(call, fetched) for call in calls],
     }
     return {key: value for key, value in made.items() if value not in (None, {}, []) or key in ("calls",)}
 
@@ -203,7 +204,7 @@ def _answered_by(call: SpanRecord) -> dict[str, Any]:
     return {"span_id": format_span_id(call.span_id), **_found({"response_id": s.RESPONSE_ID}, call.attributes)}
 
 
-def _call(span: SpanRecord) -> dict[str, Any]:
+def _call(span: SpanRecord, fetched: Mapping[object, cost.Paid]) -> dict[str, Any]:
     made = {"span_id": format_span_id(span.span_id), "duration": span.duration_ns / 1e9}
     made |= _found(_OF_CALL, span.attributes)
     made |= {
@@ -215,7 +216,7 @@ def _call(span: SpanRecord) -> dict[str, Any]:
         made["usage"] = usage
     if span.attributes.get(s.LLM_USAGE_ESTIMATED) is True:
         made["usage_estimated"] = True
-    if (paid := cost.of_call(span)) is not None:
+    if (paid := cost.of_call(span, fetched)) is not None:
         made["cost"] = paid
     elif isinstance(reason := span.attributes.get(s.LLM_UNPRICED_REASON), str):
         made["unpriced"] = reason

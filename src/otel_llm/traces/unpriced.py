@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from otel_llm import semconv as s
-from otel_llm.cost import sheet
+from .. import semconv as s
+from ..cost import sheet
 
 #: The call failed, and reported no tokens. Providers bill no such call.
 FAILED = "failed"
 #: The answer came from LangChain's cache.
 CACHED = "cached"
+#: Reasons why a call has no cost that cost nothing.
+NOT_BILLED = frozenset({FAILED, CACHED})
 #: The tokens are known, but costs were off in the application.
 NO_PRICE = "no_price"
 
 
-def reason(attributes: Mapping[str, Any], tokens: Mapping[str, int]) -> str:
-    """Why a model call has no cost: the reason on its span, or the one that its attributes and tokens suggest."""
+def reason(attributes: Mapping[str, Any], has_tokens: bool) -> str:
+    """Why a model call has no cost: the reason on its span, or the one that its attributes suggest."""
     said = attributes.get(s.LLM_UNPRICED_REASON)
     if isinstance(said, str) and said:
         return said
     if attributes.get(s.LLM_LANGCHAIN_CACHED):
         return CACHED
-    if tokens:
+    if has_tokens:
         return NO_PRICE
     if attributes.get(s.LLM_STREAM_OUTCOME):
         return sheet.CUT_OFF
@@ -34,8 +36,8 @@ _WITHOUT_USAGE = "OTEL_LLM_STREAM_USAGE or OTEL_LLM_ESTIMATE_TOKENS can help"
 #: The reasons, for people.
 EXPLAINED = {
     sheet.NO_USAGE: f"the provider sent no usage; {_WITHOUT_USAGE}",
-    sheet.CUT_OFF: f"the stream ended before its usage came; {_WITHOUT_USAGE}",
-    sheet.PENDING: "a background response whose answer was not fetched by the same process",
+    sheet.CUT_OFF: f"the stream ended before all of its usage came; {_WITHOUT_USAGE}",
+    sheet.PENDING: "a background response whose answer was not fetched, or by another process",
     sheet.UNKNOWN_HOST: "the host is not the vendor's own: name it in the table of OTEL_LLM_PRICES",
     sheet.UNKNOWN_MODEL: "no table has the model",
     sheet.UNKNOWN_TIER: "the service tier, batch or completion window has no price of its own",

@@ -14,7 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from e2e import load, otlp
 from e2e.program import samples
-from e2e.programs import CONFIGURATION, KEPT_STORE, Collector, Kafka, get, until
+from e2e.programs import CONFIGURATION, KEPT_STORE, Collector, Kafka, SmallDisk, get, until
+
+__all__ = ["SPANS_A_TRACE", "Collector", "Fleet", "Load", "SmallDisk"]
 
 SPANS_A_TRACE = 20
 RATE = 500
@@ -34,16 +36,6 @@ LOSSES = {
     "too large": "otelcol_processor_span_limit_dropped_spans",
     "forgotten": "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early",
 }
-
-
-class SmallDisk(Collector):
-    """A Collector whose data is on a disk of its own, which ends with the process."""
-
-    megabytes = 8
-
-    def command(self) -> list[str | Path]:
-        mount = f'mount -t tmpfs -o size={self.megabytes}m disk {self.data} && exec "$@"'
-        return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *super().command()]
 
 
 class Load(load.Sender):

@@ -47,6 +47,7 @@ import (
 
 	"otel-llm/backends/collector/delayedcommit"
 	"otel-llm/backends/collector/flow"
+	"otel-llm/backends/collector/fulldisk"
 	"otel-llm/backends/collector/inorder"
 	"otel-llm/backends/collector/serieslimit"
 	"otel-llm/backends/collector/spanlimit"
@@ -106,7 +107,7 @@ func components() (otelcol.Factories, error) {
 		Extensions: byType[extension.Factory](
 			basicauthextension.NewFactory(),
 			bearertokenauthextension.NewFactory(),
-			filestorage.NewFactory(),
+			fulldisk.Wrap(filestorage.NewFactory(), moves.Ended()),
 			headerssetterextension.NewFactory(),
 			healthcheckextension.NewFactory(),
 			oidcauthextension.NewFactory(),

@@ -113,6 +113,7 @@ def test_a_backend_that_never_comes_back_costs_a_bounded_sum_and_every_lost_span
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     queue = 4 * MEBIBYTE
     settings = {"JAEGER_OTLP": free_address(), "COLLECTOR_QUEUE_BYTES": str(queue), "COLLECTOR_MEMORY_MIB": "256"}
+    settings["COLLECTOR_DISK_RESERVE_BYTES"] = str(MEBIBYTE)
     collector = run(Collector(AGENT, tmp_path, settings))
     own = InMemoryMetricReader()
     meters = MeterProvider([own])

@@ -47,6 +47,9 @@ func New() *Flow {
 // the calls that they are in have ended.
 func (f *Flow) End() { f.end() }
 
+// Ended is closed by End.
+func (f *Flow) Ended() <-chan struct{} { return f.ended.Done() }
+
 // StoodStill reports whether a call that was under way at a time is still under way.
 func (f *Flow) StoodStill(since time.Time) bool {
 	f.mu.Lock()

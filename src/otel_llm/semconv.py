@@ -200,6 +200,11 @@ LLM_EVALUATION_EVALUATOR_TYPE = "otel_llm.evaluation.evaluator.type"
 LLM_EVALUATION_SCALE = "otel_llm.evaluation.scale"
 #: Whether the result meets the evaluator's threshold.
 LLM_EVALUATION_PASSED = "otel_llm.evaluation.passed"
+#: The model that judged, the trace of its calls, and whether the item was too long to be shown to it as a whole.
+LLM_EVALUATION_JUDGE_MODEL = "otel_llm.evaluation.judge.model"
+LLM_EVALUATION_JUDGE_TRACE_ID = "otel_llm.evaluation.judge.trace_id"
+LLM_EVALUATION_JUDGE_CRITERIA = "otel_llm.evaluation.judge.criteria"
+LLM_EVALUATION_TRUNCATED = "otel_llm.evaluation.truncated"
 
 # --- values --------------------------------------------------------------------------------
 CHAT = "chat"
@@ -217,6 +222,8 @@ COST_LOCAL = "local"
 #: Our operations that bring a verdict to the trace that was judged.
 EVALUATE = "evaluate"
 FEEDBACK = "feedback"
+#: Our operation around the calls of a judge.
+JUDGE = "judge"
 #: Operations in which a model generates an answer. Only these are in the inference metrics.
 INFERENCE_OPERATIONS = frozenset({CHAT, TEXT_COMPLETION, GENERATE_CONTENT})
 

@@ -1,4 +1,4 @@
-"""Samples traces for evaluation, makes items of them, stores and reads these, and brings verdicts back to the traces.
+"""Samples traces for evaluation, makes items of them, judges these, and brings verdicts back to the traces.
 
 The sampler needs the SDK (``pip install "otel-llm[evaluation]"``); reading datasets does not.
 """
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from .dataset.reader import SCHEMA, Item, json_schema
     from .dataset.sinks import JSONLinesSink, Sink, SQLiteSink
     from .exclusion import not_evaluated
+    from .judges.asking import JudgeClient, JudgeReply, JudgeRequest
+    from .judges.catalog import find_evaluators
+    from .judges.clients import open_judge
+    from .judges.evaluator import Evaluator, NotApplicable
+    from .judges.judging import Judgement, judge
+    from .judges.scales import Categories, Labels, Points, Score
     from .results.emission import VerdictEmitter
     from .results.store import ResultStore
     from .results.verdict import Verdict
@@ -24,39 +30,65 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA",
     "Accounts",
+    "Categories",
     "EvaluationSampler",
+    "Evaluator",
     "Item",
     "JSONLinesSink",
+    "JudgeClient",
+    "JudgeReply",
+    "JudgeRequest",
+    "Judgement",
+    "Labels",
     "Limits",
+    "NotApplicable",
+    "Points",
     "ResultStore",
     "Rule",
     "Rules",
     "SQLiteSink",
     "SamplingAlgorithm",
+    "Score",
     "Sink",
     "Verdict",
     "VerdictEmitter",
+    "find_evaluators",
     "json_schema",
+    "judge",
     "not_evaluated",
+    "open_judge",
 ]
 
 _PLACES = {
     "SCHEMA": ".dataset.reader",
     "Accounts": ".sampling.accounting",
+    "Categories": ".judges.scales",
     "EvaluationSampler": ".sampling.sampler",
+    "Evaluator": ".judges.evaluator",
     "Item": ".dataset.reader",
     "JSONLinesSink": ".dataset.sinks",
+    "JudgeClient": ".judges.asking",
+    "JudgeReply": ".judges.asking",
+    "JudgeRequest": ".judges.asking",
+    "Judgement": ".judges.judging",
+    "Labels": ".judges.scales",
     "Limits": ".sampling.trace_buffer",
+    "NotApplicable": ".judges.evaluator",
+    "Points": ".judges.scales",
     "ResultStore": ".results.store",
     "Rule": ".sampling.rules",
     "Rules": ".sampling.rules",
     "SQLiteSink": ".dataset.sinks",
     "SamplingAlgorithm": "..config",
+    "Score": ".judges.scales",
     "Sink": ".dataset.sinks",
     "Verdict": ".results.verdict",
     "VerdictEmitter": ".results.emission",
+    "find_evaluators": ".judges.catalog",
     "json_schema": ".dataset.reader",
+    "judge": ".judges.judging",
     "not_evaluated": ".exclusion",
+    "open_judge": ".judges.clients",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from judged_items import item
 
 from otel_llm.evaluation.judges import catalog, criteria, fencing
-from otel_llm.evaluation.judges.catalog import BUILT_IN, find
+from otel_llm.evaluation.judges.catalog import BUILT_IN, find_evaluators
 from otel_llm.evaluation.judges.evaluator import Evaluator, EvaluatorError, has
 from otel_llm.evaluation.judges.scales import Categories, Labels, Points, Scale
 
@@ -118,7 +118,7 @@ evaluators:
 def test_a_file_defines_evaluators(tmp_path: Path) -> None:
     path = tmp_path / "evaluators.yaml"
     path.write_text(FILE)
-    hallucination, brief, voice, spam, topics = find([str(path)])
+    hallucination, brief, voice, spam, topics = find_evaluators([str(path)])
     assert hallucination is criteria.HALLUCINATION
     assert (brief.name, dict(brief.parameters)) == ("brief", {"low": 1, "high": 200})
     assert (voice.scale, voice.threshold) == (Points(1, 5, ("score",), tuple(voice.scale.meanings)), 3.0)  # type: ignore[attr-defined]
@@ -149,7 +149,7 @@ def test_a_file_that_can_not_be_used_says_which_entry(tmp_path: Path, entry: str
     path = tmp_path / "evaluators.yaml"
     path.write_text(f"evaluators: [{entry}]")
     with pytest.raises(EvaluatorError, match=says) as raised:
-        find([str(path)])
+        find_evaluators([str(path)])
     assert str(path) in str(raised.value)
 
 
@@ -159,11 +159,11 @@ def test_a_function_of_the_application_is_an_evaluator(monkeypatch: pytest.Monke
     module.ready = Evaluator.of("ready", lambda item: 1.0, needs=frozenset({"duration"}))
     module.number = 5
     monkeypatch.setitem(sys.modules, "own_checks", module)
-    polite, ready = find(["own_checks:Polite", "own_checks:ready"])
+    polite, ready = find_evaluators(["own_checks:Polite", "own_checks:ready"])
     assert (polite.name, polite.blocking, polite.threshold) == ("polite", True, 0.5)
     assert ready is module.ready
     with pytest.raises(EvaluatorError, match="neither an Evaluator nor a function"):
-        find(["own_checks:number"])
+        find_evaluators(["own_checks:number"])
 
 
 def test_packages_register_evaluators(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_packages_register_evaluators(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: kind-words\nVersion: 1\n")
     (about / "entry_points.txt").write_text(f"[{catalog.GROUP}]\nkindness = kind_words:kind\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (kindness,) = find(["kindness"])
+    (kindness,) = find_evaluators(["kindness"])
     assert (kindness.name, kindness.asks_a_judge) == ("kindness", False)
 
 
@@ -181,8 +181,8 @@ def test_two_evaluators_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "evaluators.yaml"
     path.write_text("evaluators: [{name: hallucination, criteria: Else}]")
     with pytest.raises(EvaluatorError, match="two different evaluators named hallucination"):
-        find(["hallucination", str(path)])
-    assert len(find(["hallucination", "hallucination"])) == 1
+        find_evaluators(["hallucination", str(path)])
+    assert len(find_evaluators(["hallucination", "hallucination"])) == 1
 
 
 @pytest.mark.parametrize("scale", [one.scale for one in criteria.JUDGED], ids=[one.name for one in criteria.JUDGED])

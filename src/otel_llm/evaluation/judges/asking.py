@@ -22,7 +22,11 @@ _DIRECTIONS = {True: "Higher is better.", False: "Lower is better."}
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """What is asked of a judge. A client sends ``messages``, and has the reply follow ``schema`` if it can."""
+    """What is asked of a judge. A client sends ``messages``, and has the reply follow ``schema`` if it can.
+
+    ``evaluators`` are those that are asked for, ``blocks`` the texts that are shown between fences with the ``nonce``.
+    A reply needs at most ``max_output_tokens``. ``truncated``: the item was too long to be shown as a whole.
+    """
 
     evaluators: tuple[Evaluator, ...]
     blocks: tuple[Block, ...]
@@ -30,7 +34,6 @@ class JudgeRequest:
     messages: tuple[Mapping[str, str], ...]
     schema: Json
     max_output_tokens: int
-    #: Whether an item was too long to be shown as a whole.
     truncated: bool = False
 
     @property
@@ -80,7 +83,8 @@ class JudgeRequest:
 class JudgeReply:
     """What a judge replied: a ``text``, or the ``answers`` to the questions of a request, in their order.
 
-    ``usage`` has tokens by the attributes of the conventions (``gen_ai.usage.input_tokens``); empty if none were told.
+    ``model`` is the one that replied, ``response_id`` the provider's id. ``usage`` has tokens by the attributes of the
+    conventions (``gen_ai.usage.input_tokens``); it is empty if none were told.
     """
 
     text: str | None = None
@@ -99,7 +103,7 @@ class JudgeClient(Protocol):
         ...
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
-        """Ask the judge. What is raised becomes the ``error_type`` of the verdicts."""
+        """Ask ``request`` of the judge. What is raised becomes the ``error_type`` of the verdicts."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -31,8 +32,8 @@ BUILT_IN: Mapping[str, Any] = {
 }
 
 
-def find(names: Iterable[str]) -> list[Evaluator]:
-    """The evaluators that ``names`` name: a built-in one, an entry point, ``module:function``, or a file of YAML.
+def find_evaluators(names: Iterable[str]) -> list[Evaluator]:
+    """Find the evaluators that ``names`` name: a built-in one, an entry point, ``module:function``, or a file of YAML.
 
     :raises EvaluatorError: if one can't be found or used, or two have the same name.
     """
@@ -149,7 +150,7 @@ def _renamed(entry: Mapping[str, Any], name: str) -> Evaluator:
         raise EvaluatorError(f"{name}: there is no built-in evaluator {used}")
     made = _built_in(used, entry.get("with") or {})
     changed = {key: entry[key] for key in ("threshold",) if key in entry}
-    return Evaluator(**{**{key: getattr(made, key) for key in made.__dataclass_fields__}, **changed, "name": name})
+    return replace(made, name=name, **changed)
 
 
 def _common(entry: Mapping[str, Any], name: str, needs: frozenset[str]) -> dict[str, Any]:

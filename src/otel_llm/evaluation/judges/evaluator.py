@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from ..dataset.reader import Item
@@ -59,6 +58,7 @@ class Evaluator:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""
     blocking: bool = False
+    _revision: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -69,15 +69,19 @@ class Evaluator:
             raise EvaluatorError(f"{self.name}: it has either criteria for a judge or a function")
         if self.threshold is not None and self.criteria and not self.scale.low <= self.threshold <= self.scale.high:
             raise EvaluatorError(f"{self.name}: the threshold is beyond {self.scale.low:g} to {self.scale.high:g}")
+        object.__setattr__(self, "_revision", self._hash())
 
     @property
     def asks_a_judge(self) -> bool:
         """Whether a judge is asked, which costs money and time."""
         return self.function is None
 
-    @cached_property
+    @property
     def revision(self) -> str:
         """The start of a hash of all that decides on the verdict: prompt, schema, parser, threshold, code."""
+        return self._revision
+
+    def _hash(self) -> str:
         says: dict[str, Any] = {
             "name": self.name,
             "needs": sorted(self.needs),
@@ -92,18 +96,21 @@ class Evaluator:
         return hashlib.sha256(json.dumps(says, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def lacks(self, item: Item) -> str | None:
-        """The first field that it needs and the item does not have; ``None`` if it is applicable."""
+        """The first field that it needs and ``item`` does not have; ``None`` if it is applicable."""
         return next((name for name in sorted(self.needs) if not has(item, name)), None)
 
     def passes(self, score: float) -> bool | None:
-        """Whether a score passes the threshold; ``None`` if there is none."""
+        """Whether ``score`` passes the threshold; ``None`` if there is none."""
         if self.threshold is None:
             return None
         return score >= self.threshold if self.higher_is_better else score <= self.threshold
 
     @classmethod
     def of(cls, name: str, function: Function, **others: Any) -> Evaluator:
-        """An evaluator of a function that says how good an item is, from 0 to 1, or whether it passes."""
+        """An evaluator ``name`` of a ``function`` that says how good an item is, from 0 to 1, or whether it passes.
+
+        ``others`` are more fields of it.
+        """
         given: dict[str, Any] = {"scale": Labels((("fail", 0.0, ""), ("pass", 1.0, ""))), "threshold": 0.5, **others}
         return cls(name, function=function, **given)
 

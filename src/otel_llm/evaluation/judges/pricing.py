@@ -9,8 +9,8 @@ from typing import Any
 
 from ... import semconv as s
 from ...config import Settings
-from ...cost.prices import Known, Prices
 from ...cost.matching import Query
+from ...cost.prices import Known, Prices
 from .asking import JudgeClient, JudgeReply, JudgeRequest
 
 #: No tokenizer makes more tokens of a text than this for each byte of it; most make a quarter.
@@ -39,11 +39,11 @@ class Amount:
 class JudgePrices:
     """Prices judges by the user's table and the list prices, as model calls are priced.
 
-    ``table`` defaults to ``OTEL_LLM_PRICES``.
+    ``table`` is the path of a table; the default is ``OTEL_LLM_PRICES``.
     """
 
     def __init__(self, table: str | None = None) -> None:
-        self._prices = Prices(table if table is not None else Settings.from_environment().prices)
+        self._prices = Prices((Settings.from_environment().prices if table is None else table) or None)
 
     def of(self, client: JudgeClient, reply: JudgeReply) -> Amount | None:
         """What ``reply`` cost; ``None`` if that is not known."""

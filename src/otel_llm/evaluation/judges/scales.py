@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Json = dict[str, Any]
+#: The label where no category applies.
+_NONE = "none"
 
 
 class ReplyError(ValueError):
@@ -15,9 +17,10 @@ class ReplyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score and its label; without one, the label is whether it passes. ``note`` says more of how it came about.
+    """What a function of an item may return: a ``value`` with a ``label``.
 
-    ``passed`` is for a function that decides by more than the evaluator's threshold.
+    Without a label it is whether the score passes. ``note`` is the explanation. ``passed`` is for a function that
+    decides by more than the evaluator's threshold.
     """
 
     value: float
@@ -27,34 +30,40 @@ class Score:
 
 
 class Scale(Protocol):
-    """A way to answer. ``low`` and ``high`` bound the score."""
+    """A way to answer, and the score that an answer means. ``low`` and ``high`` bound it."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """``labels``, ``points`` or ``categories``."""
+        ...
 
     @property
-    def low(self) -> float: ...
+    def low(self) -> float:
+        """The lowest score."""
+        ...
 
     @property
-    def high(self) -> float: ...
+    def high(self) -> float:
+        """The highest score."""
+        ...
 
     def schema(self) -> Json:
         """The JSON Schemas of the fields of an answer, by their names."""
         ...
 
     def read(self, answer: Mapping[str, Any]) -> Score:
-        """The score of an answer.
+        """The score of ``answer``, the fields of :meth:`schema`.
 
         :raises ReplyError: if a field is missing, of another type, or not one of the values.
         """
         ...
 
     def questions(self, name: str, instructions: str) -> list[Json]:
-        """The same as questions of OpenAI's decisions."""
+        """The same as questions of OpenAI's decisions, with ``name`` in theirs, each with the ``instructions``."""
         ...
 
     def decided(self, answers: list[Json]) -> Score:
-        """The score of the answers to :meth:`questions`.
+        """The score of the ``answers`` to :meth:`questions`.
 
         :raises ReplyError: if they are no answers to them.
         """
@@ -62,8 +71,8 @@ class Scale(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """One of several labels, each with its score and what it means."""
+class Labels(Scale):
+    """One of several ``labels``, each with its score and what it means."""
 
     labels: tuple[tuple[str, float, str], ...]
 
@@ -105,20 +114,28 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
-    """Whole numbers from ``low`` to ``high``; with ``parts`` one for each of them, of which the score is the mean.
+class Points(Scale):
+    """Whole numbers from ``lowest`` to ``highest``; with ``parts`` one for each, of which the score is the mean.
 
     ``meanings`` say what each number means, from the lowest on.
     """
 
-    low: float = 1
-    high: float = 5
+    lowest: float = 1
+    highest: float = 5
     parts: tuple[str, ...] = ("score",)
     meanings: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
         return "points"
+
+    @property
+    def low(self) -> float:
+        return self.lowest
+
+    @property
+    def high(self) -> float:
+        return self.highest
 
     def schema(self) -> Json:
         numbers = range(int(self.low), int(self.high) + 1)
@@ -168,17 +185,25 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Categories:
-    """All categories that apply, the gravest first. The score is 1 if there is one; the label is the gravest."""
+class Categories(Scale):
+    """All ``categories`` that apply, each with what it means, the gravest first.
+
+    The score is 1 if one applies, and the label is the gravest; if none does, the score is 0 and the label ``none``.
+    """
 
     categories: tuple[tuple[str, str], ...]
-    none: str = "none"
-    low: float = 0
-    high: float = 1
 
     @property
     def kind(self) -> str:
         return "categories"
+
+    @property
+    def low(self) -> float:
+        return 0.0
+
+    @property
+    def high(self) -> float:
+        return 1.0
 
     def schema(self) -> Json:
         meanings = "; ".join(f"{name}: {meaning}" for name, meaning in self.categories)
@@ -195,7 +220,7 @@ class Categories:
         return self._score(1.0 if given else 0.0, [name for name in known if name in given])
 
     def _score(self, value: float, found: list[str]) -> Score:
-        return Score(value, found[0] if found else self.none, ", ".join(found) if len(found) > 1 else "")
+        return Score(value, found[0] if found else _NONE, ", ".join(found) if len(found) > 1 else "")
 
     def questions(self, name: str, instructions: str) -> list[Json]:
         return [

@@ -22,7 +22,7 @@ class JudgeError(ValueError):
 
 
 def open_judge(name: str, *, base_url: str | None = None, timeout: float = 60.0) -> JudgeClient:
-    """The client of the judge ``name``: one of :data:`KINDS`, or ``module:attribute`` for a client of your own.
+    """Open the judge ``name``: one of :data:`KINDS`, or ``module:attribute`` for a client of your own.
 
     ``base_url`` is for ``openai``; a call may take ``timeout`` seconds.
 

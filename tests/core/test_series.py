@@ -15,7 +15,7 @@ from otel_llm.background import deferred
 from otel_llm.config import Settings
 from otel_llm.config.choices import ChunkMetrics, MetricGeneration
 from otel_llm.core import nesting
-from otel_llm.core.dimensions import OVERFLOW
+from otel_llm.core.dimensions import OVERFLOW, Fixed
 from otel_llm.core.local_call import InProcessCall
 from otel_llm.core.request import Request, Response
 from otel_llm.core.scopes import SCOPES
@@ -144,3 +144,13 @@ def test_a_tenant_splits_spans_and_metrics(lenient: Any) -> None:
     for metric in (DURATION, "gen_ai.client.token.usage"):
         assert {point.attributes["otel_llm.tenant.id"] for point in lenient.points(metric)} == {"acme", "globex"}
     assert [span.attributes["otel_llm.tenant.id"] for span in lenient.spans] == ["acme", "globex"]
+
+
+def test_attributes_that_never_change_are_told_apart_by_instrument(quiet: pytest.LogCaptureFixture) -> None:
+    series = ScopeSeries(SeriesBudget(20))
+    fixed = Fixed({"gen_ai.request.model": "m"})
+    first, second = series.of("first"), series.of("second", 30)
+    for _ in range(2):
+        assert first.within(fixed) == {"gen_ai.request.model": "m"}
+        assert second.within(fixed) is None
+    quiet.clear()

@@ -7,7 +7,7 @@ batch by one lone surrogate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from ..config import Settings
@@ -18,9 +18,12 @@ from .policy import LONGEST_REMEMBERED, TECHNICAL, Ledger, Policy
 _V = TypeVar("_V")
 _TEXTS = (str, list, tuple)
 _NUMBERS = frozenset({int, float, bool})
+_PLAIN = _NUMBERS | {str}
 #: An id that is new for each call: no credential has this form, and to remember it would be of no use.
-_NEW_ID = re.compile(r"(?:resp_|req_|run-{1,2})?[0-9a-f-]{16,64}")
-#: The most short texts that are remembered as clean.
+_NEW_ID = re.compile(
+    r"[0-9a-f-]{16,64}|(?:chatcmpl-|cmpl-|gen-|msg_|resp_|req_|run-{1,2})(?:[0-9a-f-]{16,64}|[0-9A-Za-z]{21,29})"
+)
+#: The most attributes that are remembered as clean.
 _MOST = 4096
 
 
@@ -39,10 +42,9 @@ class Boundary:
         self._settings = settings
         self._policy: Policy | None = None
         self._hiding: Hiding | None = None
-        #: Short texts that have passed the policy: names of models and servers come with every call. What a policy says
-        #: of them may depend on the attribute; then they are with its name.
-        self._known: set[str] = set()
-        self._known_there: set[tuple[str, str]] = set()
+        #: Attributes that have passed the policy, with short texts and numbers: names of models and servers come with
+        #: every call. What a policy says of a text may depend on the attribute.
+        self._known: set[tuple[str, Any]] = set()
         #: Names of attributes that are known to be valid UTF-8, which is all that is required of a name.
         self._names: set[str] = set()
 
@@ -79,31 +81,25 @@ class Boundary:
 
     def clean_text(self, text: str, attribute: str = "") -> str:
         """``text`` as valid UTF-8, as it may be recorded as ``attribute``, or as a part of it."""
-        # Only of a plain string it is certain that a look-up calls no code of the application's.
-        if type(text) is str and text in self._known:
+        if type(text) is not str:  # a look-up would call code of the application's
+            text = str.__str__(text)
+        if (attribute, text) in self._known:
             return text
-        known, known_there = self._known, self._known_there  # taken first: of an older policy nothing is remembered
-        policy = self.policy
+        known, policy = self._known, self.policy  # taken first: of an older policy nothing is remembered
         if attribute in TECHNICAL and _NEW_ID.fullmatch(text):
             return text
         if not text.isascii():
             text = utf8(text)
-        if not (policy.by_place or (policy.spares_technical and attribute in TECHNICAL)):
-            cleaned = policy.text(text, attribute)
-            self._remember(known, cleaned, cleaned)
-            return cleaned
-        if type(text) is str and (attribute, text) in known_there:
-            return text
         cleaned = policy.text(text, attribute)
-        self._remember(known_there, cleaned, (attribute, cleaned))
+        if len(cleaned) <= LONGEST_REMEMBERED and len(attribute) <= LONGEST_REMEMBERED:
+            self._remember(known, (attribute, cleaned))
         return cleaned
 
     @staticmethod
-    def _remember(known: set[Any], text: str, key: Any) -> None:
-        if len(text) <= LONGEST_REMEMBERED and type(text) is str:
-            if len(known) >= _MOST:
-                known.clear()
-            known.add(key)
+    def _remember(known: set[Any], one: Any) -> None:
+        if len(known) >= _MOST:
+            known.clear()
+        known.add(one)
 
     def clean_value(self, value: _V, attribute: str = "") -> _V:
         """``value`` of an attribute: a text, or a sequence of texts, is cleaned; anything else stays as it is."""
@@ -122,41 +118,48 @@ class Boundary:
 
         On the path of every call: most have nothing to clean.
         """
-        changed: dict[str, Any] = {}
-        known, known_there = self._known, self._known_there
-        for name, value in attributes.items():
-            kind = type(value)
-            if kind is str:
-                if value in known or (name, value) in known_there:
-                    continue
-            elif kind in _NUMBERS:
-                continue
-            elif kind is list or kind is tuple:
-                for one in value:
-                    if type(one) is not str or (one not in known and (name, one) not in known_there):
-                        break
-                else:
-                    continue
-            elif not isinstance(value, _TEXTS):
-                continue
-            if (cleaned := self.clean_value(value, name)) != value:
-                changed[name] = cleaned
-        if changed:
-            attributes.update(changed)
+        # Looked up are only values of Python's own types, as a look-up may call code of any other's.
+        if not (_PLAIN.issuperset(map(type, attributes.values())) and self._known.issuperset(attributes.items())):
+            self._clean_values(attributes)
         if not self._names.issuperset(attributes):
-            for name in [name for name in attributes if utf8(name) != name]:
-                attributes[utf8(name)] = attributes.pop(name)
-            self._remember_names(attributes)
+            self._clean_names(attributes)
         if self._hiding is not None:
             shown = self._hiding.visible(attributes)
             if shown != attributes:
                 attributes.clear()
                 attributes.update(shown)
 
-    def _remember_names(self, names: Iterable[str]) -> None:
+    def _clean_values(self, attributes: dict[str, Any]) -> None:
+        changed: dict[str, Any] = {}
+        known = self._known
+        for name, value in attributes.items():
+            kind = type(value)
+            if kind is str:
+                if (name, value) in known:
+                    continue
+            elif kind in _NUMBERS:
+                if (name, value) not in known and len(name) <= LONGEST_REMEMBERED:
+                    self._remember(known, (name, value))
+                continue
+            elif kind is list or kind is tuple:
+                for one in value:
+                    if type(one) is not str or (name, one) not in known:
+                        break
+                else:
+                    continue
+            elif not isinstance(value, _TEXTS):
+                continue
+            if (cleaned := self.clean_value(value, name)) is not value:
+                changed[name] = cleaned
+        if changed:
+            attributes.update(changed)
+
+    def _clean_names(self, attributes: dict[str, Any]) -> None:
+        for name in [name for name in attributes if utf8(name) != name]:
+            attributes[utf8(name)] = attributes.pop(name)
         if len(self._names) >= _MOST:
             self._names.clear()
-        self._names.update(name for name in names if len(name) <= LONGEST_REMEMBERED and type(name) is str)
+        self._names.update(name for name in attributes if len(name) <= LONGEST_REMEMBERED and type(name) is str)
 
     def cleaned(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of ``attributes`` with clean names and values."""

@@ -39,6 +39,17 @@ CHOSEN = frozenset(
 )
 
 
+class Fixed(dict[str, Any]):
+    """Attributes of metrics that are made once for many measurements, and never change."""
+
+    __slots__ = ("known",)
+
+    def __init__(self, attributes: Any) -> None:
+        super().__init__(attributes)
+        #: What becomes of them, by who has found it out.
+        self.known: dict[object, Mapping[str, Any] | None] = {}
+
+
 class Dimensions:
     """The values that the metrics of one instrumentation scope have had."""
 
@@ -47,10 +58,10 @@ class Dimensions:
         self._prompts: set[tuple[Any, ...]] = set()
         self._series: set[tuple[Any, ...]] = set()
         #: Results of :meth:`bounded` by its argument. Most calls are like an earlier one.
-        self._known: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        self._known: dict[tuple[Any, ...], Fixed] = {}
 
-    def bounded(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """``attributes``, clean, with :data:`OVERFLOW` beyond a limit. The result is shared: don't change it."""
+    def bounded(self, attributes: Mapping[str, Any]) -> Fixed:
+        """``attributes``, clean, with :data:`OVERFLOW` beyond a limit."""
         given = tuple(attributes.items())
         known = self._known.get(given)
         if known is None:
@@ -59,13 +70,16 @@ class Dimensions:
                 self._known[given] = known
         return known
 
-    def _bound(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        bounded = {
-            name: value
-            if name in PROMPT or _admits(self._values.setdefault(name, set()), value, MAX_VALUES)
-            else OVERFLOW
+    def _bound(self, attributes: Mapping[str, Any]) -> Fixed:
+        bounded = Fixed(
+            (
+                name,
+                value
+                if name in PROMPT or _admits(self._values.setdefault(name, set()), value, MAX_VALUES)
+                else OVERFLOW,
+            )
             for name, value in boundary.cleaned(attributes).items()
-        }
+        )
         prompt = tuple((name, bounded[name]) for name in PROMPT if name in bounded)
         if prompt and not _admits(self._prompts, prompt, MAX_VALUES):
             bounded.update((name, OVERFLOW) for name, _ in prompt)

@@ -13,7 +13,7 @@ from opentelemetry.metrics import Counter, Histogram, Meter
 
 from .. import semconv as s
 from ..config.choices import MetricGeneration
-from .dimensions import MAX_SERIES, PROMPT, Dimensions
+from .dimensions import MAX_SERIES, PROMPT, Dimensions, Fixed
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -49,15 +49,15 @@ class _Series:
 
     __slots__ = ("answered", "asked", "every", "tokens")
 
-    def __init__(self, every: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+    def __init__(self, every: Fixed, more: Mapping[str, Any]) -> None:
         """``more`` are those of ``every`` that only the answer told."""
         self.every = every
-        self.answered = {name: value for name, value in every.items() if name != s.ERROR_TYPE}
-        self.asked = {name: value for name, value in self.answered.items() if name not in more}
+        self.answered = Fixed((name, value) for name, value in every.items() if name != s.ERROR_TYPE)
+        self.asked = Fixed((name, value) for name, value in self.answered.items() if name not in more)
         #: By the attribute that holds the count.
         self.tokens = (
-            (s.USAGE_INPUT_TOKENS, {**self.answered, s.TOKEN_TYPE: "input"}),
-            (s.USAGE_OUTPUT_TOKENS, {**self.answered, s.TOKEN_TYPE: "output"}),
+            (s.USAGE_INPUT_TOKENS, Fixed({**self.answered, s.TOKEN_TYPE: "input"})),
+            (s.USAGE_OUTPUT_TOKENS, Fixed({**self.answered, s.TOKEN_TYPE: "output"})),
         )
 
 

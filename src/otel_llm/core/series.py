@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import semconv as s
-from .dimensions import CHOSEN, MAX_SERIES, OVERFLOW, PROMPT
+from .dimensions import CHOSEN, MAX_SERIES, OVERFLOW, PROMPT, Fixed
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -97,6 +97,14 @@ class Points:
 
     def within(self, attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """``attributes`` with as much detail as there is room for; ``None``: there is none at all."""
+        if type(attributes) is not Fixed:
+            return self._within(attributes)
+        known = attributes.known
+        if self not in known:
+            known[self] = self._within(attributes)
+        return known[self]
+
+    def _within(self, attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
         given = tuple(attributes.items())
         try:
             return self._known[given]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ... import semconv as s
@@ -26,6 +26,28 @@ class Server:
     port: int | None
     sagemaker_endpoint: str | None = None
     is_openai: bool = True
+    #: The result of :meth:`attributes` by its argument.
+    _known: dict[str | None, dict[str, AttributeValue]] = field(default_factory=dict, repr=False, compare=False)
+
+    def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
+        """What all requests for ``operation`` have in common. The result is a copy."""
+        known = self._known.get(operation)
+        if known is None:
+            known = self._known[operation] = self._attributes(operation)
+        return known.copy()
+
+    def _attributes(self, operation: str | None) -> dict[str, AttributeValue]:
+        attributes: dict[str, AttributeValue] = {}
+        if operation is not None:
+            attributes[s.OPERATION_NAME] = operation
+            attributes[s.PROVIDER_NAME] = self.provider
+        if self.address is not None:
+            attributes[s.SERVER_ADDRESS] = self.address
+            if self.port is not None:
+                attributes[s.SERVER_PORT] = self.port
+        if self.sagemaker_endpoint is not None:
+            attributes[s.LLM_SAGEMAKER_ENDPOINT] = self.sagemaker_endpoint
+        return attributes
 
 
 @dataclass(slots=True)
@@ -49,22 +71,9 @@ class Exchange:
 
     def attributes(self, operation: str | None) -> dict[str, AttributeValue]:
         """The attributes of every request. Those of GenAI need an operation that the conventions name."""
-        server = self.server
-        attributes: dict[str, AttributeValue] = {}
-        model = self.model
-        if operation is not None:
-            attributes[s.OPERATION_NAME] = operation
-            attributes[s.PROVIDER_NAME] = server.provider
-            if model is not None:
-                attributes[s.REQUEST_MODEL] = model
-        elif model is not None:
-            attributes[s.LLM_REQUEST_MODEL] = model
-        if server.address is not None:
-            attributes[s.SERVER_ADDRESS] = server.address
-            if server.port is not None:
-                attributes[s.SERVER_PORT] = server.port
-        if server.sagemaker_endpoint is not None:
-            attributes[s.LLM_SAGEMAKER_ENDPOINT] = server.sagemaker_endpoint
+        attributes = self.server.attributes(operation)
+        if self.model is not None:
+            attributes[s.REQUEST_MODEL if operation is not None else s.LLM_REQUEST_MODEL] = self.model
         if self.stream:
             attributes[s.REQUEST_STREAM] = True
         return attributes

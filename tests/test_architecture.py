@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from pkgutil import resolve_name
 from types import ModuleType
@@ -61,6 +65,37 @@ def test_the_page_names_only_what_exists() -> None:
     for name in dotted:
         room = "otel_llm.evaluation" if name.startswith(("sampling", "dataset")) else "otel_llm"
         resolve_name(f"{room}.{name}")
+
+
+def _assigned(path: Path) -> Iterator[str]:
+    """The names that a module assigns at its top level."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def _is_state(name: str, value: Any) -> bool:
+    """Whether ``value`` may change: a container, or an object of the package. Constants may be dicts."""
+    if isinstance(value, list | set | deque | MutableMapping):
+        return not (isinstance(value, dict) and name.isupper())
+    frozen = isinstance(value, Enum | tuple | type) or (
+        is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    )
+    return type(value).__module__.startswith("otel_llm") and not frozen
+
+
+def test_the_page_has_all_state_of_modules() -> None:
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        room = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        if not room.endswith("__main__"):
+            held = vars(import_module(f"otel_llm.{room}".rstrip(".")))
+            found |= {f"{room}.{name}" for name in _assigned(path) if _is_state(name, held.get(name))}
+    (table,) = re.findall(r"^## What a process has once\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)
+    named = re.findall(r"`([\w.]+)`", "".join(row.split("|")[1] for row in re.findall(r"^\| `.*", table, re.MULTILINE)))
+    null_object = "manual.operation.NO_OPERATION"  # nothing sets anything on it
+    assert set(named) == {one for one in found if not one.endswith(".__all__")} - {null_object}
 
 
 # --- the provider of the page ------------------------------------------------------------------------

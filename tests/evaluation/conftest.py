@@ -33,4 +33,4 @@ def evaluated() -> Iterator[Callable[..., Evaluated]]:
 def nothing_wanted(quiet: pytest.LogCaptureFixture) -> Iterator[None]:
     """No sampler that has ended wants content."""
     yield
-    assert capture.wanting == []
+    assert capture.WANTED.all == ()

@@ -5,10 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: Functions that say whether they want the content of a span that has just started.
-wanting: list[Callable[[Any], bool]] = []
+#: Says whether it wants the content of a span that has just started.
+Wants = Callable[[Any], bool]
 
 
-def wants_content(span: Any) -> bool:
-    """Whether the content of ``span`` is wanted."""
-    return any(wants(span) for wants in wanting)
+class Wanted:
+    """The functions that may want the content of a span. Adding and removing is safe during calls."""
+
+    __slots__ = ("all",)
+
+    def __init__(self) -> None:
+        self.all: tuple[Wants, ...] = ()
+
+    def add(self, wants: Wants) -> None:
+        self.all = (*self.all, wants)
+
+    def remove(self, wants: Wants) -> None:
+        """Remove ``wants``, if it is there."""
+        self.all = tuple(one for one in self.all if one != wants)
+
+    def has(self, span: Any) -> bool:
+        """Whether the content of ``span`` is wanted."""
+        return any(wants(span) for wants in self.all)
+
+
+#: What the evaluation samplers of this process want.
+WANTED = Wanted()

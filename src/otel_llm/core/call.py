@@ -91,7 +91,7 @@ class Call:
             return call
         if around is not None:
             call._agent = around.agent
-        if (telemetry.captures_all or capture.wanting) and request.content is not None:
+        if (telemetry.captures_all or capture.WANTED.all) and request.content is not None:
             recording.record_input(request.content)
         if prompt is not None:
             call.record_prompt(prompt)

@@ -51,7 +51,7 @@ def record_end(
         if recording.first_chunk_ns:
             first_chunk = recording.time_to_first_chunk
             speed = recording.speed(response.usage.get(s.USAGE_OUTPUT_TOKENS), seconds)
-        if (telemetry.captures_all or capture.wanting) and response.output is not None:
+        if (telemetry.captures_all or capture.WANTED.all) and response.output is not None:
             recording.record_output(response.output, error_type is not None)
         if recording.on or (telemetry.wants_event and recording.logged):
             response.describe(request, error_type is not None, attributes)

@@ -138,7 +138,7 @@ class Recording:
     @property
     def content_on_span(self) -> bool:
         settings = self.telemetry.settings
-        return self.on and (settings.capture_content.on_span or capture.wants_content(self.span))
+        return self.on and (settings.capture_content.on_span or capture.WANTED.has(self.span))
 
     @property
     def wants_content(self) -> bool:

@@ -97,7 +97,7 @@ class Telemetry:
     @property
     def captures_content(self) -> bool:
         """Whether content is captured: of every call, or of those that are sampled for evaluation."""
-        return self.captures_all or bool(capture.wanting)
+        return self.captures_all or bool(capture.WANTED.all)
 
     @property
     def keeps_content(self) -> bool:

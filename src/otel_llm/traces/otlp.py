@@ -48,7 +48,7 @@ def _snake(name: str) -> str:
     return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name)
 
 
-_DOCUMENT_FIELDS = {*_SIGNALS, *map(_snake, _SIGNALS)}
+_DOCUMENT_FIELDS = frozenset({*_SIGNALS, *map(_snake, _SIGNALS)})
 
 
 def is_document(value: Any) -> bool:

@@ -103,7 +103,7 @@ class EvaluationSampler(SpanProcessor):
         publication.SHARED.publish(self, meter_provider)
         forks.SHARED.add(self)
         if capture_content:
-            capture.wanting.append(self.captures)
+            capture.WANTED.add(self.captures)
 
     def _empty_books(self) -> Books:
         return Books(self._limits, self._outcomes, self._sink.close)
@@ -257,8 +257,7 @@ class EvaluationSampler(SpanProcessor):
             return
         self._closed = True
         atexit.unregister(self._at_exit)
-        if self.captures in capture.wanting:
-            capture.wanting.remove(self.captures)
+        capture.WANTED.remove(self.captures)
         self._books.close(min(self._shutdown_timeout, max(self._shutdown_by - monotonic(), 0.0)))
         accounts = self.accounts()
         lost = [

@@ -7,24 +7,27 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from otel_llm.cli import adding
 from otel_llm.cli.json_output import as_json, utf8_to_stdout
 from otel_llm.cli.moments import comparable
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.config import DEFAULT_DATASET, EVAL_DATASET
-from otel_llm.evaluation.dataset.reader import DatasetError, Reading, Selection, read
+from otel_llm.evaluation.dataset.reader import Item, Selection
+from otel_llm.evaluation.worker.sources import Source, SourceError, open_source
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 _LISTED = 50
 _EPILOG = f"""\
-A dataset is a SQLite file, or a file of JSON lines with its rotated files. The default is the one that the environment
+A dataset is a SQLite file, or a file of JSON lines with its rotated files; a file of traces (OTLP JSON) is read as the
+items that they make. The default is the one that the environment
 variable {EVAL_DATASET} names, otherwise {DEFAULT_DATASET}.
-Exit code: 0 success; 1 no such item; 2 the dataset or the target of an export can't be used.
+Exit code: 0 success; 1 no such item; 2 the dataset, the source or the target can't be used.
 """
 
 Run = Callable[[argparse.Namespace], int]
@@ -51,6 +54,8 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     showing.add_argument("id", metavar="ID", help="the id of the item, or the beginning of it")
     showing.add_argument("--json", action="store_true", help="print the item as JSON")
     _add_color(showing)
+
+    adding.add_options(_command(commands, "add", "make an item of a trace by hand", adding.add))
 
     exporting = _command(commands, "export", "write items to a file as JSON lines", _export)
     exporting.add_argument("--jsonl", metavar="FILE", required=True, help="the file to write; - is standard output")
@@ -85,7 +90,7 @@ def _add_color(parser: argparse.ArgumentParser) -> None:
 def _guarded(run: Run, arguments: argparse.Namespace) -> int:
     try:
         return run(arguments)
-    except DatasetError as error:
+    except SourceError as error:
         return fail(str(error))
 
 
@@ -104,9 +109,9 @@ def _list(arguments: argparse.Namespace) -> int:
         return code
     from otel_llm.cli.items import print_list
 
-    reading = read(arguments.dataset, _selection(arguments))
-    items = list(reading.items)
-    _report_unreadable(reading)
+    source = open_source(arguments.dataset)
+    items = list(source.items(_selection(arguments)))
+    _report(source)
     if not items:
         tell("no items" + (" match" if arguments.since or arguments.reason else ""))
         return 1
@@ -117,8 +122,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    reading = read(arguments.dataset, Selection(id=arguments.id.lower(), limit=2))
-    found = {item["id"]: item for item in reading.items}
+    selection = Selection(id=arguments.id.lower(), limit=2)
+    found = {item["id"]: item for item in open_source(arguments.dataset).items(selection)}
     if not found:
         tell(f"no item whose id begins with {arguments.id}")
         return 1
@@ -139,11 +144,12 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    reading = read(arguments.dataset, _selection(arguments))
+    source = open_source(arguments.dataset)
+    items = source.items(_selection(arguments))
     if arguments.jsonl == "-":
         utf8_to_stdout()
-        _write(reading, sys.stdout)
-        _report_unreadable(reading)
+        _write(items, sys.stdout)
+        _report(source)
         return 0
     target = Path(arguments.jsonl)
     if target.is_dir():
@@ -153,19 +159,19 @@ def _export(arguments: argparse.Namespace) -> int:
     try:
         if target.exists() and not target.is_file():  # a device or a pipe is written in place, never replaced
             with target.open("w", encoding="utf-8", errors="replace") as lines:
-                count = _write(reading, lines)
+                count = _write(items, lines)
         elif target.exists() and not arguments.force:
             return fail(f"{target} exists; --force replaces it")
         else:
-            count = _replace(reading, target.resolve())
+            count = _replace(items, target.resolve())
     except OSError as error:
         return fail(f"{target} can't be written: {error.strerror}")
-    _report_unreadable(reading)
+    _report(source)
     tell(f"{count} item(s) written to {target}")
     return 0
 
 
-def _replace(reading: Reading, target: Path) -> int:
+def _replace(items: Iterator[Item], target: Path) -> int:
     """Write the items to a new file and move it to `target`, which is left as it was if anything fails.
 
     `mkstemp` makes the file private to its owner (0600), and never opens a file or a link that is there already.
@@ -177,21 +183,21 @@ def _replace(reading: Reading, target: Path) -> int:
     part = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as lines:
-            count = _write(reading, lines)
+            count = _write(items, lines)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return count
 
 
-def _write(reading: Reading, lines: TextIO) -> int:
+def _write(items: Iterator[Item], lines: TextIO) -> int:
     count = 0
-    for item in reading.items:
+    for item in items:
         lines.write(as_json(item) + "\n")
         count += 1
     return count
 
 
-def _report_unreadable(reading: Reading) -> None:
-    if reading.unreadable:
-        tell(f"{reading.unreadable} line(s) or row(s) skipped: not items of a version that this otel-llm can read")
+def _report(source: Source) -> None:
+    for problem in source.problems:
+        tell(problem)

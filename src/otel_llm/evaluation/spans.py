@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from sys import getsizeof
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, StatusCode
 
 from ..content import boundary
+
+if TYPE_CHECKING:  # items can also be made of spans that were exported, without the SDK
+    from opentelemetry.sdk.trace import ReadableSpan
 
 _OWN_SCOPES = "otel_llm."
 #: The bytes of a span without the values of its attributes.
@@ -22,7 +23,7 @@ _CONTAINERS = frozenset({bytes, dict, tuple})
 
 
 class SpanRecord(NamedTuple):
-    """What is kept of a span that ended. Times are nanoseconds since the epoch."""
+    """What is kept of a span that ended. Times are nanoseconds since the epoch; ``scope`` names the instrumentation."""
 
     name: str
     span_id: int
@@ -30,12 +31,13 @@ class SpanRecord(NamedTuple):
     start_ns: int
     end_ns: int
     failed: bool
-    scope: InstrumentationScope | None
+    scope: str
     attributes: dict[str, Any]
 
     @classmethod
     def of(cls, span: ReadableSpan, span_id: int) -> SpanRecord:
         attributes: Any = span.attributes
+        scope = span.instrumentation_scope
         return cls(
             span.name,
             span_id,
@@ -43,7 +45,7 @@ class SpanRecord(NamedTuple):
             span.start_time or 0,
             span.end_time or 0,
             span.status.status_code is StatusCode.ERROR,  # the description is not kept: it may be as long as a prompt
-            span.instrumentation_scope,
+            "" if scope is None else scope.name,
             attributes.copy(),  # several times faster than `dict(...)`, which looks up each key
         )
 
@@ -54,7 +56,7 @@ class SpanRecord(NamedTuple):
 
     def clean(self) -> SpanRecord:
         """This one as the content policy has it. Our own spans have passed the policy already."""
-        if self.scope is not None and self.scope.name.startswith(_OWN_SCOPES):
+        if self.scope.startswith(_OWN_SCOPES):
             return self
         return self._replace(name=boundary.clean_text(self.name), attributes=boundary.cleaned(self.attributes))
 

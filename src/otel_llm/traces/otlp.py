@@ -41,7 +41,13 @@ class Span:
     status_message: str
     attributes: dict[str, Any]
     events: tuple[Event, ...]
-    service: str
+    resource: Mapping[str, Any]
+    scope: str
+
+    @property
+    def service(self) -> str:
+        """The name of the service; empty if the resource has none."""
+        return str(self.resource.get("service.name", ""))
 
 
 def _snake(name: str) -> str:
@@ -74,27 +80,23 @@ def spans(document: Mapping[str, Any], where: str, problems: list[str]) -> Itera
     """Yield the spans of a document. What can't be read is added to `problems` and skipped."""
     for resource_spans in _list(document, "resourceSpans"):
         try:
-            service = _service(resource_spans)
+            resource = _attributes(_list(_get(resource_spans, "resource") or {}, "attributes"))
         except UNREADABLE as error:
-            service = ""
+            resource = {}
             problems.append(f"{where}: the resource is unreadable ({error})")
         try:
             for scope_spans in _list(resource_spans, "scopeSpans"):
+                scope = str((_get(scope_spans, "scope") or {}).get("name") or "")
                 for raw in _list(scope_spans, "spans"):
                     try:
-                        yield _span(raw, service)
+                        yield _span(raw, resource, scope)
                     except UNREADABLE as error:
                         problems.append(f"{where}: span skipped ({error})")
         except UNREADABLE as error:
             problems.append(f"{where}: not the shape of OTLP JSON, skipped ({error})")
 
 
-def _service(resource_spans: Mapping[str, Any]) -> str:
-    resource = _attributes(_list(_get(resource_spans, "resource") or {}, "attributes"))
-    return str(resource.get("service.name", ""))
-
-
-def _span(raw: Mapping[str, Any], service: str) -> Span:
+def _span(raw: Mapping[str, Any], resource: Mapping[str, Any], scope: str) -> Span:
     status = _get(raw, "status") or {}
     return Span(
         trace_id=_identifier(_get(raw, "traceId"), 16, "traceId"),
@@ -110,7 +112,8 @@ def _span(raw: Mapping[str, Any], service: str) -> Span:
             Event(str(_get(event, "name") or ""), _attributes(_list(event, "attributes")))
             for event in _list(raw, "events")
         ),
-        service=service,
+        resource=resource,
+        scope=scope,
     )
 
 

@@ -83,6 +83,22 @@ def jaeger(server: Server, services: list[str], period: Period, problems: list[s
             yield from traces
 
 
+def jaeger_trace(server: Server, trace_id: str, problems: list[str]) -> list[Trace]:
+    """The trace `trace_id` as Jaeger has it; none if Jaeger has none.
+
+    Raises:
+        ServerError: Jaeger can't be used.
+    """
+    try:
+        answer = server.get(f"/api/v3/traces/{quote(trace_id, safe='')}")
+    except ServerError as error:
+        if error.status == 404:
+            problems.append(f"trace {trace_id} is left out: {error}")
+            return []
+        raise
+    return join(_decoded(_list(_field(answer, "result", server), "resourceSpans", server), server.url, problems))
+
+
 def tempo(server: Server, services: list[str], period: Period, problems: list[str]) -> Iterator[Trace]:
     """Yield the traces with GenAI operations that Tempo has of `services`, by default of all, in `period`.
 
@@ -105,10 +121,15 @@ def tempo(server: Server, services: list[str], period: Period, problems: list[st
         for trace_id in ids:
             if trace_id not in seen:
                 seen.add(trace_id)
-                yield from _tempo_trace(server, trace_id, problems)
+                yield from tempo_trace(server, trace_id, problems)
 
 
-def _tempo_trace(server: Server, trace_id: str, problems: list[str]) -> list[Trace]:
+def tempo_trace(server: Server, trace_id: str, problems: list[str]) -> list[Trace]:
+    """The trace `trace_id` as Tempo has it; none if it can't be read, with the reason among `problems`.
+
+    Raises:
+        ServerError: Tempo can't be used.
+    """
     try:
         answer = server.get(f"/api/v2/traces/{quote(trace_id, safe='')}")
     except ServerError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_llm.cli.cost.dimensions import DIMENSIONS, is_dimension
+from otel_llm.cli.headers import add_header
 from otel_llm.cli.json_output import as_json, utf8_to_stdout
 from otel_llm.cli.moments import moment
 from otel_llm.cli.terminal import fail, open_console, positive, tell
@@ -52,13 +53,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     server.add_argument(
         "--service", action="append", default=[], metavar="NAME", help="only traces of this service; may be repeated"
     )
-    server.add_argument(
-        "--header",
-        action="append",
-        default=[],
-        metavar="HEADER",
-        help="send this header, such as 'Authorization: Bearer …'; @FILE reads headers from the lines of a file",
-    )
+    add_header(server)
     server.add_argument(
         "--timeout", type=_seconds, metavar="S", default=_TIMEOUT, help=f"seconds for one answer ({_TIMEOUT:g})"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from otel_llm.cli.cost.calls import Call, of_items, of_trace
 from otel_llm.cli.cost.savings import Savings
+from otel_llm.cli.headers import HeaderError, headers_of
 from otel_llm.evaluation.dataset.reader import DatasetError, Selection, read
 from otel_llm.traces import files as otlp_files
 from otel_llm.traces.http import Server, ServerError
@@ -51,7 +51,7 @@ class Input:
                 yield from self._of_dataset()
             else:
                 yield from self._of_server()
-        except (otlp_files.InputError, DatasetError, ServerError) as error:
+        except (otlp_files.InputError, DatasetError, ServerError, HeaderError) as error:
             raise InputError(str(error)) from None
 
     def _of_files(self) -> Iterator[Call]:
@@ -80,23 +80,6 @@ class Input:
         if since >= until:
             raise InputError("--since is not before --until")
         period = (int(since.timestamp() * 1e9), int(until.timestamp() * 1e9))
-        server = Server(given.jaeger or given.tempo, _headers(given.header), given.timeout)
+        server = Server(given.jaeger or given.tempo, headers_of(given.header), given.timeout)
         for trace in (jaeger if given.jaeger else tempo)(server, given.service, period, self.problems):
             yield from of_trace(trace, self._savings)
-
-
-def _headers(given: list[str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for text in given:
-        lines = [text]
-        if text.startswith("@"):
-            try:
-                lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-            except (OSError, ValueError) as error:
-                raise InputError(f"--header {text}: {getattr(error, 'strerror', None) or error}") from None
-        for line in filter(str.strip, lines):
-            name, separator, value = line.partition(":")
-            if not separator or not name.strip():
-                raise InputError("a --header is a name, a colon and a value")  # not shown: it may be a secret
-            headers[name.strip()] = value.strip()
-    return headers

@@ -184,10 +184,7 @@ def _stage(tree: _Tree, root: SpanRecord, spans: Iterable[SpanRecord], inference
     told = [
         span
         for span in spans
-        if span.span_id in around
-        and span.scope is not None
-        and span.scope.name == _MANUAL
-        and not extraction.STEP.isdisjoint(span.attributes)
+        if span.span_id in around and span.scope == _MANUAL and not extraction.STEP.isdisjoint(span.attributes)
     ]
     return next(iter(tree.outermost(told)), root)
 

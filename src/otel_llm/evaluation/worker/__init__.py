@@ -1,0 +1,1 @@
+"""Judges items out of the application's process: where they come from, and what is judged when."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -23,7 +24,8 @@ from otel_llm.cost.table import Table
 from otel_llm.providers._stainless.gateway import GatewayCosts
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
-_TABLE = Table.of(documents.parse(re.findall(r"```yaml\n(.*?)```", _PAGE, re.DOTALL)[0], "cost"))
+_WRITTEN = re.findall(r"```yaml\n(.*?)```", _PAGE, re.DOTALL)[0]
+_TABLE = Table.of(documents.parse(_WRITTEN, "cost"))
 _ROWS = re.findall(
     r"^\| (response|table|by the hour|list price) \| (.+?) \| (.+?) \| ([0-9.]+) \|$", _PAGE, re.MULTILINE
 )
@@ -75,3 +77,17 @@ def test_an_example_is_worked_out_correctly(row: Any, worked_out: Any) -> None:
 
     assert eval(exact, {"Fraction": Fraction}) == Fraction(amount)
     assert worked_out() == pytest.approx(float(amount), abs=1e-12)
+
+
+def test_the_results_of_a_batch_are_priced(costs: Any, table: Any) -> None:
+    """(2,000 x 1.25 + 8,000 x 0.625 + 500 x 5.00) / 1,000,000 = 0.01"""
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL) if "def read" in block]
+    costs.on(table(_WRITTEN))
+    usage = {"prompt_tokens": 10_000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 8_000}}
+    body = {"id": "c1", "model": "gpt-4o-2024-08-06", "usage": usage}
+    read: dict[str, Any] = {}
+    exec(example, read)
+
+    read["read"]([json.dumps({"response": {"body": body}})])
+
+    assert costs.last["otel_llm.usage.cost.amount"] == 0.01

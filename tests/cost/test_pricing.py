@@ -21,7 +21,7 @@ def test_a_call_has_its_list_price(costs: Any, at: Any, server: Any) -> None:
     assert cost_of(costs.last) == (0.0045, "USD", "local")
 
 
-@pytest.mark.parametrize("host", ["localhost", "gateway.example.com", "eu.api.openai.com"])
+@pytest.mark.parametrize("host", ["localhost", "gateway.example.com", "eu.api.openai.com", "api.openai.com.proxy.corp"])
 def test_another_host_is_not_paid_like_the_vendor(costs: Any, at: Any, server: Any, host: str) -> None:
     costs.on()
     server.reply_with(answer())
@@ -113,6 +113,18 @@ def test_amounts_in_a_usage(costs: Any, client: Any, server: Any, usage: Any, am
     client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
     assert cost_of(costs.last)[0] == amount
+
+
+@pytest.mark.parametrize(("currency", "recorded"), [("eur", (1.5, "EUR", "provider")), ("Euro", (None,) * 3)])
+def test_a_currency_is_one(costs: Any, currency: str, recorded: Any, quiet: Any) -> None:
+    costs.on()
+
+    with otel_llm.chat_span("m", "acme", server_address="h") as span:
+        span.response("Five.", cost=1.5, currency=currency)
+
+    assert cost_of(costs.last) == recorded
+    assert ("ISO 4217" in quiet.text) == (recorded[0] is None)
+    quiet.clear()
 
 
 def test_a_manual_span_says_what_it_cost(costs: Any) -> None:

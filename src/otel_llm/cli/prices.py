@@ -122,7 +122,8 @@ def _show(about: dict[str, Any], found: list[dict[str, Any]]) -> None:
     if about["table"] is None:
         print("no table of prices")
     else:
-        print(f"{clean(about['table'])}: {about['models']} entries for models, {about['hosts']} for hosts")
+        entries = "1 entry" if about["models"] == 1 else f"{about['models']} entries"
+        print(f"{clean(about['table'])}: {entries} for models, {about['hosts']} for hosts")
     listed = "installed" if about["list_prices"] else 'not installed: pip install "otel-llm[cost]"'
     print(f"list prices (genai-prices): {listed}")
     for one in found:

@@ -10,10 +10,10 @@ from typing import Any
 def parse(text: str, extra: str) -> Any:
     """What ``text`` holds. ``extra`` of this package brings PyYAML.
 
-    :raises ValueError: if it is neither JSON nor YAML.
+    :raises ValueError: if it is neither JSON nor YAML, or gives a key twice.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError:
         pass
     except RecursionError:
@@ -30,8 +30,19 @@ def parse(text: str, extra: str) -> Any:
         raise ValueError(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if twice := _twice([name for name, _ in pairs]):
+        raise ValueError(f"{twice} is given twice")
+    return dict(pairs)
+
+
+def _twice(names: list[Any]) -> Any:
+    """A name that is there twice: the parsers would silently take the last one."""
+    return next((name for number, name in enumerate(names) if name in names[:number]), None)
+
+
 def _located(yaml: Any) -> Any:
-    """A SafeLoader that says where a value is that can't be read, such as a date with a month 13."""
+    """A SafeLoader that says where a value is that can't be read, such as a date with a month 13, or a key again."""
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
         def construct_object(self, node: Any, deep: bool = False) -> Any:
@@ -39,6 +50,13 @@ def _located(yaml: Any) -> Any:
                 return super().construct_object(node, deep)
             except (ValueError, OverflowError) as error:
                 raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            if isinstance(node, yaml.MappingNode):
+                names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+                if twice := _twice(names):
+                    raise yaml.constructor.ConstructorError(None, None, f"{twice} is given twice", node.start_mark)
+            return super().construct_mapping(node, deep)
 
     return Loader
 

@@ -107,7 +107,16 @@ class ListPrices:
 
     def _at(self, host: str) -> Any:
         url = f"https://{host.lower()}/"
-        return next((one for one in self._snapshot.providers if re.match(one.api_pattern, url)), None)
+        return next((one for one in self._snapshot.providers if _matches(one.api_pattern, url)), None)
+
+
+def _matches(pattern: str, url: str) -> bool:
+    """Whether a pattern of the package is for the host of ``url``, and not only for the beginning of its name."""
+    found = re.match(pattern, url)
+    if found is None:
+        return False
+    rest = url.removesuffix("/")[found.end() :]
+    return not rest or (found[0].endswith(".") and "." not in rest)
 
 
 def _listing(provider: Any, model: Any, tier: str | None, at: datetime) -> Listing:

@@ -64,7 +64,11 @@ class Table:
 
         :raises ValueError: that says what is wrong, and in which entry.
         """
-        return cls.of(documents.parse(documents.read(path), "cost"))
+        try:
+            text = documents.read(path)
+        except ValueError as error:  # who asked knows the path
+            raise ValueError(str(error).removeprefix(f"{path} ")) from None
+        return cls.of(documents.parse(text, "cost"))
 
     @classmethod
     def of(cls, document: Any) -> Table:

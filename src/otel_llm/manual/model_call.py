@@ -13,6 +13,7 @@ from ..core.call import Call
 from ..core.request import AttributeValue, Request, Response
 from ..core.telemetry import Telemetry
 from ..propagation.validation import identifier
+from . import requests
 from .operation import Operation
 from .requests import integer, number
 
@@ -84,5 +85,6 @@ class ModelCall(Operation):
         if (tier := identifier("service_tier", service_tier)) is not None:
             self._response.attributes[s.LLM_RESPONSE_SERVICE_TIER] = tier
         if (amount := number("cost", cost)) is not None and amount >= 0:
-            self._response.cost = amount, identifier("currency", currency) or "USD"
+            code = requests.currency(currency)
+            self._response.cost = None if code is None else (amount, code)
         return self

@@ -74,6 +74,14 @@ def number(what: str, value: object) -> float | None:
     return converted
 
 
+def currency(value: object) -> str | None:
+    """``value`` as a code of ISO 4217; ``None`` if it isn't one."""
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha():
+        return value.upper()
+    notices.tell("currency", value, "left out, with the cost: it must be an ISO 4217 code such as EUR")
+    return None
+
+
 def _finite(value: Any) -> float | None:
     if isinstance(value, bool):
         return None

@@ -15,7 +15,7 @@ import pytest
 
 import otel_llm
 from interpreter import python
-from otel_llm import evaluation, log_correlation
+from otel_llm import evaluation, guardrails, log_correlation
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -31,7 +31,7 @@ def _names(section: str) -> list[str]:
     return [name.strip("`") for name in _rows(section)]
 
 
-@pytest.mark.parametrize("module", [otel_llm, evaluation], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [otel_llm, evaluation, guardrails], ids=lambda module: module.__name__)
 def test_the_page_has_every_public_name_once(module: Any) -> None:
     assert sorted(_names(f"`{module.__name__}`")) == sorted(module.__all__)
 
@@ -45,7 +45,9 @@ def test_the_page_has_what_puts_ids_on_logs() -> None:
     assert set(_names("`otel_llm.log_correlation`")) == own
 
 
-@pytest.mark.parametrize("module", [otel_llm, evaluation, log_correlation], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [otel_llm, evaluation, guardrails, log_correlation], ids=lambda module: module.__name__
+)
 def test_every_public_name_has_a_docstring(module: Any) -> None:
     without = []
     for name in _names(f"`{module.__name__}`"):
@@ -80,7 +82,7 @@ def _callables(module: Any) -> Iterator[tuple[str, Any, str]]:
                 yield f"{name}.{method}", getattr(value, method), inspect.getdoc(getattr(value, method)) or ""
 
 
-@pytest.mark.parametrize("module", [otel_llm, evaluation], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [otel_llm, evaluation, guardrails], ids=lambda module: module.__name__)
 def test_every_parameter_is_in_the_docstring(module: Any) -> None:
     missing = [
         f"{name}: {parameter}"
@@ -105,7 +107,7 @@ def test_the_page_has_every_entry_point() -> None:
     assert named == {group: set(names) for group, names in declared.items()}
 
 
-@pytest.mark.parametrize("module", ["otel_llm", "otel_llm.evaluation"])
+@pytest.mark.parametrize("module", ["otel_llm", "otel_llm.evaluation", "otel_llm.guardrails"])
 def test_what_is_imported_later_is_listed_before(module: str) -> None:
     """Completion in a shell asks ``dir``."""
     program = f"import {module} as m; print(set(m.__all__) - set(dir(m)))"

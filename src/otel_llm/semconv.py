@@ -206,6 +206,26 @@ LLM_EVALUATION_JUDGE_TRACE_ID = "otel_llm.evaluation.judge.trace_id"
 LLM_EVALUATION_JUDGE_CRITERIA = "otel_llm.evaluation.judge.criteria"
 LLM_EVALUATION_TRUNCATED = "otel_llm.evaluation.truncated"
 
+# --- guardrails: names of the conventions' open draft -----------------------------------------
+GUARDRAIL_COMPONENT_NAME = "gen_ai.guardrail.component.name"
+GUARDRAIL_RESULT_TYPE = "gen_ai.guardrail.result.type"
+GUARDRAIL_RESULT_VALUE = "gen_ai.guardrail.result.value"
+GUARDRAIL_RESULT_REASON = "gen_ai.guardrail.result.reason"
+#: What was checked: ``input``, ``output``, ``tool_input`` or ``tool_output``.
+GUARDRAIL_SOURCE = "gen_ai.guardrail.source"
+GUARDRAIL_RISK_CATEGORY = "gen_ai.guardrail.risk.category"
+GUARDRAIL_RISK_SCORE = "gen_ai.guardrail.risk.score"
+GUARDRAIL_POLICY_ID = "gen_ai.guardrail.policy.id"
+GUARDRAIL_POLICY_VERSION = "gen_ai.guardrail.policy.version"
+GUARDRAIL_POLICY_RULE_ID = "gen_ai.guardrail.policy.rule.id"
+# Content: recorded only if content is captured.
+GUARDRAIL_CONTENT_INPUT = "gen_ai.guardrail.content.input.value"
+GUARDRAIL_CONTENT_OUTPUT = "gen_ai.guardrail.content.output.value"
+APPLY_GUARDRAIL = "apply_guardrail"
+EVENT_GUARDRAIL_RESULT = "gen_ai.guardrail.result"
+METRIC_LLM_GUARDRAIL_RESULTS = "otel_llm.guardrail.results"
+METRIC_LLM_GUARDRAIL_DURATION = "otel_llm.guardrail.duration"
+
 # --- values --------------------------------------------------------------------------------
 CHAT = "chat"
 TEXT_COMPLETION = "text_completion"
@@ -283,3 +303,5 @@ TIME_PER_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.
 TOKENS_PER_SECOND_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)
 #: Fine from 0 to 1, whole up to 10, and coarse up to 100: the scales that evaluators use.
 SCORE_BUCKETS = (*(n / 10 for n in range(10)), *(float(n) for n in range(1, 11)), 25.0, 50.0, 75.0, 90.0, 100.0)
+#: A check by patterns takes microseconds, one that calls a model seconds.
+GUARDRAIL_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -63,13 +63,24 @@ def derive(folder: Path) -> Json:
     model = Model(folder, newer["rename"])
     base = {key: str(value) for key, value in newer["base"].items()}
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    return {
+    table: Json = {
         "source": {**base, "newer": newer["source"], "newer_sha256": checksum},
         "attributes": _attributes(model, newer),
         "spans": _spans(model, newer),
         "metrics": _metrics(model, newer),
         "events": {event["name"]: {"attributes": _event(model, event, newer)} for event in model.section("events")},
     }
+    for draft in newer["drafts"].values():
+        _add(draft, table)
+    return table
+
+
+def _add(draft: Json, table: Json) -> None:
+    """Add what a proposal defines that is not on the registry's main branch."""
+    table["attributes"]["gen_ai.operation.name"]["members"] += draft["operations"]
+    table["attributes"].update({name: {"type": kind} for name, kind in draft["attributes"].items()})
+    table["spans"] += draft["spans"]
+    table["events"].update({name: {"attributes": levels} for name, levels in draft["events"].items()})
 
 
 def _level(given: Any, otherwise: str) -> str:

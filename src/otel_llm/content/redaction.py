@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from ..background import forks, threads
+from ..background import time_limit
 
 _T = TypeVar("_T")
 
@@ -40,35 +38,14 @@ class RedactorError(Exception):
     """A redactor gave no text."""
 
 
-class _Job(Generic[_T]):
-    def __init__(self, work: Callable[[], _T]) -> None:
-        self.work = work
-        self.done = threading.Event()
-        self.result: _T | None = None
-        self.error: Exception | None = None
-        #: Popped by the caller that gives the job up, or by the thread that has done it: only one of them can.
-        self.wanted = [None]
-
-
-class TimeLimit:
-    """Calls functions on threads of its own, and stops waiting for one after ``seconds``.
-
-    A thread that a function never gives back is lost. When all are, every further call fails at once, so that callers
-    don't wait again and again.
-    """
+class TimeLimit(time_limit.TimeLimit):
+    """Calls functions of the application for ``seconds`` at most, without traces: one may ask a model itself."""
 
     MOST_THREADS = 4
 
     def __init__(self, seconds: float) -> None:
+        super().__init__("redaction", self.MOST_THREADS, RedactorError)
         self._seconds = seconds
-        self.start_afresh()
-        forks.SHARED.add(self)
-
-    def start_afresh(self) -> None:
-        """In a child process: the threads are the parent's."""
-        self._jobs: queue.SimpleQueue[_Job[Any]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._threads = self._busy = self._overdue = 0
 
     def call(self, work: Callable[[], _T]) -> _T:
         """What ``work`` returns.
@@ -76,45 +53,9 @@ class TimeLimit:
         :raises TimeoutError: if it takes longer than the limit, or no thread is left.
         :raises Exception: what ``work`` raises; a :class:`RedactorError` in the place of an exit or an interrupt.
         """
-        job = _Job(work)
-        with self._lock:
-            if self._overdue >= self.MOST_THREADS:
-                raise TimeoutError
-            self._busy += 1
-            if self._busy > self._threads and self._threads < self.MOST_THREADS:
-                threads.start("redaction", self._run, self._jobs)
-                self._threads += 1
-        self._jobs.put(job)
-        if not job.done.wait(self._seconds) and _took(job.wanted):
-            with self._lock:
-                self._overdue += 1
-            raise TimeoutError
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[return-value]
 
-    def _run(self, jobs: queue.SimpleQueue[_Job[Any]]) -> None:
-        with suppress_instrumentation():  # a function may ask a model itself
-            while True:
-                job = jobs.get()
-                try:
-                    if job.wanted:
-                        job.result = job.work()
-                except Exception as error:
-                    job.error = error
-                except BaseException as error:  # an exit is for the function, not for this thread
-                    job.error = RedactorError(type(error).__name__)
-                in_time = _took(job.wanted)
-                with self._lock:
-                    self._busy -= 1
-                    self._overdue -= not in_time
-                job.done.set()
-                del job  # it holds content
+        def untraced() -> _T:
+            with suppress_instrumentation():
+                return work()
 
-
-def _took(token: list[None]) -> bool:
-    try:
-        token.pop()
-    except IndexError:
-        return False
-    return True
+        return self.run(untraced, self._seconds)

@@ -6,7 +6,7 @@ Almost all text has nothing to replace, so a few cheap looks at the whole text d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Protocol
@@ -131,9 +131,23 @@ class Scrubber:
             text = self._without(pattern, text)
         return text
 
+    def places(self, text: str) -> list[tuple[int, int, Pattern]]:
+        """Where ``text`` has a match: its start, its end and the pattern. Matches of two patterns may overlap."""
+        return [
+            (start, end, pattern) for pattern in self._suspected(text) for start, end in self._places(pattern, text)
+        ]
+
     def _without(self, pattern: Pattern, text: str) -> str:
         pieces: list[str] = []
-        done = at = 0
+        done = 0
+        for start, end in self._places(pattern, text):
+            pieces += text[done:start], pattern.replacement
+            done = end
+            self._count(pattern.kind)
+        return "".join((*pieces, text[done:])) if pieces else text
+
+    def _places(self, pattern: Pattern, text: str) -> Iterator[tuple[int, int]]:
+        at = 0
         while found := pattern.compiled.search(text, at):
             length = pattern.length(found)
             if not length:
@@ -143,10 +157,7 @@ class Scrubber:
             if "keep" in pattern.compiled.groupindex:
                 start = found.end("keep")
             if not self._allowed(text[start:at]):
-                pieces += text[done:start], pattern.replacement
-                done = at
-                self._count(pattern.kind)
-        return "".join((*pieces, text[done:])) if pieces else text
+                yield start, at
 
     def _allowed(self, found: str) -> bool:
         return any(fnmatchcase(found.lower(), text) for text in self._allow)

@@ -21,10 +21,11 @@ _OUTERMOST = otel_context.create_key("otel_llm-outermost-operation")
 class ManualTelemetry:
     """The telemetry of manual spans. It is made when the first span needs it, and again after :meth:`configure`."""
 
-    __slots__ = ("_arguments", "_lock", "_telemetry")
+    __slots__ = ("_lock", "_telemetry", "arguments")
 
     def __init__(self) -> None:
-        self._arguments: dict[str, Any] = {}
+        #: The settings and providers in force; another object after each change.
+        self.arguments: dict[str, Any] = {}
         self._telemetry: Telemetry | None = None
         self._lock = ForkLock()
 
@@ -35,7 +36,7 @@ class ManualTelemetry:
         global providers.
         """
         with self._lock.lock:
-            self._arguments, self._telemetry = arguments, None
+            self.arguments, self._telemetry = arguments, None
 
     def listening(self, context: Context) -> Telemetry | None:
         """The telemetry to write to; ``None`` if nothing listens or ``context`` suppresses instrumentation."""
@@ -45,7 +46,7 @@ class ManualTelemetry:
     def _make(self) -> Telemetry:
         with self._lock.lock:  # the first spans may come from several threads at once
             if self._telemetry is None:
-                self._telemetry = Telemetry("otel_llm.manual", error_readers=_ERROR_READERS, **self._arguments)
+                self._telemetry = Telemetry("otel_llm.manual", error_readers=_ERROR_READERS, **self.arguments)
             return self._telemetry
 
 

@@ -34,6 +34,21 @@ create table if not exists results (
     primary key (trace_id, span_id, evaluator, revision, submitter)
 )""",
     "create index if not exists results_at on results (at)",
+    """\
+create table if not exists spending (
+    id text primary key,
+    period text not null,
+    currency text not null,
+    parts integer not null
+)""",
+    "create index if not exists spending_period on spending (period)",
+    """\
+create table if not exists leases (
+    item text primary key,
+    owner text not null,
+    until real not null,
+    attempts integer not null
+)""",
 )
 
 

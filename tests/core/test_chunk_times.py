@@ -45,15 +45,17 @@ def stream(call: Any, chunks: int, model: str | None = None) -> None:
         call.chunk(next(times), model)
 
 
-def test_all_of_a_stream_are_recorded_at_its_end(lenient: Any, telemetry: Any) -> None:
-    call = nesting.start(telemetry(), ask())
+@pytest.mark.parametrize("start", [nesting.start, nesting.start_outer])
+def test_all_of_a_stream_are_recorded_at_its_end(lenient: Any, telemetry: Any, start: Any) -> None:
+    call = start(telemetry(), ask())
     stream(call, 20)
     assert not lenient.points(GAPS)
     call.finish(Response(model="m-1"))
     (gaps,), (first,) = lenient.points(GAPS), lenient.points(FIRST)
     assert (gaps.count, gaps.sum) == (19, pytest.approx(19 * 0.002))
     assert (first.count, first.sum) == (1, pytest.approx(0.002))
-    assert gaps.attributes[MODEL] == "m-1"
+    assert (gaps.attributes["gen_ai.request.model"], gaps.attributes[MODEL]) == ("m", "m-1")
+    assert {exemplar.span_id for exemplar in gaps.exemplars} == {lenient.span.context.span_id}
 
 
 def test_a_long_stream_is_recorded_while_it_comes(lenient: Any, telemetry: Any) -> None:
@@ -95,6 +97,7 @@ def test_chunks_of_the_innermost_layer_are_the_outermost_calls(lenient: Any, tel
     inner.finish(Response(model="m-1"))
     (gaps,) = lenient.points(GAPS)
     assert (gaps.count, gaps.attributes["server.address"], gaps.attributes[MODEL]) == (2, "host", "m-1")
+    assert {exemplar.span_id for exemplar in gaps.exemplars} == {outer.span.get_span_context().span_id}
     outer.finish()
     assert lenient.points(GAPS)[0].count == 2
 

@@ -179,20 +179,6 @@ def test_chunks_are_the_enclosing_calls(recorder: Any, telemetry: Telemetry) -> 
     assert (point.count, point.attributes["gen_ai.response.model"]) == (2, "m-1")
 
 
-def test_chunks_of_a_layer_of_a_layer_are_the_outermost_calls(recorder: Any, telemetry: Telemetry) -> None:
-    outer = nesting.start_outer(telemetry, ask(**{"gen_ai.request.stream": True}))
-    middle = nesting.start_outer(telemetry, ask(), nesting.enclose(outer, outer.context))
-    inner = nesting.start(telemetry, ask(model="deployed"), nesting.enclose(middle, outer.context))
-    for milliseconds in range(3):
-        inner.chunk(inner.started_ns + milliseconds * 1_000_000)
-    inner.finish(answer())
-    middle.finish()
-    outer.finish()
-    (point,) = recorder.points("gen_ai.client.operation.time_per_output_chunk")
-    assert (point.count, point.attributes["gen_ai.request.model"]) == (2, "deployed")
-    assert {exemplar.trace_id for exemplar in point.exemplars} == {recorder.span.context.trace_id}
-
-
 class RefusedError(Exception):
     code = "rate_limited"
     status_code = 429

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from interpreter import NO_EXPORT, python, stand_ins
 from processes import EXAMPLES
@@ -77,3 +78,19 @@ else:
     raise AssertionError("nothing was raised")
 """
     python("-c", program)
+
+
+def test_settings_that_were_given_before_stay_in_force(tmp_path: Path) -> None:
+    lines = tmp_path / "prompts.jsonl"
+    program = f"""
+import otel_llm
+otel_llm.instrument(settings=otel_llm.Settings(prompt_log={str(lines)!r}))
+otel_llm.setup()
+{ASK}
+assert otel_llm.flush(10)
+"""
+    with stand_ins() as servers:
+        finished = python("-c", program, **servers, **(NO_EXPORT | {"OTEL_TRACES_EXPORTER": "otlp_json_file"}))
+    assert traced(finished.stdout) == ["chat gpt-4o-mini"]
+    assert finished.stderr == ""
+    assert len(lines.read_text().splitlines()) == 1

@@ -26,6 +26,10 @@ class _OnImport(BaseInstrumentor):  # type: ignore[misc]
     _arguments: dict[str, Any] | None = None
     _hooked = False
 
+    def instrument(self, **kwargs: Any) -> Any:
+        """Do nothing if it is done: :func:`otel_llm.setup` and the launcher may follow :func:`otel_llm.instrument`."""
+        return None if self.is_instrumented_by_opentelemetry else super().instrument(**kwargs)
+
     def instrumentation_dependencies(self) -> Collection[str]:
         return ()
 

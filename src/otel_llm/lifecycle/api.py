@@ -84,7 +84,7 @@ def instrument(
         in_force = Settings.from_environment() if settings is None else settings
         start_up.prepare(in_force, tracer_provider, meter_provider)
         manual_telemetry.configure(settings=settings, **providers)
-        INSTALLATION.configured, INSTALLATION.providers = True, providers
+        INSTALLATION.configured, INSTALLATION.settings, INSTALLATION.providers = True, settings, providers
     for instrumentor in instrumentors:
         if not instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.instrument(skip_dep_check=True, settings=settings, **providers)
@@ -104,7 +104,7 @@ def uninstrument(*libraries: Library) -> None:
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
     if not libraries:
-        INSTALLATION.configured, INSTALLATION.providers = False, {}
+        INSTALLATION.configured, INSTALLATION.settings, INSTALLATION.providers = False, None, {}
         manual_telemetry.configure()
         boundary.SHARED.use(None)
         INSTALLATION.strip()

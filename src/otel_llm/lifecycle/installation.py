@@ -22,6 +22,8 @@ class Installation:
     def __init__(self) -> None:
         #: Whether the application's own spans, the baggage and the prompt log are set up.
         self.configured = False
+        #: The settings that were given last. ``None``: those of the environment apply.
+        self.settings: Settings | None = None
         #: The providers that were given last, by the name of the parameter.
         self.providers: dict[str, Any] = {}
         self._slots: weakref.WeakKeyDictionary[Any, ProcessorSlot] = weakref.WeakKeyDictionary()

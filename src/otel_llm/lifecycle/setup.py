@@ -13,8 +13,8 @@ def setup() -> None:
 
     It is meant for notebooks and workers whose start command can't be changed. Call it before the first client is used.
     It reads the variables that the launcher reads (``OTEL_*``, ``OTEL_LLM_*``). If the application or the launcher has
-    set a tracer provider, that provider is kept, and the libraries that otel-llm supports are instrumented. A second
-    call changes nothing.
+    set a tracer provider, that provider is kept, and the libraries that otel-llm supports are instrumented. Settings
+    that :func:`instrument` was given before stay in force. A second call changes nothing.
 
     :raises RuntimeError: if no SDK with a distribution is installed; ``pip install "otel-llm[otlp]"`` installs one.
     """

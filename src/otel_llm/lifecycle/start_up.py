@@ -15,10 +15,13 @@ from .installation import INSTALLATION
 
 @guard.never_raise
 def post_instrument() -> None:
-    """Set up what the environment asks for. Every instrumentor has been loaded, and the providers are set."""
-    settings = Settings.from_environment()
+    """Set up what the environment asks for, unless :func:`~otel_llm.instrument` was given settings before.
+
+    Every instrumentor has been loaded, and the providers are set.
+    """
     children.watch()
-    prepare(settings)
+    if INSTALLATION.settings is None:
+        prepare(Settings.from_environment())
 
 
 def prepare(settings: Settings, tracer_provider: object = None, meter_provider: object = None) -> None:

@@ -86,13 +86,13 @@ def test_what_cannot_be_sent_in_time_is_said_once() -> None:
         import otel_llm
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-        from otel_llm.lifecycle import children
+        from otel_llm.lifecycle import ending
 
         class Hanging(SpanExporter):
             def export(self, spans):
                 threading.Event().wait()
 
-        children.PATIENCE = 0.2
+        ending.PATIENCE = 0.2
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(Hanging()))
         otel_llm.instrument("openai", tracer_provider=provider)

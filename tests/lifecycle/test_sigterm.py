@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 import otel_llm
-from otel_llm.lifecycle import children, sigterm
+from otel_llm.lifecycle import ending, sigterm
 import openai
 
 exporter = ConsoleSpanExporter(formatter=lambda span: f"{span.name}\\n")
@@ -35,12 +37,12 @@ client.embeddings.create(model="e", input="x")
 TERMINATE = "os.kill(os.getpid(), signal.SIGTERM)\nthreading.Event().wait(30)"
 
 
-def terminated(program: str, on: bool = True, code: int = -signal.SIGTERM) -> tuple[list[str], str]:
+def terminated(program: str, on: bool = True, code: int = -signal.SIGTERM, setup: str = SETUP) -> tuple[list[str], str]:
     """The spans that a program has sent when it has terminated, and what it logged."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OPENAI_"))}
     with stand_ins() as servers:
         done = subprocess.run(
-            [sys.executable, "-c", PRELUDE + SETUP + program],
+            [sys.executable, "-c", PRELUDE + setup + program],
             env=inherited | servers | {"EXAMPLES": str(EXAMPLES), "OTEL_LLM_FLUSH_ON_SIGTERM": str(on).lower()},
             capture_output=True,
             text=True,
@@ -73,7 +75,7 @@ class Locking(SpanExporter):
         with self.lock:
             exporter.export(spans)
 
-children.PATIENCE = sigterm.PATIENCE = 0.2
+ending.PATIENCE = sigterm.PATIENCE = 0.2
 provider.add_span_processor(BatchSpanProcessor(Locking()))
 otel_llm.instrument()
 {ASK}
@@ -97,14 +99,42 @@ thread.join()
     assert "only by the main thread" in logged
 
 
-def test_a_pool_that_is_terminated() -> None:
+@pytest.mark.parametrize(("on", "method", "pools"), [(True, "fork", 1), (False, "fork", 3), (False, "forkserver", 1)])
+def test_a_pool_that_is_terminated(on: bool, method: str, pools: int, tmp_path: Path) -> None:
+    """`with Pool()` ends with that. Its workers wait for work then, or have just been told to end."""
+    module = tmp_path / "tasks.py"
+    module.write_text(
+        f"{SETUP}\ndef start():\n    otel_llm.instrument()\n\ndef work(number):"
+        + textwrap.indent(ASK, "    ")
+        + "    return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
+    )
     program = f"""
 import multiprocessing
-def work(number):
-    {ASK.strip().replace(chr(10), chr(10) + "    ")}
-otel_llm.instrument()
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    pool.map(work, range(4))
+sys.path.insert(0, {str(tmp_path)!r})
+import tasks
+if {method == "fork"}: tasks.start()
+for _ in range({pools}):
+    with multiprocessing.get_context({method!r}).Pool(2, initializer=tasks.start) as pool:
+        while_working = pool.map(tasks.work, range(4), chunksize=1)
+    assert while_working == [not {on}] * 4
 """
-    spans, _ = terminated(program, code=0)
-    assert spans == ["embeddings e"] * 4
+    spans, _ = terminated(program, on=on, code=0, setup="")
+    assert spans == ["embeddings e"] * 4 * pools
+
+
+def test_a_worker_that_has_a_handler_of_its_own() -> None:
+    program = """
+import multiprocessing
+otel_llm.instrument()
+def handle(number, frame):
+    pass
+def start():
+    signal.signal(signal.SIGTERM, handle)
+def work(number):
+    return signal.getsignal(signal.SIGTERM) is handle
+pool = multiprocessing.get_context("fork").Pool(1, initializer=start)
+assert pool.map(work, range(3), chunksize=1) == [True] * 3
+pool.close()
+pool.join()
+"""
+    terminated(program, on=False, code=0)

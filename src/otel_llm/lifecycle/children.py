@@ -7,7 +7,6 @@ Nothing is imported for that: the library has been imported by the time it forks
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -16,19 +15,16 @@ from functools import partial
 from typing import Any
 
 from .. import guard
-from ..background import activity, threads
-from ..core.scopes import SCOPES
-from .flush import flush
+from ..background import threads
+from . import sigterm
+from .ending import send
+from .pool_workers import watch_worker
 
-#: Seconds that the end of a child waits, at most, for what it recorded to be sent.
-PATIENCE = 5.0
 #: ``multiprocessing`` and its variants: ``multiprocess`` for dill, ``billiard`` for Celery.
 _FORKING = ("multiprocessing", "multiprocess", "billiard")
 #: Late among a child's finalizers: those of the application may still make calls.
 _PRIORITY = -1000
 _THREAD = "last-flush"
-
-_logger = logging.getLogger("otel_llm")
 
 
 class Children:
@@ -63,6 +59,7 @@ class Children:
     def _register(self, library: str, util: Any) -> None:
         def finalize(_: object) -> None:
             util.Finalize(None, self.end, exitpriority=_PRIORITY)
+            watch_worker(library)
 
         # A child drops its parent's finalizers, and then calls the functions registered here.
         util.register_after_fork(self, finalize)
@@ -80,6 +77,7 @@ class Children:
     @guard.never_raise
     def end(self) -> None:
         """Send what the process recorded. If the process waits for other threads, send again when they have ended."""
+        sigterm.await_sending()
         send()
         if _others():
             threads.start(_THREAD, _send_after_others, daemon=False)
@@ -100,18 +98,6 @@ def _others() -> list[threading.Thread]:
         for thread in threading.enumerate()
         if not (thread.daemon or thread in ours or thread.name.endswith(_THREAD))
     ]
-
-
-def send() -> None:
-    """Send all that the process has recorded, because it ends now; log it if that takes too long."""
-    SCOPES.abandon_all()
-    # Otherwise the parent's metrics would be sent again, and every child would wait for a backend that is down.
-    if activity.SHARED.any and not flush(PATIENCE):
-        _logger.warning(
-            "process %s ends before its telemetry was sent: %g seconds were not enough, or sending failed",
-            os.getpid(),
-            PATIENCE,
-        )
 
 
 _children = Children()

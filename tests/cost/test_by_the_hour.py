@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from contextvars import copy_context
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import otel_llm
+from interpreter import python
 from otel_llm.cost.clock import HostClock
 from standin.server import Reply
 
@@ -105,10 +107,11 @@ def test_calls_and_the_idle_rest_add_up_to_the_time(costs: Any, table: Any, clie
 
 def test_two_calls_at_a_time_share_the_host(costs: Any, table: Any, client: Any, server: Any, lenient: Any) -> None:
     costs.on(table(_TABLE))
+    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "llama", "choices": []}
+    server.reply_with(Reply(body=answer))  # the first call of a kind waits for the table
     client.chat.completions.create(model="llama", messages=[{"role": "user", "content": "Hi"}])
     assert otel_llm.flush()
     gates = server.hold(), server.hold()
-    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "llama", "choices": []}
     server.reply_with(*(Reply(body=answer, delay=gate) for gate in gates))
 
     def ask() -> None:
@@ -166,3 +169,36 @@ def test_only_calls_of_the_same_entry_share_a_host(costs: Any, table: Any, lenie
     assert alone.attributes["server.address"] == "b"
     took = (alone.end_time - alone.start_time) / _SECOND
     assert alone.attributes["otel_llm.usage.cost.amount"] == pytest.approx(took, rel=0.01)
+
+
+_FORKED = """
+import os, time
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+import otel_llm
+
+reader = InMemoryMetricReader()
+otel_llm.instrument(settings=otel_llm.Settings(prices=PATH), meter_provider=MeterProvider([reader]))
+before, clock = time.monotonic(), None
+for clock in otel_llm.cost.IN_FORCE._pricing._prices.clocks.values():
+    clock._lock.acquire()  # as if another thread were in the middle of it
+time.sleep(0.3)
+forked = time.monotonic()
+child = os.fork()
+if not child:
+    with otel_llm.chat_span("m", "acme", server_address="h"):
+        pass
+    assert otel_llm.flush(5)
+    points = [p for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics for m in s.metrics
+              for p in m.data.data_points if m.name in ("otel_llm.host.idle_cost", "otel_llm.client.cost")]
+    print(len(points), sum(point.value for point in points) < time.monotonic() - forked + 0.1, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_process_pays_from_its_own_start(table: Any) -> None:
+    path = table("hosts: [{host: h, per_hour: 3600}]")
+
+    assert python("-c", f"PATH = {path!r}\n{_FORKED}").stdout == "2 True\n"

@@ -10,6 +10,10 @@ from priced_answers import MESSAGES, answer, cost_of
 
 import otel_llm
 from otel_llm.core import listeners
+from otel_llm.cost.sheet import Rates
+from otel_llm.cost.table import Table
+from otel_llm.protocols.openai.fields import usage
+from standin.server import Reply
 
 _TABLE = "models: [{model: '*', host: '*', input: 1000000, output: 1000000}]"
 
@@ -30,7 +34,7 @@ def test_an_amount_that_no_float_holds_is_none(costs: Any, client: Any, server: 
 
 
 @pytest.mark.parametrize(
-    "usage",
+    "told",
     [
         {"prompt_tokens": 10**400, "completion_tokens": 1},
         {"prompt_tokens": "7", "completion_tokens": 1},
@@ -39,9 +43,9 @@ def test_an_amount_that_no_float_holds_is_none(costs: Any, client: Any, server: 
         {"prompt_tokens": 7},
     ],
 )
-def test_half_a_usage_is_not_priced(costs: Any, client: Any, server: Any, table: Any, usage: Any) -> None:
+def test_half_a_usage_is_not_priced(costs: Any, client: Any, server: Any, table: Any, told: Any) -> None:
     costs.on(table(_TABLE))
-    server.reply_with(answer(usage=usage))
+    server.reply_with(answer(usage=told))
 
     client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
@@ -85,12 +89,12 @@ def test_a_stream_that_is_left_before_its_first_word_is_billed_for_its_input(
     assert cost_of(costs.last)[0] == len(MESSAGES[0]["content"]) + 7
 
 
-@pytest.mark.parametrize("usage", [{"prompt_tokens": 7, "completion_tokens": 1}, {"prompt_tokens": 7}, {}])
+@pytest.mark.parametrize("told", [{"prompt_tokens": 7, "completion_tokens": 1}, {"prompt_tokens": 7}, {}])
 def test_a_price_by_the_request_alone_needs_no_usage(
-    costs: Any, client: Any, server: Any, table: Any, usage: Any
+    costs: Any, client: Any, server: Any, table: Any, told: Any
 ) -> None:
     costs.on(table("models: [{model: '*', host: '*', request: 0.25}]"))
-    server.reply_with(answer(usage=usage))
+    server.reply_with(answer(usage=told))
 
     client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
@@ -117,3 +121,40 @@ def test_a_pricer_that_fails_takes_nothing_else_away(
     assert len(lenient.points("gen_ai.client.token.usage")) == 2
     assert "LookupError" in quiet.text
     quiet.clear()
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -5, "abc", 10**400, 1e308, None])
+def test_seconds_that_are_none_are_not_billed(
+    costs: Any, client: Any, server: Any, table: Any, seconds: Any, quiet: Any
+) -> None:
+    costs.on(table("models: [{model: whisper-1, host: '*', minute: 60}]"))
+    server.reply_with(Reply(body={"text": "Five.", "usage": {"type": "duration", "seconds": seconds}}))
+
+    client.audio.transcriptions.create(model="whisper-1", file=("speech.wav", b"RIFF"))
+
+    assert cost_of(costs.last) == (None, None, None)
+    assert costs.unpriced == {"no_usage": 1}
+
+
+@pytest.mark.parametrize(
+    ("details", "price"),
+    [
+        ({"cached_tokens": 3, "image_tokens": 3}, 3 * 0.5 + 7),  # an image without a price of its own is like text
+        ({"cached_tokens": 3, "audio_tokens": 3}, "unknown_kind"),  # the cached tokens may be those of the audio
+        ({"audio_tokens": 3}, 3 * 8 + 7),
+    ],
+)
+def test_kinds_that_may_overlap(details: Any, price: Any) -> None:
+    rates = Rates(Table.of(_KINDS).models[0].sheet)  # type: ignore[arg-type]
+
+    assert rates.charge(usage({"prompt_tokens": 10, "completion_tokens": 0, "prompt_tokens_details": details})) == price
+
+
+def test_parts_of_nothing_are_bad() -> None:
+    rates = Rates(Table.of(_KINDS).models[0].sheet)  # type: ignore[arg-type]
+    told = {"prompt_tokens": 0, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 3}}
+
+    assert rates.charge(usage(told)) == "bad_usage"
+
+
+_KINDS = {"models": [{"model": "m", "input": 1e6, "cached_input": 5e5, "audio_input": 8e6, "output": 1e6}]}

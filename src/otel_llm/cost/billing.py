@@ -10,7 +10,8 @@ from ..core.request import Billed, Response
 from ..protocols.openai.fields import count, get, mapping
 
 #: Of what a media endpoint tells.
-_UNITS = ("images", "size", "quality", "characters", "seconds")
+_NUMBERS = ("images", "characters", "seconds")
+_TEXTS = ("size", "quality")
 _SEARCHES = "web_searches"
 NOTHING: Mapping[str, Any] = {}
 #: Tiers that are billed at the common prices.
@@ -56,6 +57,11 @@ def amount(told: Any) -> float | None:
     return None if whole is None else float(whole)
 
 
+def _quantity(value: Any) -> float | None:
+    """``value`` as a number of units; ``None`` if it is none."""
+    return (value if 0 <= value < 2**63 else None) if type(value) is float else count(value)
+
+
 def tier_of(billed: tuple[Billed, ...]) -> str | None:
     """The service tier that the answers named."""
     for _, tier in billed:
@@ -76,8 +82,11 @@ def units(billed: tuple[Billed, ...]) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for usage, _ in billed:
         fields = mapping(usage)
-        for name in _UNITS:
-            if (value := fields.get(name)) is not None:
+        for name in _NUMBERS:
+            if (value := fields.get(name)) is not None and (number := _quantity(value)) is not None:
+                found[name] = number
+        for name in _TEXTS:
+            if isinstance(value := fields.get(name), str):
                 found[name] = value
         if written := count(get(fields.get("cache_creation"), "ephemeral_1h_input_tokens")):
             found["cache_write_1h"] = found.get("cache_write_1h", 0) + written

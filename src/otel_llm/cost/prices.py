@@ -62,6 +62,13 @@ class Prices:
         self.clocks: dict[HostEntry, HostClock] = {}
         self.past_clocks: list[tuple[HostEntry, HostClock]] = []
 
+    def start_afresh(self) -> None:
+        """In a child process: the parent process pays for its hosts until now, and the child from now on."""
+        self._began = time_ns()
+        self.known, self.clocks, self.past_clocks = {}, {}, []
+        if self._book is not None:
+            self._replace_clocks(self._book.table)
+
     def load(self) -> Book:
         """The prices, loaded when they are first needed. The user's table is read again if it has changed."""
         with self._lock.lock:

@@ -59,6 +59,7 @@ class Pricing:
         self._look_at = 0
         #: Background responses that were started here: their id -> the request.
         self._pending: dict[str, Request] = {}
+        self._prices.start_afresh()
 
     def start(self, meter_provider: MeterProvider | None = None) -> None:
         """Price calls from now on. What hosts cost that nobody pays is a metric of ``meter_provider``."""

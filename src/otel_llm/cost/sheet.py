@@ -84,13 +84,15 @@ class _Prices:
         self.request = float(prices.get("request", 0))
         self.input, self.output = each("input"), each("output")
         # An image among the input, and reasoning, have the common price unless they have one of their own. What may
-        # well have another price, but none that is known, has none.
-        self.input_parts = (
-            (s.USAGE_CACHE_READ_INPUT_TOKENS, each("cached_input")),
-            (s.USAGE_CACHE_WRITE_INPUT_TOKENS, each("cache_write")),
-            ("gen_ai.usage.audio.input_tokens", each("audio_input")),
-            ("gen_ai.usage.image.input_tokens", each("image_input", "input")),
+        # well have another price, but none that is known, has none. The last value says whether the tokens may be those
+        # of a cache, too: nobody tells how many are both.
+        self.input_parts: tuple[tuple[str, float | None, bool], ...] = (
+            (s.USAGE_CACHE_READ_INPUT_TOKENS, each("cached_input"), False),
+            (s.USAGE_CACHE_WRITE_INPUT_TOKENS, each("cache_write"), False),
+            ("gen_ai.usage.audio.input_tokens", each("audio_input"), True),
         )
+        if "image_input" in prices:
+            self.input_parts += (("gen_ai.usage.image.input_tokens", each("image_input"), True),)
         self.output_parts = (
             (s.USAGE_REASONING_OUTPUT_TOKENS, each("reasoning", "output")),
             ("gen_ai.usage.audio.output_tokens", each("audio_output")),
@@ -137,10 +139,10 @@ class Rates:
         if given is not None and given > self._first_step:
             prices = next(prices for limit, prices in reversed(self._steps) if given > limit)
         amount = prices.request
-        if given:
-            for attribute, price in prices.input_parts:
+        if given is not None:
+            for attribute, price, may_be_cached in prices.input_parts:
                 if part := get(attribute):
-                    if price is None:
+                    if price is None or (may_be_cached and get(s.USAGE_CACHE_READ_INPUT_TOKENS)):
                         return UNKNOWN_KIND
                     amount += part * price
                     given -= part
@@ -148,7 +150,7 @@ class Rates:
                 if prices.input is None or given < 0:
                     return UNKNOWN_KIND if prices.input is None else BAD_USAGE
                 amount += given * prices.input
-        if came:
+        if came is not None:
             for attribute, price in prices.output_parts:
                 if part := get(attribute):
                     if price is None:

@@ -205,6 +205,8 @@ LLM_EVALUATION_JUDGE_MODEL = "otel_llm.evaluation.judge.model"
 LLM_EVALUATION_JUDGE_TRACE_ID = "otel_llm.evaluation.judge.trace_id"
 LLM_EVALUATION_JUDGE_CRITERIA = "otel_llm.evaluation.judge.criteria"
 LLM_EVALUATION_TRUNCATED = "otel_llm.evaluation.truncated"
+#: What an item lacks that an evaluator needs.
+LLM_EVALUATION_LACKING = "otel_llm.evaluation.lacking"
 
 # --- guardrails: names of the conventions' open draft -----------------------------------------
 GUARDRAIL_COMPONENT_NAME = "gen_ai.guardrail.component.name"
@@ -291,6 +293,11 @@ METRIC_LLM_EVAL_EFFECTIVE_RATE = "otel_llm.eval.effective_rate"
 METRIC_LLM_EVALUATION_SCORE = "otel_llm.evaluation.score"
 METRIC_LLM_EVALUATION_RESULTS = "otel_llm.evaluation.results"
 METRIC_LLM_EVALUATION_ERRORS = "otel_llm.evaluation.errors"
+METRIC_LLM_EVALUATION_NOT_APPLICABLE = "otel_llm.evaluation.not_applicable"
+METRIC_LLM_EVALUATION_JUDGE_DURATION = "otel_llm.evaluation.judge.duration"
+METRIC_LLM_EVALUATION_JUDGE_TOKENS = "otel_llm.evaluation.judge.tokens"
+METRIC_LLM_EVALUATION_JUDGE_COST = "otel_llm.evaluation.judge.cost"
+METRIC_LLM_EVALUATION_JUDGE_UNPRICED = "otel_llm.evaluation.judge.unpriced_calls"
 
 # --- bucket boundaries that the conventions recommend ----------------------------------------------------
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

@@ -1,4 +1,4 @@
-"""`otel-llm eval`: lists, shows and exports the items that an EvaluationSampler stored."""
+"""`otel-llm eval`: lists, shows, exports and judges the items that an EvaluationSampler stored."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from otel_llm.cli import adding
+from otel_llm.cli import adding, judging
 from otel_llm.cli.json_output import as_json, utf8_to_stdout
 from otel_llm.cli.moments import comparable
 from otel_llm.cli.terminal import fail, open_console, positive, tell
 from otel_llm.config import DEFAULT_DATASET, EVAL_DATASET
-from otel_llm.evaluation.dataset.reader import Item, Selection
+from otel_llm.evaluation.dataset.reader import DatasetError, Item, Selection
 from otel_llm.evaluation.worker.sources import Source, SourceError, open_source
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+
+    from otel_llm.evaluation.results.verdict import Verdict
 
 _LISTED = 50
 _EPILOG = f"""\
@@ -36,8 +39,8 @@ Run = Callable[[argparse.Namespace], int]
 def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "eval",
-        help="list, show and export the items sampled for evaluation",
-        description="Lists, shows and exports the items that were sampled for evaluation.",
+        help="list, show, export and judge the items sampled for evaluation",
+        description="Lists, shows, exports and judges the items that were sampled for evaluation.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,6 +51,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.add_argument(
         "--limit", type=positive, metavar="N", default=_LISTED, help=f"list N items (default: {_LISTED})"
     )
+    listing.add_argument("--failed", metavar="NAME", help="only items that this evaluator failed, with its verdict")
     _add_color(listing)
 
     showing = _command(commands, "show", "show one item", _show)
@@ -62,6 +66,8 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     exporting.add_argument("--force", action="store_true", help="replace FILE if it exists")
     _add_filters(exporting)
     exporting.add_argument("--limit", type=positive, metavar="N", help="write only the newest N items")
+
+    judging.register(commands)
 
 
 def _command(
@@ -90,7 +96,7 @@ def _add_color(parser: argparse.ArgumentParser) -> None:
 def _guarded(run: Run, arguments: argparse.Namespace) -> int:
     try:
         return run(arguments)
-    except SourceError as error:
+    except (DatasetError, SourceError) as error:
         return fail(str(error))
 
 
@@ -109,16 +115,39 @@ def _list(arguments: argparse.Namespace) -> int:
         return code
     from otel_llm.cli.items import print_list
 
+    failed = _failed(arguments)
+    selection = _selection(arguments) if failed is None else replace(_selection(arguments), limit=None)
     source = open_source(arguments.dataset)
-    items = list(source.items(_selection(arguments)))
+    items = list(source.items(selection))
     _report(source)
+    if failed is not None:
+        items = [item for item in items if _key(item) in failed][-arguments.limit :]
     if not items:
-        tell("no items" + (" match" if arguments.since or arguments.reason else ""))
+        tell("no items" + (" match" if arguments.since or arguments.reason or arguments.failed else ""))
         return 1
-    print_list(items, open_console(no_color=arguments.no_color))
+    verdicts = None if failed is None else [failed[_key(item)] for item in items]
+    print_list(items, open_console(no_color=arguments.no_color), verdicts)
     if len(items) == arguments.limit:
         tell(f"only the newest {arguments.limit} items are listed; --limit lists more")
     return 0
+
+
+def _key(item: Item) -> tuple[str | None, str | None]:
+    from otel_llm.evaluation.judges.kept import judged_span
+
+    return item.get("trace_id"), judged_span(item)
+
+
+def _failed(arguments: argparse.Namespace) -> dict[tuple[str | None, str | None], Verdict] | None:
+    """The verdicts of the evaluator of `--failed` that fail, by the judged span; None if it is not given."""
+    if arguments.failed is None:
+        return None
+    from otel_llm.cli import verdicts
+
+    latest = verdicts.latest(verdicts.stored(arguments.dataset, arguments.failed))
+    if not latest:
+        tell(f"there are no verdicts of {arguments.failed}: `otel-llm eval run` makes them")
+    return {key: verdict for key, verdict in latest.items() if verdict.passed is False}
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -137,9 +166,11 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     if (code := _needs_rich()) is not None:
         return code
+    from otel_llm.cli import verdicts
     from otel_llm.cli.items import print_item
 
-    print_item(item, open_console(no_color=arguments.no_color))
+    of_item = verdicts.of_item(item, verdicts.stored(arguments.dataset))
+    print_item(item, open_console(no_color=arguments.no_color), of_item)
     return 0
 
 

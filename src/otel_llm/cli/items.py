@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_llm.cli.terminal import clean, emit
+from otel_llm.cli.verdicts import told
+from otel_llm.evaluation.results.verdict import Verdict
 from otel_llm.traces.money import listed, read
 
 _ID_LENGTH = 12
@@ -35,8 +37,8 @@ _FACTS = (
 _CALL = ("operation", "model", "response_model", "duration", "time_to_first_chunk", "finish_reasons", "usage")
 
 
-def print_list(items: Iterable[dict[str, Any]], console: Console) -> None:
-    """Print a table with a row for each item."""
+def print_list(items: Iterable[dict[str, Any]], console: Console, verdicts: Sequence[Verdict] | None = None) -> None:
+    """Print a table with a row for each item, with its one of `verdicts` if there are any."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     for heading in ("id", "started"):
         table.add_column(heading, no_wrap=True)
@@ -45,7 +47,9 @@ def print_list(items: Iterable[dict[str, Any]], console: Console) -> None:
     for heading in ("s", "tokens"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("query", overflow="ellipsis", no_wrap=True, ratio=1)
-    for item in items:
+    if verdicts is not None:
+        table.add_column("verdict", overflow="ellipsis", no_wrap=True, ratio=2)
+    for index, item in enumerate(items):
         style = "red" if item.get("error_type") else ""
         row = (
             str(item.get("id"))[:_ID_LENGTH],
@@ -56,13 +60,14 @@ def print_list(items: Iterable[dict[str, Any]], console: Console) -> None:
             _seconds(item.get("duration")),
             _tokens(item.get("usage")),
             _query(item),
+            *(() if verdicts is None else (_verdict(verdicts[index]),)),
         )
         table.add_row(*(Text(clean(_shown(cell)), style=style) for cell in row))
     emit(console, table)
 
 
-def print_item(item: dict[str, Any], console: Console) -> None:
-    """Print everything that is known of one item."""
+def print_item(item: dict[str, Any], console: Console, verdicts: Sequence[Verdict] = ()) -> None:
+    """Print everything that is known of one item, and the `verdicts` on it."""
     facts = _grid()
     for name in _FACTS:
         if name in item:
@@ -72,10 +77,20 @@ def print_item(item: dict[str, Any], console: Console) -> None:
     for number, call in enumerate(item.get("calls") or (), 1):
         values = "  ".join([*(_shown(call[name]) for name in _CALL if name in call), *_paid(call)])
         emit(console, Text(clean(f"call {number}  {values}"), style="cyan"))
+    for verdict in verdicts:
+        said, style = told(verdict)
+        emit(console, Text(said, style=style))
+        if verdict.explanation:
+            emit(console, _text(f"  {verdict.explanation}"))
     for heading, text in _texts(item):
         console.print()
         emit(console, Text(clean(heading), style="bold green"))
         emit(console, _text(text))
+
+
+def _verdict(verdict: Verdict) -> str:
+    """A verdict on one line."""
+    return f"{told(verdict)[0]}  {verdict.explanation or ''}".strip()
 
 
 def _texts(item: dict[str, Any]) -> Iterable[tuple[str, str]]:

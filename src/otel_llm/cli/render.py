@@ -13,6 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from otel_llm import semconv as s
+from otel_llm.cli import verdicts
 from otel_llm.cli.content import lines_of
 from otel_llm.cli.terminal import clean, emit
 from otel_llm.traces.money import cost_of, listed
@@ -82,6 +83,8 @@ def _tree(root: Node, trace: Trace, bar_width: int, content: bool) -> Tree:
     while waiting:
         node, branch = waiting.pop()
         for child in node.children:
+            if child.is_verdict:
+                continue
             below = branch.add(_row(child, node, trace, bar_width, content))
             waiting.append((child, below))
     return tree
@@ -97,7 +100,7 @@ def _row(node: Node, parent: Node | None, trace: Trace, bar_width: int, content:
         grid.add_column(no_wrap=True, width=bar_width)
         cells.append(_bar(span, trace, bar_width))
     grid.add_row(*cells)
-    extra = [*_errors(span), *(_content(span) if content else ())]
+    extra = [*_errors(span), *(_content(node) if content else ())]
     return Group(grid, *extra) if extra else grid
 
 
@@ -153,6 +156,7 @@ def _facts(node: Node, parent: Node | None) -> Iterable[tuple[str, str]]:
     reasons = attributes.get("gen_ai.response.finish_reasons")
     if isinstance(reasons, list) and reasons:
         yield clean(", ".join(map(str, reasons))), "dim"
+    yield from verdicts.facts(node)
 
 
 def _tags(node: Node) -> list[Any]:
@@ -201,8 +205,8 @@ def _errors(span: Span) -> Iterable[RenderableType]:
         yield Padding(Text(clean(text), style="red", overflow="fold"), (0, 0, 0, 2))
 
 
-def _content(span: Span) -> Iterable[RenderableType]:
-    for label, text in lines_of(span.attributes):
+def _content(node: Node) -> Iterable[RenderableType]:
+    for label, text in (*lines_of(node.span.attributes), *verdicts.explanations(node)):
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")

@@ -30,6 +30,12 @@ class Node:
         return str(self.span.attributes.get("gen_ai.operation.name")) in MODEL_OPERATIONS
 
     @property
+    def is_verdict(self) -> bool:
+        """Whether it says what an evaluator or a person says of its parent. It may come hours later."""
+        operation = self.span.attributes.get(s.LLM_OPERATION_NAME)
+        return operation in (s.EVALUATE, s.FEEDBACK) and s.EVALUATION_NAME in self.span.attributes and not self.children
+
+    @property
     def fetches(self) -> bool:
         """Whether it fetched the answer of a background response, and has its cost."""
         attributes = self.span.attributes
@@ -81,7 +87,7 @@ class Trace:
 
     @property
     def has_error(self) -> bool:
-        return any(node.span.is_error for node in self.nodes())
+        return any(node.span.is_error and not node.is_verdict for node in self.nodes())
 
     def model_calls(self) -> Iterator[Node]:
         """Yield the model calls. One inside another is the same call in another layer, and is not yielded."""
@@ -188,11 +194,12 @@ def _trace(trace_id: str, nodes: dict[str, Node]) -> Trace:
             node.is_orphan = bool(node.span.parent_id)
             roots.append(node)
     _break_cycles(ordered, roots)
+    timed = [node for node in ordered if not node.is_verdict] or ordered
     return Trace(
         trace_id,
         roots,
-        start=min(node.span.start for node in ordered),
-        end=max(max(node.span.end, node.span.start) for node in ordered),
+        start=min(node.span.start for node in timed),
+        end=max(max(node.span.end, node.span.start) for node in timed),
     )
 
 

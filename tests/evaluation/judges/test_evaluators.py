@@ -19,7 +19,7 @@ from otel_llm.evaluation.judges.scales import Categories, Labels, Points, Scale
 ISSUE = [
     *("hallucination", "faithfulness", "answer_relevance", "context_relevance", "completeness", "moderation", "style"),
     *("toxicity", "tool_use", "refusal", "empty", "valid_json", "pii", "secrets", "length", "language", "contains"),
-    *("regex", "exact", "latency", "cost"),
+    *("regex", "exact", "latency", "cost", "prompt_injection"),
 ]
 
 
@@ -189,3 +189,18 @@ def test_two_evaluators_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_the_schema_of_a_scale_is_strict(scale: Scale) -> None:
     for field in scale.schema().values():
         assert "enum" in field or "enum" in field["items"]
+
+
+def test_the_file_of_the_documentation_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "judges.md").read_text()
+    (tmp_path / "evaluators.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    module: Any = ModuleType("my_checks")
+    module.polite = lambda item: True
+    monkeypatch.setitem(sys.modules, "my_checks", module)
+    found = find_evaluators([str(tmp_path / "evaluators.yaml")])
+    assert [one.name for one in found] == ["hallucination", "brief", "brand_voice", "advertising", "polite"]
+
+
+def test_the_documentation_has_every_evaluator() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "judges.md").read_text()
+    assert {name for name in BUILT_IN if f"`{name}`" not in page} == set()

@@ -12,6 +12,8 @@ import pytest
 from judge_server import Traced, answer_of, nonce_of, verdicts
 from judged_items import ANSWERING, ROOT, TRACE, item
 from opentelemetry import trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_llm import Settings
 from otel_llm.content.boundary import SHARED
@@ -20,6 +22,7 @@ from otel_llm.evaluation.judges import checks, criteria, judging
 from otel_llm.evaluation.judges.clients.openai import OpenAIJudge
 from otel_llm.evaluation.judges.evaluator import Evaluator, NotApplicable
 from otel_llm.evaluation.judges.judging import Judgement
+from otel_llm.evaluation.judges.measures import JudgeMeasures
 from otel_llm.evaluation.judges.pricing import JudgePrices
 from otel_llm.evaluation.judges.scales import Score
 from standin.openai import OpenAIServer
@@ -317,3 +320,30 @@ def test_the_revision_is_that_of_the_evaluator_that_judged(judge_server: OpenAIS
     changed = replace(criteria.HALLUCINATION, threshold=0.4)
     (verdict,) = judge(judge_server, item(), changed).verdicts
     assert verdict.revision == changed.revision != criteria.HALLUCINATION.revision
+
+
+def test_what_judges_take_and_what_is_not_applicable_is_measured(judge_server: OpenAIServer, tmp_path: Any) -> None:
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(TABLE))
+    reader = InMemoryMetricReader()
+    measures = JudgeMeasures(MeterProvider([reader]))
+    chat(judge_server, lambda asked: verdicts(asked, hallucination=HALLUCINATED))
+    evaluators = (criteria.HALLUCINATION, criteria.TOOL_USE, Evaluator.of("never", never))
+    measures.record(judge(judge_server, item(), *evaluators, prices=JudgePrices(str(path))))
+    measures.record(asyncio.run(judging.judge(item(), [checks.empty()])))
+    data = reader.get_metrics_data()
+    assert data is not None
+    points = {
+        (metric.name.removeprefix("otel_llm.evaluation."), *sorted(map(str, (point.attributes or {}).values()))): point
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+    }
+    assert points["judge.duration", "gpt-4o-mini"].count == 1  # type: ignore[union-attr]
+    values = {key: point.value for key, point in points.items() if hasattr(point, "value")}
+    assert values == {
+        ("not_applicable", "tool_use", "tools"): 1,
+        ("not_applicable", "_OTHER", "never"): 1,
+        ("judge.tokens", "gpt-4o-mini", "input"): 500,
+        ("judge.tokens", "gpt-4o-mini", "output"): 60,
+        ("judge.cost", "USD", "gpt-4o-mini"): pytest.approx(0.0011),
+    }

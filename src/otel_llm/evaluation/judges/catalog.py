@@ -23,12 +23,18 @@ _FILE = (".yaml", ".yml", ".json")
 _KEYS = frozenset(
     {"name", "criteria", "steps", "needs", "scale", "higher_is_better", "threshold", "use", "with", "function"}
 )
-#: The evaluators that are used if none are named: what a sample of production needs first.
-DEFAULT = ("hallucination", "answer_relevance", "moderation", "refusal", "empty")
+
+
+def _injection(**parameters: Any) -> Evaluator:
+    """Made by the guardrails, whose patterns it uses. They are above this room, so it is found by its name."""
+    made: Evaluator = import_module("otel_llm.guardrails.evaluator").prompt_injection(**parameters)
+    return made
+
 
 BUILT_IN: Mapping[str, Any] = {
     **{one.name: lambda one=one: one for one in criteria.JUDGED},
     **checks.BUILT_IN,
+    "prompt_injection": _injection,
 }
 
 
@@ -62,7 +68,7 @@ def _built_in(name: str, parameters: Mapping[str, Any]) -> Evaluator:
         evaluator: Evaluator = make(**parameters)
     except TypeError:
         signature = inspect.signature(make)
-        taken = ", ".join(one for one in signature.parameters if one != "one") or "nothing"
+        taken = ", ".join(one for one in signature.parameters if one not in ("one", "parameters")) or "no such"
         raise EvaluatorError(f"{name}: it takes {taken}, not {', '.join(parameters) or 'nothing'}") from None
     return evaluator
 

@@ -35,8 +35,8 @@ class Judgement:
     """What became of the evaluators of one item: each has one of the ``verdicts``, or is not applicable.
 
     ``not_applicable`` has what the item lacks, by the evaluator's name. ``usage`` are the tokens of the judge by
-    attribute, ``calls`` its calls, repairs included. ``costs`` are what they cost; ``unpriced`` counts those whose cost
-    is not known.
+    attribute, ``calls`` its calls, repairs included, and ``seconds`` the time that they took. ``costs`` are what they
+    cost; ``unpriced`` counts those whose cost is not known. ``model`` is the judge's, if one was asked.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
@@ -45,6 +45,8 @@ class Judgement:
     calls: int = 0
     costs: list[Amount] = field(default_factory=list)
     unpriced: int = 0
+    seconds: float = 0.0
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,13 @@ async def _asked(
 async def _ask(
     request: JudgeRequest, client: JudgeClient, made: Judgement, prices: JudgePrices | None
 ) -> asking.JudgeReply:
-    reply = await client.ask(request)
     made.calls += 1
+    made.model = client.model
+    began = perf_counter()
+    try:
+        reply = await client.ask(request)
+    finally:
+        made.seconds += perf_counter() - began
     for name, count in reply.usage.items():
         made.usage[name] = made.usage.get(name, 0) + count
     paid = guard.never_raise(prices.of)(client, reply) if prices is not None else None

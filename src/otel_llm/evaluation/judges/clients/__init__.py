@@ -6,15 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from ..asking import JudgeClient
-
-#: How judges are named on the command line: a prefix, and what follows it.
-KINDS = {
-    "openai": "openai:MODEL",
-    "openai-decisions": "openai-decisions:MODEL",
-    "langchain": "langchain:PROVIDER:MODEL",
-    "sagemaker": "sagemaker:ENDPOINT",
-    "stand-in": "stand-in",
-}
+from ..naming import KINDS
 
 
 class JudgeError(ValueError):
@@ -22,7 +14,7 @@ class JudgeError(ValueError):
 
 
 def open_judge(name: str, *, base_url: str | None = None, timeout: float = 60.0) -> JudgeClient:
-    """Open the judge ``name``: one of :data:`KINDS`, or ``module:attribute`` for a client of your own.
+    """Open the judge ``name``: one of those in :mod:`.naming`, or ``module:attribute`` for a client of your own.
 
     ``base_url`` is for ``openai``; a call may take ``timeout`` seconds.
 
@@ -61,8 +53,11 @@ def _own(module: str, attribute: str) -> JudgeClient:
         found: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise JudgeError(f"{module}:{attribute} can't be imported: {error}") from None
-    client: Any = found() if callable(found) and not callable(getattr(found, "ask", None)) else found
-    client = client() if isinstance(client, type) else client
+    makes_one = isinstance(found, type) or (callable(found) and not hasattr(found, "ask"))
+    try:
+        client: Any = found() if makes_one else found
+    except Exception as error:
+        raise JudgeError(f"{module}:{attribute} can't be used: {error}") from None
     if not (callable(getattr(client, "ask", None)) and isinstance(getattr(client, "model", None), str)):
         raise JudgeError(f"{module}:{attribute} is no judge: it must have `model` and `async ask(request)`")
     made: JudgeClient = client

@@ -74,7 +74,7 @@ def _words(text: str) -> set[str]:
 
 def _verdict(evaluator: Evaluator, texts: _Texts) -> dict[str, Any]:
     good, why = _RULES.get(evaluator.name, _supported)(texts)
-    reason = f"{NAME}: {why}. This judge compares words; it is for tests and demos."
+    reason = f"{NAME}, which compares words and is for tests and demos: {why}"
     scale = evaluator.scale
     if isinstance(scale, Categories):
         known = [name for name, _ in scale.categories]

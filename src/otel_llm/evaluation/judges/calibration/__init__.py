@@ -1,0 +1,1 @@
+"""Measures judges on items whose verdicts people have given: a set of our own, and files of the user's."""

@@ -53,6 +53,7 @@ import (
 	"otel-llm/backends/collector/spanlimit"
 	"otel-llm/backends/collector/spanseries"
 	"otel-llm/backends/collector/startlast"
+	"otel-llm/backends/collector/tenantlimit"
 )
 
 const version = "0.155.0"
@@ -87,6 +88,7 @@ func components() (otelcol.Factories, error) {
 			serieslimit.NewFactory(),
 			spanlimit.NewFactory(),
 			tailsamplingprocessor.NewFactory(),
+			tenantlimit.NewFactory(),
 			transformprocessor.NewFactory(),
 		),
 		Exporters: byType[exporter.Factory](

@@ -32,7 +32,7 @@ type queue struct {
 	mu       sync.Mutex
 	sizes    map[string]int64 // of the requests, key -> bytes of whole pages
 	live     int64            // their sum
-	largest  int64            // of all that there were
+	largest  int64            // of all since the queue was empty
 	moving   int              // how many were read at the start and come back as new ones: they must not be refused
 	compared time.Time        // when the file was last compared with what is in it
 	givenUp  bool
@@ -103,7 +103,7 @@ func (q *queue) insist(ctx context.Context, ops []*storage.Operation) error {
 // hasRoom reports whether a request can be added so that all can still be taken out again. Room that deleted requests have
 // left in the file counts.
 func (q *queue) hasRoom(size int64) bool {
-	needed := size + around*max(size, q.largest)
+	needed := size + min(around*max(size, q.largest), q.live+size)
 	if !q.disk.reserve() {
 		needed += q.disk.size
 	}
@@ -124,6 +124,9 @@ func (q *queue) note(ops ...*storage.Operation) {
 			q.live += size
 			q.largest = max(q.largest, size)
 		}
+	}
+	if q.live == 0 {
+		q.largest = 0
 	}
 }
 

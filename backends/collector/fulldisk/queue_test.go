@@ -109,6 +109,24 @@ func TestRoomInTheFileCounts(t *testing.T) {
 	}
 }
 
+func TestOneRequestNeedsItsRoomTwice(t *testing.T) {
+	q := opened(t, t.TempDir(), nil, nil)
+	defer q.Close(ctx)
+	half := q.disk.free() / 2
+	if !q.hasRoom(half - half/10) {
+		t.Fatal("an empty queue refuses what fits")
+	}
+	if q.hasRoom(half + half/10) {
+		t.Fatal("it takes what could not be taken out again")
+	}
+	if err := add(q, 1, 100_000); err != nil {
+		t.Fatal(err)
+	}
+	if err := take(q, 1); err != nil || q.largest != 0 || q.live != 0 {
+		t.Fatal(err, q.largest, q.live)
+	}
+}
+
 // full is a storage that fails as a disk without room.
 type full struct {
 	storage.Client

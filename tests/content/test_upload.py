@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import threading
 from pathlib import Path
@@ -58,6 +59,21 @@ def test_references_are_on_span_and_event(referring: Any, tmp_path: Path, captur
     assert json.loads(told)[0]["parts"][0]["content"] == "[EMAIL] asks " + "x" * 1000
     (stored,) = [path for path in tmp_path.rglob("*") if path.name == attributes[f"{_INPUT}_ref"].rpartition("/")[2]]
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+
+
+def test_folders_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store((tmp_path / "ours" / "content").as_uri())
+        reference = store.reference(b"x")
+        store.write(reference, b"x")
+    finally:
+        os.umask(before)
+    assert store.read(reference) == "x"
+    root = tmp_path / "ours" / "content"
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (root, *root.rglob("*"))}
+    assert set(modes.values()) == {0o700, 0o600}
+    assert all(mode == 0o700 for path, mode in modes.items() if path.is_dir())
 
 
 def test_the_same_content_is_stored_once_and_what_is_hidden_never(referring: Any, tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ def _openai(text: str) -> str:
         (["The data: ", "is here.\n\nNext"], "The data: is here.\n\nNext"),
         (['data: {"progress": 5}\n\n', "event: end\n\n"], None),
         (["data: 5\n\n"], "5"),
+        (["\ufeffdata: Spans \n\n", "data: end.\n\n"], "Spans end."),
+        ([b"\xef\xbb\xbfdata: Spans end.\n\n"], "Spans end."),
+        (["Gr\u00f6\u00dfe".encode()[:3], "Gr\u00f6\u00dfe".encode()[3:]], "Größe"),  # split within a character
     ],
 )
 def test_the_answer_that_frames_carry(recorder: Any, frames: list[Any], answer: str | None) -> None:

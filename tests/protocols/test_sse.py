@@ -83,3 +83,9 @@ def test_an_event_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch, shape
     assert kept <= 2000
     decoder.feed(b"\n\n")
     assert decoder.feed(b"data: 5\n\n") == [5]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 100])
+def test_a_byte_order_mark_before_the_first_event(size: int) -> None:
+    body = b"\xef\xbb\xbfdata: 1\n\ndata: 2\n\n"
+    assert decoded([body[at : at + size] for at in range(0, len(body), size)]) == [1, 2]

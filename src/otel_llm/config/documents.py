@@ -27,7 +27,18 @@ def parse(text: str, extra: str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"neither JSON nor YAML: {_place(error)}") from None
+
+
+def _place(error: Exception) -> str:
+    """Where ``error`` of PyYAML is, and what is wrong there."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    # A list that isn't indented, or a bracket that isn't closed, is noticed only later: it is told where that began.
+    about, began = getattr(error, "context", None), getattr(error, "context_mark", None)
+    since = f" ({about} that begins in line {began.line + 1})" if about and began is not None else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{since}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

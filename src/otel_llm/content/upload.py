@@ -59,7 +59,7 @@ class Store:
         filesystem, root = self._open()
         path = root.rstrip("/") + reference.removeprefix(self.url)
         if "file" in _protocols(filesystem):
-            _write_private(Path(path), data)
+            _write_private(Path(root), Path(path), data)
         else:
             filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
             filesystem.pipe_file(path, data)
@@ -89,11 +89,13 @@ def _protocols(filesystem: Any) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read, and that is there completely or not at all."""
+def _write_private(root: Path, path: Path, data: bytes) -> None:
+    """Write a file below ``root`` that only its owner can read, and that is there completely or not at all."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (root, path.parent):
+        folder.mkdir(exist_ok=True, mode=0o700)
     descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:

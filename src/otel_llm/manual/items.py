@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,19 +25,19 @@ def output_of(items: list[Any]) -> Any:
     Texts are joined. Server-sent events, as text or as mappings, give the answer that they carry, or :data:`NO_TEXT`.
     Anything else stays a list.
     """
-    texts = [_text(item) for item in items]
-    if all(text is not None for text in texts):
-        joined = "".join(text for text in texts if text is not None)
+    if all(isinstance(item, str | bytes | bytearray) for item in items):
+        joined = _joined(items)
         return _answer(_payloads(joined)) if _is_events(joined) else joined
     if all(isinstance(item, dict) and item.keys() <= _FIELDS and "data" in item for item in items):
         return _answer(item["data"] for item in items)
     return items
 
 
-def _text(item: Any) -> str | None:
-    if isinstance(item, str):
-        return item
-    return item.decode(errors="replace") if isinstance(item, bytes | bytearray) else None
+def _joined(items: list[str | bytes | bytearray]) -> str:
+    """The text of ``items``, without the byte order mark before it. Bytes may be split within a character."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    texts = [item if isinstance(item, str) else decoder.decode(item) for item in items]
+    return ("".join(texts) + decoder.decode(b"", final=True)).removeprefix("\ufeff")
 
 
 def _is_events(text: str) -> bool:

@@ -105,7 +105,7 @@ class propagate_attributes:  # noqa: N801
         """
         if isinstance(function, type):
             raise TypeError(f"expected a function, not the class {function.__name__}")
-        inside: Callable[_P, _R] = _inside_of(function, self._inside)
+        inside: Callable[_P, _R] = inside_of(function, self._inside)
         return inside
 
 
@@ -118,13 +118,17 @@ def bind_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
     :raises TypeError: if ``function`` is not callable, or a generator function, which runs when it is iterated.
     """
     here = otel_context.get_current()
-    inside: Callable[_P, _R] = _inside_of(function, lambda: here)
+    inside: Callable[_P, _R] = inside_of(function, lambda: here)
     return inside
 
 
-def _inside_of(function: Any, where: Callable[[], Context]) -> Any:
+def inside_of(function: Any, where: Callable[[], Context]) -> Any:
+    """``function``, each call of which runs in the context that ``where`` returns.
+
+    :raises TypeError: if ``function`` is not callable, or a generator function.
+    """
     if isinstance(function, staticmethod | classmethod):
-        return type(function)(_inside_of(function.__func__, where))
+        return type(function)(inside_of(function.__func__, where))
     if not callable(function):
         raise TypeError(f"expected a function, not {type(function).__name__}")
     # For a callable object, __call__ shows whether it is a coroutine function.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any
 
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!$)")
@@ -19,6 +20,7 @@ class SSEDecoder:
         self._line_size = 0
         self._data: list[bytes] = []
         self._data_size = 0
+        self._begun = False
 
     def feed(self, data: bytes) -> list[Any]:
         """The payloads of the events that ``data`` completes."""
@@ -32,6 +34,9 @@ class SSEDecoder:
             self._line_size = 0
         payloads = []
         for line in lines:
+            if not self._begun:
+                self._begun = True
+                line = line.removeprefix(BOM_UTF8)
             if line.startswith(b"data:"):
                 if len(self._data) == 1:  # some servers leave out the empty line between events
                     payloads.extend(self._event(ended=False))

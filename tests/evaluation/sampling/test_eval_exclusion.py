@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from evaluating import SAMPLED, Evaluated, message
@@ -102,3 +102,46 @@ def test_an_error_inside_passes_and_ends_it(evaluated: Make) -> None:
 def test_without_a_sampler_it_costs_nothing_and_breaks_nothing() -> None:
     with not_evaluated(), not_evaluated():
         pass
+
+
+def test_the_other_ways_to_use_it(evaluated: Make) -> None:
+    made = evaluated(1.0)
+
+    @not_evaluated()
+    def judge(score: int) -> int:
+        made.chat()
+        return score
+
+    @not_evaluated()
+    async def judge_async(score: int) -> int:
+        await asyncio.sleep(0)
+        made.chat()
+        return score
+
+    async def within() -> None:
+        around = not_evaluated()
+        async with around, around:
+            made.chat()
+        assert await judge_async(2) == 2
+
+    assert judge(1) == 1
+    asyncio.run(within())
+    assert made.flushed() == []
+    made.chat()
+    assert len(made.flushed()) == 1
+    with pytest.raises(TypeError, match="a generator runs when it is iterated"):
+
+        @not_evaluated()
+        def generating() -> Iterator[int]:
+            yield 1
+
+
+async def test_an_error_and_a_cancellation_leave_it() -> None:
+    async def failing() -> None:
+        async with not_evaluated():
+            raise ValueError
+
+    before = context.get_current()
+    with pytest.raises(ValueError):  # noqa: PT011
+        await failing()
+    assert context.get_current() is before

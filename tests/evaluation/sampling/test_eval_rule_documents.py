@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from evaluating import Evaluated
 
+from otel_llm import Settings
 from otel_llm.evaluation import EvaluationSampler, Limits, Rules
+from otel_llm.evaluation.sampling.from_settings import sampler_from
 
 Make = Callable[..., Evaluated]
 
@@ -149,3 +151,34 @@ def test_a_bad_part_of_a_document_is_left_out_and_named() -> None:
 def test_the_rate_of_the_arguments_goes_before_that_of_the_document(evaluated: Make) -> None:
     assert evaluated(0.5, rules=Rules(rate=0.1)).sampler._choice.rate == 0.5
     assert evaluated(rules=Rules(rate=0.1)).sampler._choice.rate == 0.1
+
+
+BROKEN = [
+    ("rules:\n  - name: a: b\n", "line 2, column 12: mapping values are not allowed here"),
+    ("rules:\n  - {name: a, error: true\n  - {name: b, error: true}\n", "line 3, column 5: expected ',' or '}'"),
+    ("rules:\n\t- name: a\n", "line 2, column 1: found character"),
+]
+
+
+@pytest.mark.parametrize(("document", "said"), BROKEN)
+@pytest.mark.parametrize(
+    ("others", "holds"),
+    [
+        ({}, "No trace is sampled until"),
+        ({"evaluation_sample_rate": 0.25}, "No rule holds, only the rate of 0.25 until"),
+        ({"evaluation_rules": "[{error: true}]"}, "OTEL_LLM_EVAL_RULES holds instead until"),
+    ],
+)
+def test_a_document_that_is_no_yaml_is_told_with_its_line_and_what_holds(
+    document: str, said: str, others: dict[str, Any], holds: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(document)
+    sampler = sampler_from(Settings(evaluation_rules_file=str(path), **others))
+    assert (sampler is None) == (not others)
+    if sampler is not None:
+        sampler.shutdown()
+    (record,) = caplog.records
+    assert f"rules.yaml' can't be used: neither JSON nor YAML: {said}" in record.message
+    assert f"{holds} this is corrected and the process restarted" in record.message
+    caplog.clear()

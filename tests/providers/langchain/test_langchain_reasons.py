@@ -28,6 +28,7 @@ def ended(recorder, message):
         ({"stop_reason": "end_turn"}, "stop", "end_turn"),
         ({"stopReason": "guardrail_intervened"}, "content_filter", "guardrail_intervened"),
         ({"finish_reason": "MAX_TOKENS"}, "length", "MAX_TOKENS"),
+        ({"finishReason": "MAX_TOKENS"}, "length", "MAX_TOKENS"),
         ({"done_reason": "stop"}, "stop", None),
         ({"status": "incomplete"}, "length", None),
         # As langchain-core 1.8.4 has it.

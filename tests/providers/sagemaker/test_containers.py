@@ -110,6 +110,12 @@ TOLD: dict[str, tuple[Any, Any, dict[str, Any], list[str]]] = {
         {"finish_reasons": ("stop",), "output_tokens": 3},
         ["Hello."],
     ),
+    "a container that writes camel case": (
+        GENERATE,
+        [{"generated_text": "Hello.", "details": {"finishReason": "length", "generated_tokens": 3}}],
+        {"finish_reasons": ("length",), "output_tokens": 3},
+        ["Hello."],
+    ),
     "LMI, dynamic batch": (GENERATE, [{"generated_text": "Hello."}], {}, ["Hello."]),
     "a batch of pipelines": (
         {"inputs": ["a", "b"], "parameters": {"do_sample": True}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...config import EVAL_RULES, EVAL_RULES_FILE, Settings
-from ...config.warnings import warn, warn_once
+from ...config.warnings import warn_once
 from .rules import Refuse, Rules
 from .sampler import EvaluationSampler
 
@@ -15,9 +15,12 @@ def sampler_from(settings: Settings) -> EvaluationSampler | None:
 
     A rule that can't be used is left out with a warning that names it; the rest holds.
     """
-    rules = _rules(EVAL_RULES_FILE, settings.evaluation_rules_file, Rules.load)
+    rate = settings.evaluation_sample_rate
+    otherwise = "No trace is sampled" if rate is None else f"No rule holds, only the rate of {rate:g}"
+    instead = f"{EVAL_RULES} holds instead" if settings.evaluation_rules else otherwise
+    rules = _rules(EVAL_RULES_FILE, settings.evaluation_rules_file, Rules.load, instead)
     if rules is None:
-        rules = _rules(EVAL_RULES, settings.evaluation_rules, Rules.parse)
+        rules = _rules(EVAL_RULES, settings.evaluation_rules, Rules.parse, otherwise)
     if settings.evaluation_sample_rate is None and (rules is None or (rules.rate is None and not rules.rules)):
         return None
     return EvaluationSampler(
@@ -31,7 +34,8 @@ def sampler_from(settings: Settings) -> EvaluationSampler | None:
     )
 
 
-def _rules(variable: str, given: str | None, read: Callable[[str, Refuse], Rules]) -> Rules | None:
+def _rules(variable: str, given: str | None, read: Callable[[str, Refuse], Rules], instead: str) -> Rules | None:
+    """What ``read`` makes of ``given``. If that is nothing, a warning says what holds ``instead``."""
     if not given:
         return None
 
@@ -41,5 +45,7 @@ def _rules(variable: str, given: str | None, read: Callable[[str, Refuse], Rules
     try:
         return read(given, leave_out)
     except ValueError as error:
-        warn(variable, given, error, None)
+        warn_once(
+            variable, given, f"can't be used: {error}. {instead} until this is corrected and the process restarted"
+        )
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...content.encoding import utf8
 
-_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_REASONS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
 #: Normalized reasons that say less than the provider's own.
 _VAGUE = ("other",)
 

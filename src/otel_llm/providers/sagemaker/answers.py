@@ -67,7 +67,8 @@ class Generation:
         if not isinstance(details, dict):
             return
         # LMI writes it with a space if the answer is not a stream.
-        self.reason = string(details.get("finish_reason")) or string(details.get("finish reason"))
+        names = ("finish_reason", "finish reason", "finishReason")
+        self.reason = next((reason for name in names if (reason := string(details.get(name)))), None)
         self.output_tokens = count(details.get("generated_tokens"))
         self.prompt_tokens = count(details.get("input_length")) or len(items(details.get("prefill"))) or None
 

@@ -57,6 +57,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("OTEL_LLM_REDACT_ALLOW", "help@example.com, *@example.org", "redact_allow", ("help@example.com", "*@example.org")),
     ("OTEL_LLM_REDACT_TIMEOUT", "0.1", "redact_timeout", 0.1),
     ("OTEL_LLM_PSEUDONYM_KEY", "0123456789abcdef", "pseudonym_key", "0123456789abcdef"),
+    ("OTEL_LLM_FEEDBACK_KEY", "new, old", "feedback_key", ("new", "old")),
     ("OTEL_LLM_UPLOAD", "s3://bucket/llm", "upload", "s3://bucket/llm"),
     ("OTEL_LLM_HIDE", "Input,media", "hide", {"input", "media"}),
     (BAGGAGE, "user_id,session_id", "baggage", {"user_id", "session_id"}),
@@ -75,6 +76,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     *(("OTEL_LLM_EVAL_CAPTURE_CONTENT", text, "evaluation_capture_content", value) for text, value in BOOLEANS.items()),
     ("OTEL_LLM_EVAL_MAX_PER_MINUTE", "30", "evaluation_max_per_minute", 30),
     ("OTEL_LLM_EVAL_GRACE", "0", "evaluation_grace", 0),
+    ("OTEL_LLM_EVAL_FEEDBACK_HOLD", "60", "evaluation_feedback_hold", 60),
     *(("OTEL_LLM_EVAL_ALGORITHM", one.value, "evaluation_algorithm", one) for one in SamplingAlgorithm),
 ]
 BAD: list[tuple[str, str, str, str]] = [

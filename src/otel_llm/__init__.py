@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .manual.current import current_ids, update_current_span
     from .manual.decorator import observe
     from .manual.embeddings import embeddings_span
+    from .manual.feedback.api import Feedback, feedback_token, record_feedback
     from .manual.operations import agent_span, retrieval_span, step_span, tool_span, workflow_span
     from .prompt_log import PromptLog, log_prompts
     from .prompts.experiment import Experiment
@@ -39,6 +40,7 @@ __all__ = [
     "ChunkMetrics",
     "ContentCapture",
     "Experiment",
+    "Feedback",
     "ForeignSpans",
     "LangChainSteps",
     "MetricGeneration",
@@ -59,12 +61,14 @@ __all__ = [
     "completion_span",
     "current_ids",
     "embeddings_span",
+    "feedback_token",
     "flush",
     "instrument",
     "log_correlation",
     "log_prompts",
     "observe",
     "propagate_attributes",
+    "record_feedback",
     "retrieval_span",
     "setup",
     "step_span",
@@ -77,6 +81,7 @@ __all__ = [
 #: What few programs use, by the module it is in: imported when it is asked for.
 _LATER = {
     "Experiment": ".prompts.experiment",
+    "Feedback": ".manual.feedback.api",
     "OtelLlmMiddleware": ".propagation.asgi",
     "Prompt": ".prompts.prompt",
     "PromptError": ".prompts.notation",
@@ -90,10 +95,12 @@ _LATER = {
     "completion_span": ".manual.chat",
     "current_ids": ".manual.current",
     "embeddings_span": ".manual.embeddings",
+    "feedback_token": ".manual.feedback.api",
     "flush": ".lifecycle.flush",
     "log_correlation": ".log_correlation",
     "observe": ".manual.decorator",
     "log_prompts": ".prompt_log",
+    "record_feedback": ".manual.feedback.api",
     "retrieval_span": ".manual.operations",
     "setup": ".lifecycle.setup",
     "step_span": ".manual.operations",

@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from otel_llm.cli import cost, erase, evaluation, prices, stack, view
+from otel_llm.cli import cost, erase, evaluation, feedback, prices, stack, view
 from otel_llm.version import __version__
 
-_COMMANDS = (view, cost, prices, evaluation, erase, stack)
+_COMMANDS = (view, cost, prices, evaluation, feedback, erase, stack)
 
 INTERRUPTED = 130
 

@@ -31,7 +31,7 @@ Exit code: 0 success; 1 nothing of the person was found; 2 a file can't be chang
 def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "erase",
-        help="remove a person from datasets and prompt logs",
+        help="remove a person from datasets, labels included, and prompt logs",
         description="Removes a person from datasets and prompt logs, and prints the calls for backends.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

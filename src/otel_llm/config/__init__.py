@@ -32,6 +32,7 @@ from .warnings import warn
 
 PROMPT_LOG = "OTEL_LLM_PROMPT_LOG"
 PSEUDONYM_KEY = "OTEL_LLM_PSEUDONYM_KEY"
+FEEDBACK_KEY = "OTEL_LLM_FEEDBACK_KEY"
 UPLOAD = "OTEL_LLM_UPLOAD"
 PRICES = "OTEL_LLM_PRICES"
 COST_HEADER = "x-litellm-response-cost"
@@ -95,6 +96,11 @@ def _redact(value: Any) -> None:
     for one in value:
         if not (callable(one) or (isinstance(one, str) and (one in known or _FUNCTION.fullmatch(one)))):
             raise ValueError(f"can't have {one!r}, only {', '.join(sorted(known))}, module:function or a function")
+
+
+def _secrets(value: Any) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError("must be a tuple of texts that are not empty")
 
 
 def _hide(value: Any) -> None:
@@ -161,6 +167,8 @@ class Settings:
     redact_allow: tuple[str, ...] = _knob("OTEL_LLM_REDACT_ALLOW", entries, ())
     redact_timeout: float = _knob("OTEL_LLM_REDACT_TIMEOUT", number, 0.5, above_zero)
     pseudonym_key: str | None = _knob(PSEUDONYM_KEY, str, None, shown=False)
+    #: The first key signs the tokens of feedback; all of them are accepted.
+    feedback_key: tuple[str, ...] = _knob(FEEDBACK_KEY, entries, (), _secrets, shown=False)
     #: A URL of fsspec at which content is stored.
     upload: str | None = _knob(UPLOAD, str, None)
     hide: frozenset[str] = _knob("OTEL_LLM_HIDE", names, frozenset(), _hide, instead=HIDEABLE)
@@ -174,6 +182,7 @@ class Settings:
     evaluation_capture_content: bool = _knob("OTEL_LLM_EVAL_CAPTURE_CONTENT", boolean, False)
     evaluation_max_per_minute: float | None = _knob("OTEL_LLM_EVAL_MAX_PER_MINUTE", number, None, above_zero)
     evaluation_grace: float = _knob("OTEL_LLM_EVAL_GRACE", number, 1.0, seconds)
+    evaluation_feedback_hold: float = _knob("OTEL_LLM_EVAL_FEEDBACK_HOLD", number, 600.0, seconds)
     evaluation_algorithm: SamplingAlgorithm = _knob(
         "OTEL_LLM_EVAL_ALGORITHM", one_of(SamplingAlgorithm), SamplingAlgorithm.AUTO
     )

@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISA
 from ..config import Settings
 from ..content import boundary
 from ..manual.scope import manual_telemetry
+from ..propagation import feedback_tokens
 from . import children, start_up
 from .installation import INSTALLATION
 
@@ -107,6 +108,7 @@ def uninstrument(*libraries: Library) -> None:
         INSTALLATION.configured, INSTALLATION.settings, INSTALLATION.providers = False, None, {}
         manual_telemetry.configure()
         boundary.SHARED.use(None)
+        feedback_tokens.SHARED.use(None)
         INSTALLATION.strip()
         start_up.estimate_tokens(None)
         start_up.price_calls(None)

@@ -17,7 +17,7 @@ from .installation import INSTALLATION
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Send all telemetry that waits: spans, metrics, logs, evaluation items and lines of the prompt log.
+    """Send all telemetry that waits: spans, metrics, logs, evaluation items, feedback and lines of the prompt log.
 
     It flushes the global providers and those that were passed to :func:`instrument`. It waits at most ``timeout``
     seconds in all, and returns whether everything was sent in that time. It would block an event loop: use
@@ -39,6 +39,8 @@ def _flush(deadline: float, results: list[bool], done: threading.Event) -> None:
     try:
         finalizers.catch_up()
         results.append(bool(_guarded(listeners.SHARED.flush, max(deadline - monotonic(), 0.0))))
+        if (feedback := sys.modules.get("otel_llm.manual.feedback.desk")) is not None:  # it becomes spans
+            results.append(bool(_guarded(feedback.SHARED.flush, max(deadline - monotonic(), 0.0))))
         results.append(deferred.catch_up(max(deadline - monotonic(), 0.0)))
         results.extend(bool(_guarded(step, max(deadline - monotonic(), 0.0))) for step in _steps())
     except Exception as error:

@@ -8,6 +8,7 @@ from .. import guard
 from ..config import Settings
 from ..config.estimation import Chain
 from ..content import boundary
+from ..propagation import feedback_tokens
 from ..propagation.baggage import sharing
 from . import children
 from .installation import INSTALLATION
@@ -28,6 +29,7 @@ def prepare(settings: Settings, tracer_provider: object = None, meter_provider: 
     """Set up what belongs to no library: content policy, baggage, estimates, costs, prompt log, span processors."""
     boundary.SHARED.use(settings)
     sharing.share(settings.baggage)
+    feedback_tokens.SHARED.use(settings)
     estimate_tokens(settings.estimate_tokens)
     price_calls(settings, meter_provider)
     log_prompts(settings.prompt_log)

@@ -8,6 +8,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from ..background.forks import ForkLock
+from ..config import Settings
 from ..core.telemetry import Telemetry
 from ..prompts.steps import NEAREST_STEP
 from ..providers._botocore import errors as botocore_errors
@@ -37,6 +38,11 @@ class ManualTelemetry:
         """
         with self._lock.lock:
             self.arguments, self._telemetry = arguments, None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return (self._telemetry or self._make()).settings
 
     def listening(self, context: Context) -> Telemetry | None:
         """The telemetry to write to; ``None`` if nothing listens or ``context`` suppresses instrumentation."""

@@ -158,7 +158,11 @@ class ContextSpanProcessor(IdleProcessor):
 
     @guard.never_raise
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
-        around = state.of(otel_context.get_current() if parent_context is None else parent_context)
+        context = otel_context.get_current() if parent_context is None else parent_context
+        if not context:
+            return
+        state.note_span(span, context)
+        around = state.of(context)
         if around is None:
             return
         scope = span.instrumentation_scope

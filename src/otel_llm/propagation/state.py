@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanContext
 
 from .. import guard
 from .. import semconv as s
@@ -125,10 +126,12 @@ def _prompted(attributes: Mapping[str, Any]) -> bool:
 class _Request:
     """What was set in a web request. It applies until the request ends."""
 
-    __slots__ = ("said",)
+    __slots__ = ("said", "span")
 
     def __init__(self) -> None:
         self.said: Ambient | None = None
+        #: The first span that began in it.
+        self.span: SpanContext | None = None
 
     def hear(self, ambient: Ambient, outermost: bool) -> None:
         """Keep the values of the last outermost block, and ids that only blocks inside it have set."""
@@ -142,6 +145,19 @@ class _Request:
 def for_request(context: Context) -> Context:
     """``context`` for a web request: what is set in it applies until its end."""
     return otel_context.set_value(_REQUEST, _Request(), context)
+
+
+def note_span(span: Span, context: Context) -> None:
+    """Remember that ``span`` begins in ``context``, if it is the first one of a web request."""
+    request = context.get(_REQUEST)
+    if isinstance(request, _Request) and request.span is None:
+        request.span = span.get_span_context()
+
+
+def span_of_request(context: Context) -> SpanContext | None:
+    """The first span that began in the web request of ``context``."""
+    request = context.get(_REQUEST)
+    return request.span if isinstance(request, _Request) else None
 
 
 def of(context: Context) -> Ambient | None:

@@ -49,6 +49,23 @@ create table if not exists leases (
     until real not null,
     attempts integer not null
 )""",
+    """\
+create table if not exists labels (
+    id integer primary key,
+    target text not null,
+    submitter text not null,
+    name text not null,
+    trace_id text,
+    span_id text,
+    at real not null,
+    stored_at real not null,
+    replaced_at real,
+    score real,
+    label text,
+    feedback text not null
+)""",
+    "create unique index if not exists labels_current on labels (target, submitter, name) where replaced_at is null",
+    "create index if not exists labels_trace on labels (trace_id)",
 )
 
 

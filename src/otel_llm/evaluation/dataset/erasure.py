@@ -47,12 +47,13 @@ def from_database(path: Path, people: Collection[str], erased: Erased, dry_run: 
                 for item_id, item in database.execute("select id, item from items")
                 if _is_of(item, people, erased)
             ]
-            said = _results_about(database, people, erased)
-            if (ids or said) and not dry_run:
+            said = {table: _said(database, table, people, erased) for table in ("results", "labels")}
+            if (ids or any(said.values())) and not dry_run:
                 database.execute("pragma secure_delete = on")
                 database.execute("begin immediate")
                 database.executemany("delete from items where id = ?", [(one,) for one in ids])
-                database.executemany("delete from results where rowid = ?", [(one,) for one in said])
+                for table, rows in said.items():
+                    database.executemany(f"delete from {table} where rowid = ?", [(one,) for one in rows])
                 database.execute("commit")
                 database.execute("vacuum")
                 database.execute("pragma wal_checkpoint(truncate)")
@@ -60,13 +61,13 @@ def from_database(path: Path, people: Collection[str], erased: Erased, dry_run: 
         raise DatasetError(f"{path} can't be changed: {error}") from None
 
 
-def _results_about(database: sqlite3.Connection, people: Collection[str], erased: Erased) -> list[int]:
-    """The verdicts on the traces that are erased, which may quote them, and those that ``people`` gave."""
-    if not database.execute("select 1 from sqlite_schema where name = 'results'").fetchone():
+def _said(database: sqlite3.Connection, table: str, people: Collection[str], erased: Erased) -> list[int]:
+    """The rows of ``table`` about traces that are erased, which may quote them, and those that ``people`` gave."""
+    if not database.execute("select 1 from sqlite_schema where name = ?", (table,)).fetchone():
         return []
     found = [
         row_id
-        for row_id, trace_id, submitter in database.execute("select rowid, trace_id, submitter from results")
+        for row_id, trace_id, submitter in database.execute(f"select rowid, trace_id, submitter from {table}")
         if trace_id in erased.trace_ids or submitter in people
     ]
     erased.count += len(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from ... import guard
 from ...background.worker import Worker
 from . import accounting as why
 from .accounting import Accounts, Ledger
-from .outcome import Ended, Outcomes
+from .feedback import Place, Said
+from .held import Held, names
+from .outcome import HOLD, Ended, Outcomes
 from .trace_buffer import Limits, Trace, Traces
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from ..spans import SpanRecord
     from .decision import Beginning
+
+#: The most feedback on one trace that rules look at: the latest.
+_MAX_SAID = 32
 
 
 class Books:
@@ -29,12 +34,16 @@ class Books:
     happened to it.
     """
 
-    def __init__(self, limits: Limits, outcomes: Outcomes, finish: Callable[[], object]) -> None:
+    def __init__(self, limits: Limits, outcomes: Outcomes, finish: Callable[[], object], hold: float = 0.0) -> None:
+        """``hold`` is how many seconds a trace is held for feedback that a rule asks for."""
         #: Reentrant: a span may be ended by a finalizer that runs while its thread holds the lock.
         self.lock = threading.RLock()
         self.traces = Traces(limits)
         self.ledger = Ledger()
+        self._limits = limits
         self._outcomes = outcomes
+        self._hold = hold
+        self._held = Held()
         self._closing = False
         self.worker: Worker[Ended] = Worker(
             "evaluation",
@@ -89,7 +98,58 @@ class Books:
     def close(self, timeout: float) -> bool:
         """Deal with what waits; return whether that took at most ``timeout`` seconds. The rest is dropped."""
         self._closing = True
-        return self.worker.close(timeout)
+        closed = self.worker.close(timeout)
+        with self.lock:
+            self._pass_over(self._held.take_oldest())
+        return closed
+
+    # --- feedback --------------------------------------------------------------------------------
+
+    def find(self, attribute: str, value: str) -> Place | None:
+        """The newest trace held for feedback that has a span whose ``attribute`` is ``value``."""
+        with self.lock:
+            return self._held.find(attribute, value)
+
+    def hear(self, trace_id: int, said: Said) -> bool:
+        """Note what was ``said`` of a trace; return whether it is still kept, so that rules can take it."""
+        with self.lock:
+            trace = self.traces.get(trace_id)
+            if trace is None or trace.lost or self._closing:
+                return False
+            trace.said = [*trace.said[1 - _MAX_SAID :], said]
+            for ended in self._held.take(trace_id):
+                self._look_again(ended)
+            return True
+
+    def _look_again(self, ended: Ended) -> None:
+        if not self.worker.put(ended):
+            self.settle(ended, why.QUEUE_FULL)
+
+    def _wait_for_feedback(self, ended: Ended) -> None:
+        """Hold ``ended``, if there is room beside the traces in progress."""
+        named = names(ended)
+        with self.lock:
+            if self._closing or self._hold <= 0:
+                self.settle(ended, self._outcomes.why_passed_over)
+            elif ended.trace.lost:
+                self.settle(ended, why.MEMORY)
+            elif len(ended.trace.said) > ended.heard:  # it came while the rules were looking
+                self._look_again(ended)
+            else:
+                self._held.add(ended, named)
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Traces in progress come first: those that are held for feedback have half of the room."""
+        limits = self._limits
+        while self._held and (self.traces.bytes > limits.bytes / 2 or len(self._held) > limits.traces / 2):
+            self._pass_over([next(self._held.take_oldest())])
+
+    def _pass_over(self, held: Iterable[Ended]) -> None:
+        for ended in held:
+            self.settle(ended, self._outcomes.why_passed_over)
+
+    # --- counts ----------------------------------------------------------------------------------
 
     def accounts(self) -> Accounts:
         with self.lock:
@@ -103,7 +163,10 @@ class Books:
         except BaseException as error:  # whatever it is, the item is counted
             guard.report("EvaluationSampler", error)
             outcome = why.BUILD_ERROR
-        self.settle(ended, outcome)
+        if outcome == HOLD:
+            self._wait_for_feedback(ended)
+        else:
+            self.settle(ended, outcome)
 
     def _sample(self, ended: Ended, reason: str) -> None:
         with self.lock:
@@ -113,6 +176,7 @@ class Books:
 
     def _tidy(self) -> None:
         with self.lock:
+            self._pass_over(self._held.take_oldest(monotonic() - self._hold))
             self.traces.expire(monotonic())
 
     # --- on either -----------------------------------------------------------------------------------

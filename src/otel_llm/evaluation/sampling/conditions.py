@@ -11,6 +11,7 @@ from ... import semconv as s
 from ...core import finish_reasons
 from ..dataset.extraction import is_number
 from ..spans import SpanRecord
+from .feedback import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,39 @@ def _attribute(value: Any) -> Test:
 
 def _is_same(value: object, wanted: object) -> bool:
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)  # True == 1 in Python
+
+
+# --- feedback ---------------------------------------------------------------------------------------
+
+_OF_FEEDBACK = ("name", "label", "score_below")
+OfFeedback = Callable[[Said], bool]
+
+
+def of_feedback(value: Any) -> OfFeedback:
+    """The test of one feedback: ``negative``, ``any``, or a mapping with some of ``name``, ``label``, ``score_below``.
+
+    :raises ValueError: if ``value`` is none of these.
+    """
+    if value == "any":
+        return lambda said: True
+    if value == "negative":
+        return lambda said: said.negative
+    if not isinstance(value, Mapping) or not value or not set(value) <= set(_OF_FEEDBACK):
+        raise ValueError(f"must be negative, any, or a mapping with {', '.join(_OF_FEEDBACK)}, not {value!r:.80}")
+    names = texts(value["name"]) if "name" in value else None
+    labels = texts(value["label"]) if "label" in value else None
+    below = value.get("score_below")
+    if below is not None and not is_number(below):
+        raise ValueError(f"score_below must be a number, not {below!r}")
+
+    def test(said: Said) -> bool:
+        return (
+            (names is None or said.name in names)
+            and (labels is None or said.label in labels)
+            and (below is None or (said.score is not None and said.score < below))
+        )
+
+    return test
 
 
 CONDITIONS: dict[str, Callable[[Any], Test]] = {

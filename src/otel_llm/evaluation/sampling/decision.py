@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry import baggage
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from ..spans import SpanRecord
+    from .feedback import Said
     from .head_sampler import Choice
     from .rules import Rule
 
@@ -74,17 +75,23 @@ class Decision:
         root: SpanRecord,
         spans: Iterable[SpanRecord],
         calls: Iterable[SpanRecord],
-    ) -> list[str]:
-        """The names of the rules that match what happened below ``root``."""
+        feedback: Sequence[Said] = (),
+    ) -> tuple[list[str], bool]:
+        """The names of the rules that match what happened below ``root``, and what was said of it.
+
+        Also whether another rule would match if there were more ``feedback``.
+        """
         if not self._late:
-            return []
+            return [], False
         service = self._service_of(resource)
         as_seen = seen(spans, root, calls)
-        return [
-            rule.name
+        matching = [
+            rule
             for rule in self._late
             if rule.concerns(position, service) and rule.carried(carried) and rule.holds(as_seen)
         ]
+        names = [rule.name for rule in matching if rule.heard(feedback)]
+        return names, any(rule.awaits_feedback for rule in matching)
 
     def marks(self, position: int) -> bool:
         """Whether the spans of a trace at ``position`` may have been marked when they began."""

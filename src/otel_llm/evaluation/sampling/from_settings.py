@@ -30,6 +30,7 @@ def sampler_from(settings: Settings) -> EvaluationSampler | None:
         capture_content=settings.evaluation_capture_content,
         max_per_minute=settings.evaluation_max_per_minute,
         grace=settings.evaluation_grace,
+        feedback_hold=settings.evaluation_feedback_hold,
         algorithm=settings.evaluation_algorithm,
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Ended:
     """A local root that ended, at the time ``at`` of ``monotonic``."""
 
-    __slots__ = ("at", "resource", "root", "sampled", "trace")
+    __slots__ = ("at", "heard", "resource", "root", "sampled", "trace")
 
     def __init__(self, root: SpanRecord, trace: Trace, at: float, resource: Resource) -> None:
         self.root = root
@@ -30,6 +30,12 @@ class Ended:
         self.at = at
         self.resource = resource
         self.sampled = bool(trace.sampled_by)
+        #: How much feedback on the trace the rules have looked at.
+        self.heard = 0
+
+
+#: In the place of a reason: no rule has taken the trace, and one may if there is feedback on it.
+HOLD = "hold"
 
 
 class Outcomes:
@@ -40,8 +46,15 @@ class Outcomes:
         self._limit = limit
         self._deliver = Delivery(sink)
 
+    @property
+    def why_passed_over(self) -> str:
+        """Why a trace that was held for feedback was not sampled."""
+        return self._decision.why_passed_over()
+
     def of(self, ended: Ended, sample: Callable[[Ended, str], object], pause: Callable[[float], object]) -> str | None:
         """Store the item of ``ended``. Return the reason why it was not stored, or ``None`` if it was.
+
+        The reason is :data:`HOLD` if that is to be asked again when there is feedback.
 
         ``sample`` is called with the first reason for sampling it, ``pause`` with the seconds to wait before the sink
         is tried again.
@@ -49,10 +62,13 @@ class Outcomes:
         trace, root = ended.trace, ended.root
         spans = trace.below(root)
         calls = item.model_calls(spans)
+        feedback = tuple(trace.said)
+        ended.heard = len(feedback)
         reasons = list(trace.sampled_by)
-        reasons += self._decision.at_end(trace.position, trace.baggage, ended.resource, root, spans, calls)
+        more, waits = self._decision.at_end(trace.position, trace.baggage, ended.resource, root, spans, calls, feedback)
+        reasons += more
         if not reasons:
-            return self._decision.why_passed_over()
+            return HOLD if waits and item.worth_evaluating(spans) else self._decision.why_passed_over()
         sample(ended, reasons[0])
         if not item.worth_evaluating(spans):
             return why.NOTHING_TO_EVALUATE

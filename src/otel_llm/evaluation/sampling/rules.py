@@ -5,6 +5,7 @@ tokens are the sum of all model calls.
 
     - {name: errors, error: true}
     - {name: slow agents, operation: invoke_agent, latency_over: 30, rate: 0.5}
+    - {name: thumbs down, feedback: negative}
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from typing import Any
 from ...config import documents
 from ...config.values import above_zero, checked, share
 from .accounting import RATE
-from .conditions import CONDITIONS, Seen, Test, baggage_entries, text, texts
+from .conditions import CONDITIONS, OfFeedback, Seen, Test, baggage_entries, of_feedback, text, texts
+from .feedback import Said
 from .rate import bound
 
 _MAX_NAME = 64
+#: The conditions that are not on a span.
+_OTHER_KEYS = ("feedback", "service", "baggage")
 
 #: Told of each part of a document that can't be used; the part is left out, unless this raises.
 Refuse = Callable[[ValueError], object]
@@ -40,6 +44,7 @@ class Rule:
     baggage: Mapping[str, str]
     _bound: int
     _tests: tuple[Test, ...]
+    _of_feedback: OfFeedback | None = None
 
     @classmethod
     def of(cls, given: Any, number: int = 1) -> Rule:
@@ -61,7 +66,7 @@ class Rule:
         rate = rest.pop("rate", 1.0)
         if not rest:
             raise ValueError(f"rule {named!r} has no condition; for a share of all traces give the rate")
-        services, baggage, tests = None, {}, []
+        services, baggage, tests, feedback = None, {}, [], None
         key = "rate"
         try:
             limit = bound(rate)
@@ -70,18 +75,27 @@ class Rule:
                     services = texts(value)
                 elif key == "baggage":
                     baggage = baggage_entries(value)
+                elif key == "feedback":
+                    feedback = of_feedback(value)
                 elif key in CONDITIONS:
                     tests.append(CONDITIONS[key](value))
                 else:
-                    raise ValueError(f"is no condition; there are {', '.join([*CONDITIONS, 'service', 'baggage'])}")
+                    raise ValueError(
+                        f"is no condition; there are {', '.join([*CONDITIONS, 'feedback', 'service', 'baggage'])}"
+                    )
         except ValueError as error:
             raise ValueError(f"rule {named!r}: {key} {error}") from None
-        return cls(named, float(rate), services, baggage, limit, tuple(tests))
+        return cls(named, float(rate), services, baggage, limit, tuple(tests), feedback)
 
     @property
     def early(self) -> bool:
         """Whether the rule is decided when a trace starts."""
-        return not self._tests
+        return not self._tests and self._of_feedback is None
+
+    @property
+    def awaits_feedback(self) -> bool:
+        """Whether the rule has a condition on feedback, which may come after the trace has ended."""
+        return self._of_feedback is not None
 
     def concerns(self, position: int, service: str | None) -> bool:
         """Whether the rule may match a trace at ``position`` (see :mod:`.rate`) in ``service``."""
@@ -91,9 +105,13 @@ class Rule:
         """Whether ``baggage`` has the entries that the rule requires."""
         return all(baggage.get(name) == wanted for name, wanted in self.baggage.items())
 
+    def heard(self, feedback: Iterable[Said]) -> bool:
+        """Whether one of ``feedback`` is what the rule asks for, if it asks for any."""
+        return self._of_feedback is None or any(map(self._of_feedback, feedback))
+
     def holds(self, spans: Iterable[Seen]) -> bool:
-        """Whether one of ``spans`` meets every condition."""
-        return any(all(test(seen) for test in self._tests) for seen in spans)
+        """Whether one of ``spans`` meets every condition on spans."""
+        return not self._tests or any(all(test(seen) for test in self._tests) for seen in spans)
 
 
 @dataclass(frozen=True, slots=True)

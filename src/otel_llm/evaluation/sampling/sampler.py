@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ from ...background import forks
 from ...config.choices import SamplingAlgorithm
 from ...config.values import above_zero, checked, seconds
 from ...content import capture
-from ..dataset.sinks import Sink, open_sink
+from ..dataset.sinks import Sink, SQLiteSink, open_sink
 from ..exclusion import is_excluded
 from ..spans import SpanRecord
 from . import accounting as why
-from . import publication
+from . import feedback, publication
 from .accounting import Accounts
 from .books import Books
 from .decision import Decision
@@ -57,6 +58,9 @@ class EvaluationSampler(SpanProcessor):
     it ends in ``.jsonl``), a :class:`~otel_llm.evaluation.Sink`, or a function that takes an item and is called on the
     sampler's thread.
 
+    A trace that only a rule with the condition ``feedback`` may still take is held for ``feedback_hold`` seconds, and
+    becomes an item if such feedback is recorded by then (:func:`otel_llm.record_feedback`).
+
     ``capture_content`` captures prompts and answers on the spans of marked traces, while content is off for all others.
     ``algorithm`` determines how the rate chooses traces; ``AUTO`` follows the head sampler. Spans that the head sampler
     records but does not sample are ignored, unless ``evaluate_unsampled`` is true. ``limits`` bounds what is kept in
@@ -76,6 +80,7 @@ class EvaluationSampler(SpanProcessor):
         capture_content: bool = False,
         max_per_minute: float | None = None,
         grace: float = 1.0,
+        feedback_hold: float = 600.0,
         algorithm: SamplingAlgorithm = SamplingAlgorithm.AUTO,
         evaluate_unsampled: bool = False,
         limits: Limits | None = None,
@@ -89,6 +94,7 @@ class EvaluationSampler(SpanProcessor):
             known.max_per_minute if max_per_minute is None else checked("max_per_minute", max_per_minute, above_zero)
         )
         self._grace = checked("grace", grace, seconds)
+        self._feedback_hold = checked("feedback_hold", feedback_hold, seconds)
         self._limits = limits or Limits()
         for name, value in asdict(self._limits).items():
             checked(f"limits.{name}", value, above_zero)
@@ -101,12 +107,13 @@ class EvaluationSampler(SpanProcessor):
         self._forked_ns = 0
         self._books = self._empty_books()
         publication.SHARED.publish(self, meter_provider)
+        feedback.SHARED.add(self)
         forks.SHARED.add(self)
         if capture_content:
             capture.WANTED.add(self.captures)
 
     def _empty_books(self) -> Books:
-        return Books(self._limits, self._outcomes, self._sink.close)
+        return Books(self._limits, self._outcomes, self._sink.close, self._feedback_hold)
 
     def start_afresh(self) -> None:
         """Start empty in a child process: the parent stores and counts what was under way."""
@@ -222,6 +229,22 @@ class EvaluationSampler(SpanProcessor):
         """The counts so far, which are also metrics."""
         return self._books.accounts()
 
+    def find(self, attribute: str, value: str) -> feedback.Place | None:
+        """The newest trace held for feedback that has a span whose ``attribute`` is ``value``."""
+        return self._books.find(attribute, value)
+
+    def hear(self, trace_id: int, said: feedback.Said) -> bool:
+        """Note what was ``said`` of the trace ``trace_id``; return whether it is still kept, so that rules can take it.
+
+        :func:`otel_llm.record_feedback` calls it.
+        """
+        return not self._closed and self._books.hear(trace_id, said)
+
+    @property
+    def dataset(self) -> Path | None:
+        """The SQLite dataset that items are stored in, if it is one."""
+        return self._sink.path if isinstance(self._sink, SQLiteSink) else None
+
     def captures(self, span: Any) -> bool:
         """Whether the content of ``span``, which has not ended, should be captured."""
         marked = (span.attributes or {}).get(s.LLM_EVAL_SAMPLED)
@@ -258,6 +281,7 @@ class EvaluationSampler(SpanProcessor):
         self._closed = True
         atexit.unregister(self._at_exit)
         capture.WANTED.remove(self.captures)
+        feedback.SHARED.remove(self)
         self._books.close(min(self._shutdown_timeout, max(self._shutdown_by - monotonic(), 0.0)))
         accounts = self.accounts()
         lost = [

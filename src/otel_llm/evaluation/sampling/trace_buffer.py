@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..spans import SpanRecord
+from .feedback import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Trace:
         "position",
         "rate",
         "roots",
+        "said",
         "sampled_by",
         "spans",
         "trace_id",
@@ -64,6 +66,8 @@ class Trace:
         #: What sampled it when it began, and the rate it was sampled at.
         self.sampled_by: list[str] = []
         self.rate: float | None = None
+        #: The feedback on it.
+        self.said: list[Said] = []
 
     def below(self, root: SpanRecord) -> list[SpanRecord]:
         """``root`` and the spans below it."""

@@ -12,6 +12,7 @@ import pytest
 from otel_llm import semconv as s
 from otel_llm.cli import main
 from otel_llm.content.pseudonyms import pseudonym
+from otel_llm.evaluation import ResultStore, Verdict
 from otel_llm.evaluation.dataset.sinks import JSONLinesSink, SQLiteSink
 
 _KEY = "a-key-of-the-tests"
@@ -85,6 +86,21 @@ def test_a_person_is_gone_and_others_stay(
     for backend in ("Jaeger", "Tempo", "ClickHouse"):
         assert backend in told.out
     assert _erase(files) == 1  # nothing is left
+
+
+def test_verdicts_beside_a_file_of_lines_are_erased_too(tmp_path: Path) -> None:
+    """They quote what was judged."""
+    lines = tmp_path / "items.jsonl"
+    lines.write_text("".join(json.dumps(_item(number, user)) + "\n" for number, user in ((1, _JANE), (2, "john"))))
+    store = ResultStore(tmp_path / "items.jsonl.verdicts.db")
+    for number in (1, 2):
+        store.add(
+            Verdict("hallucination", f"{number:032x}", f"{number:016x}", score=1.0, explanation=f"quote {number}")
+        )
+    store.close()
+    assert main(["erase", "--user", _JANE, "--dataset", str(lines)]) == 0
+    assert [verdict.explanation for verdict in store.read()] == ["quote 2"]
+    assert b"quote 1" not in store.path.read_bytes()
 
 
 def test_without_the_key_only_the_id_is_found(files: list[Path], people: list[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .reader import APPLICATION_ID, DatasetError, rotated
+from .reader import APPLICATION_ID, VERDICTS, DatasetError, rotated
 
 _BUSY_SECONDS = 10.0
 
@@ -77,6 +77,8 @@ def _said(database: sqlite3.Connection, table: str, people: Collection[str], era
 def from_lines(path: Path, people: Collection[str], erased: Erased, dry_run: bool) -> None:
     """Remove the lines of ``people`` from the file of JSON lines at ``path``, and from those it was rotated to.
 
+    The verdicts on them, which may quote them, are removed as well.
+
     :raises DatasetError: if a file can't be read or replaced.
     """
     for file in (*rotated(path), path):
@@ -86,6 +88,8 @@ def from_lines(path: Path, people: Collection[str], erased: Erased, dry_run: boo
                     _from_file(file, people, erased, dry_run)
         except OSError as error:
             raise DatasetError(f"{file} can't be changed: {error.strerror}") from None
+    if (verdicts := Path(f"{path}{VERDICTS}")).exists():
+        from_database(verdicts, people, erased, dry_run)
 
 
 def _from_file(file: Path, people: Collection[str], erased: Erased, dry_run: bool) -> None:

@@ -31,6 +31,8 @@ create table items (
     sampled_by text not null,
     item text not null
 )"""
+#: What the names of databases end in that hold the verdicts on items of another file.
+VERDICTS = ".verdicts.db"
 _BUSY_SECONDS = 2.0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...config import DEFAULT_DATASET, EVAL_DATASET
-from ..dataset.reader import Item, is_json_lines
+from ..dataset.reader import VERDICTS, Item, is_json_lines
 from ..results.store import ResultStore
 from ..results.verdict import Verdict
 from .evaluator import Evaluator
@@ -22,7 +22,7 @@ def results_of(source: str | os.PathLike[str]) -> Path:
     """
     path = Path(source)
     if is_json_lines(path) or (path.is_file() and not _is_sqlite(path)):
-        return Path(f"{path}.verdicts.db")
+        return Path(f"{path}{VERDICTS}")
     return path if path.exists() else Path(os.environ.get(EVAL_DATASET) or DEFAULT_DATASET)
 
 

@@ -29,7 +29,11 @@ class LangChainJudge:
         """
         from langchain.chat_models import init_chat_model
 
-        return cls(init_chat_model(name, timeout=timeout), name.rpartition(":")[2])
+        try:
+            model = init_chat_model(name, timeout=timeout)
+        except (TypeError, ValueError):  # not every provider's model takes a time limit by this name
+            model = init_chat_model(name)
+        return cls(model, name.rpartition(":")[2])
 
     @property
     def seller(self) -> Seller:

@@ -1,4 +1,4 @@
-"""Runs the demo: starts the application under `opentelemetry-instrument`, and prints its trace as a tree.
+"""Runs the demo: starts the application under `opentelemetry-instrument`, judges its answer, and prints its trace.
 
 Without OPENAI_API_KEY the application talks to a local stand-in for the API; with it, to the real one (or to what
 OPENAI_BASE_URL says). Its own model is always a stand-in: an endpoint costs by the hour. With `--backends` the
@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 APPLICATION = EXAMPLES / "llm_twin" / "app.py"
 TELEMETRY = ROOT / "out" / "demo.jsonl"
+ITEMS = ROOT / "out" / "demo-items.db"
+VERDICTS = ROOT / "out" / "demo-verdicts.jsonl"
 SCRIPTS = Path(sys.executable).parent
 
 START_SECONDS = 20
@@ -41,7 +43,14 @@ INSTRUMENTATION = {
     # Content capture is off by default. The texts of the demo are made up, so they may be shown.
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
     "OTEL_LLM_PRICES": str(EXAMPLES / "llm_twin" / "prices.yaml"),
+    # The demo has one trace, so all are sampled for evaluation.
+    "OTEL_LLM_EVAL_SAMPLE_RATE": "1",
+    "OTEL_LLM_EVAL_DATASET": str(ITEMS),
 }
+#: The telemetry of the judge goes to its standard output.
+JUDGE = {"OTEL_TRACES_EXPORTER": "otlp_json_file", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+EVALUATORS = "hallucination,answer_relevance,refusal"
+BOUND = "hallucination>0.05"
 #: Sends the telemetry to the Collector, in addition to the file.
 EXPORTERS = {f"OTEL_{kind}_EXPORTER": "otlp_json_file,otlp" for kind in ("TRACES", "METRICS", "LOGS")}
 
@@ -69,6 +78,7 @@ def main() -> int:
                 say(f"No OPENAI_API_KEY: using a local stand-in for the API at {base_url}")
                 settings |= openai_settings(base_url)
             run_application(settings | (EXPORTERS | stack["environment"] if stack else {}))
+        judge()
         show()
         if stack:
             show_in_jaeger(stack["urls"])
@@ -146,6 +156,8 @@ def run_application(settings: dict[str, str]) -> None:
         raise DemoError(f"{launcher} is missing: run `make demo`, or install this package with the extra `otlp`")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     TELEMETRY.parent.mkdir(parents=True, exist_ok=True)
+    for left in ITEMS.parent.glob(f"{ITEMS.name}*"):  # of an earlier run
+        left.unlink()
     say(f"\n$ opentelemetry-instrument python {APPLICATION.relative_to(ROOT)} > {TELEMETRY.relative_to(ROOT)}\n")
     with TELEMETRY.open("wb") as telemetry:
         try:
@@ -165,10 +177,34 @@ def run_application(settings: dict[str, str]) -> None:
         raise DemoError(f"the application ran, but {TELEMETRY} holds no span of a model call; is otel-llm installed?")
 
 
+def judge() -> None:
+    """Judge the answer, and let a bound be reached: the answers of the stand-ins are made up, so they are in no source.
+
+    The judge is a stand-in too; `--judge openai:gpt-4o-mini` is a real one.
+    """
+    file = str(ITEMS.relative_to(ROOT))
+    command = ["eval", "run", file, "--judge", "stand-in", "--evaluators", EVALUATORS, "--fail-on", BOUND]
+    say(f"\n$ otel-llm {' '.join(command[:-1])} '{BOUND}'\n")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environment = inherited | JUDGE | {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY"}
+    done = subprocess.run(
+        [*COMMAND, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
+    lines = done.stdout.splitlines(keepends=True)
+    VERDICTS.write_text("".join(line for line in lines if line.startswith("{")))
+    say("".join(line for line in lines if not line.startswith("{")).rstrip())
+    if done.returncode not in (0, 1):
+        raise DemoError("the answer could not be judged; the reason should stand above")
+    if done.returncode == 1:
+        say("That is the alarm: the exit code is 1, which a cron job or a pipeline reports.")
+
+
 def show() -> None:
-    file = str(TELEMETRY.relative_to(ROOT))
+    trace_id, _ = newest_trace()
+    files = [str(file.relative_to(ROOT)) for file in (TELEMETRY, VERDICTS)]
+    file = " ".join(files)
     say(f"\n$ otel-llm view {file}\n")
-    if subprocess.run([*COMMAND, "view", file], cwd=ROOT, check=False).returncode:
+    if subprocess.run([*COMMAND, "view", "--trace", trace_id, *files], cwd=ROOT, check=False).returncode:
         raise DemoError("the trace could not be shown; the reason should stand above")
     say("\nCapturing messages is off by default; the demo has it on. To read them:")
     say(f"$ {tool()} view --content {file}")

@@ -141,7 +141,7 @@ def test_a_dry_run_asks_nobody_and_says_what_it_would_cost(command: Eval, datase
     assert (code, out) == (0, "")
     assert "3 item(s)" in err
     assert re.search(r"hallucination [0-9a-f]{12}: 2 to judge, 0 judged before, 1 not applicable", err)
-    assert re.search(r"2 call\(s\) of the judge, about [\d,]+ input tokens, unpriced", err)
+    assert re.search(r"2 call\(s\) of the judge, about [\d,]+ input tokens, about 0.00 USD", err)
     assert not (tmp_path / f"{dataset}.verdicts.db").exists()
     command("run", dataset, *ARGUMENTS)
     code, _, err = command("run", dataset, "--evaluators", "hallucination,empty", "--dry-run")  # without a judge, too

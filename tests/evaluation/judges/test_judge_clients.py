@@ -18,7 +18,7 @@ from otel_llm.evaluation.judges.clients import JudgeError, open_judge
 from otel_llm.evaluation.judges.clients.langchain import LangChainJudge
 from otel_llm.evaluation.judges.evaluator import Evaluator
 from otel_llm.evaluation.judges.judging import Judgement
-from otel_llm.evaluation.judges.pricing import Seller
+from otel_llm.evaluation.judges.pricing import Amount, JudgePrices, Seller
 from standin.openai import OpenAIServer
 from standin.sagemaker import SageMakerServer
 from standin.server import Reply, Request
@@ -162,6 +162,7 @@ def test_an_endpoint_of_sagemaker_judges(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_stand_in_says_that_it_is_one_and_is_deterministic() -> None:
     client = open_judge("stand-in")
     made = judge(client, *criteria.JUDGED[:8], answer="It was built in 1990 by pirates.")
+    assert JudgePrices("").of(client, JudgeReply()) == Amount(0.0, "USD")
     assert made.verdicts[0].label == "hallucinated"
     assert all("stand-in" in (verdict.explanation or "") for verdict in made.verdicts)
     assert scores(made) == scores(judge(client, *criteria.JUDGED[:8], answer="It was built in 1990 by pirates."))

@@ -20,12 +20,16 @@ _USUAL_CHARACTERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who is paid for the calls of a judge: the provider as the conventions name it, its host, a SageMaker endpoint."""
+    """Who is paid for the calls of a judge: the provider as the conventions name it, its host, a SageMaker endpoint.
+
+    ``free``: nobody, as no model is called.
+    """
 
     provider: str = ""
     host: str | None = None
     port: int | None = None
     endpoint: str | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class JudgePrices:
 
     def _charge(self, client: JudgeClient, models: tuple[str | None, ...], usage: dict[str, int]) -> Amount | None:
         seller = getattr(client, "seller", None)
+        if isinstance(seller, Seller) and seller.free:
+            return Amount(0.0, "USD")
         if not isinstance(seller, Seller) or not usage:
             return None
         known = self._known(seller, tuple(dict.fromkeys(model for model in models if model)))

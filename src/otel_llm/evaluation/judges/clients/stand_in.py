@@ -12,6 +12,7 @@ from typing import Any
 
 from ..asking import JudgeReply, JudgeRequest
 from ..evaluator import Evaluator
+from ..pricing import Seller
 from ..scales import Categories, Labels
 
 NAME = "stand-in"
@@ -33,6 +34,7 @@ class StandInJudge:
     """Compares the words and the numbers of an answer with those of the documents and the question."""
 
     model = NAME
+    seller = Seller(free=True)
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
         """Judge by words and numbers."""

@@ -280,6 +280,17 @@ def test_verdicts_are_sent_where_the_environment_says(tmp_path: Path) -> None:
     assert "judge answer_question" in shown
     assert "#judge" in shown
     assert "[otel-llm-eval]" in shown
+    spans = [
+        span
+        for row in traces.splitlines()
+        for resource in json.loads(row)["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    ]
+    by_name = {span["name"]: span for span in spans}
+    (link,) = by_name["evaluate hallucination"]["links"]
+    assert link["spanId"] == by_name["judge answer_question"]["spanId"]
+    assert by_name["evaluate hallucination"]["traceId"] == f"{2:032x}"
 
 
 def test_without_a_destination_nothing_is_sent(command: Eval, dataset: Path) -> None:

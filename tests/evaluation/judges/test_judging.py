@@ -245,7 +245,8 @@ def test_a_judge_has_a_trace_of_its_own_with_a_link(judge_server: OpenAIServer, 
     traced.provider.add_span_processor(sampler)
     chat(judge_server, lambda asked: verdicts(asked, hallucination=HALLUCINATED))
     with traced.provider.get_tracer("application").start_as_current_span("nightly"):
-        (verdict,) = judge(judge_server, item(), criteria.HALLUCINATION).verdicts
+        made = judge(judge_server, item(), criteria.HALLUCINATION)
+    (verdict,) = made.verdicts
     (judged,), (call,), (around,) = (
         traced.named(name) for name in ("judge answer_question", "chat gpt-4o-mini", "nightly")
     )
@@ -258,6 +259,7 @@ def test_a_judge_has_a_trace_of_its_own_with_a_link(judge_server: OpenAIServer, 
         assert (span.attributes or {})["otel_llm.tags"] == ("judge",)
         assert (span.attributes or {}).get("otel_llm.eval.sampled") is not True
     assert (judged.attributes or {})["otel_llm.evaluation.judge.criteria"] == ("hallucination",)
+    assert made.links(verdict) == [judged.context]
     assert verdict.attributes["otel_llm.evaluation.judge.trace_id"] == trace.format_trace_id(judged.context.trace_id)
     sampler.force_flush()
     assert items == []  # "nightly" has no GenAI spans, and the judge is never sampled

@@ -22,7 +22,8 @@ _NEEDS_RICH = 'needs the rich package: pip install "otel-llm[cli]"'
 _RUN = """\
 Judges items that have no verdict yet. Verdicts are stored beside the items (in the SQLite dataset, of other files in
 FILE.verdicts.db, of servers in the default dataset), and sent to the backend that the environment names
-(OTEL_EXPORTER_OTLP_ENDPOINT, ...). Judges: {judges}, or module:attribute.
+(OTEL_EXPORTER_OTLP_ENDPOINT, ...).
+Judges: {judges}, or module:attribute.
 """
 _RUN_CODES = """\
 Exit code: 0 success; 1 a bound of --fail-on is reached, or has nothing to be compared with; 2 the dataset, an evaluator

@@ -113,7 +113,7 @@ class _Run:
         for verdict in judgement.verdicts:
             self._tallies[verdict.name].add(verdict)
             if self._store.add(verdict):
-                self._emitter.emit(verdict)
+                self._emitter.emit(verdict, judgement.links(verdict))
 
     def _dry_run(self, items: Iterator[Item]) -> None:
         """Count what would be asked, and price it."""

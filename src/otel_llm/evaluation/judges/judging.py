@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from opentelemetry.trace import SpanContext
+
 from ... import guard
 from ... import semconv as s
 from ...content import boundary
@@ -36,7 +38,8 @@ class Judgement:
 
     ``not_applicable`` has what the item lacks, by the evaluator's name. ``usage`` are the tokens of the judge by
     attribute, ``calls`` its calls, repairs included, and ``seconds`` the time that they took. ``costs`` are what they
-    cost; ``unpriced`` counts those whose cost is not known. ``model`` is the judge's, if one was asked.
+    cost; ``unpriced`` counts those whose cost is not known. ``model`` is the judge's, if one was asked; ``spans`` has
+    the span of its calls by the evaluator's name, to link to.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
@@ -47,6 +50,11 @@ class Judgement:
     unpriced: int = 0
     seconds: float = 0.0
     model: str | None = None
+    spans: dict[str, SpanContext] = field(default_factory=dict)
+
+    def links(self, verdict: Verdict) -> list[SpanContext]:
+        """What the span of ``verdict`` links to: that of the judge's calls, if there is one."""
+        return [self.spans[verdict.name]] if verdict.name in self.spans else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +166,8 @@ async def _by_judge(
     if client is None:
         return [_error(item, one, NO_JUDGE, 0.0) for one in request.evaluators]
     with JudgeSpan(item, request, client.model) as span:
+        if span.context.is_valid:
+            made.spans |= dict.fromkeys((one.name for one in request.evaluators), span.context)
         try:
             found, model = await _asked(request, client, made, prices)
         except Exception as error:

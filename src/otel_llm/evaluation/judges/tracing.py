@@ -59,11 +59,15 @@ class JudgeSpan:
             )
         )
         self.attributes = {s.LLM_EVALUATION_JUDGE_MODEL: self._model}
-        if self._span.get_span_context().is_valid:
-            self.attributes[s.LLM_EVALUATION_JUDGE_TRACE_ID] = trace.format_trace_id(
-                self._span.get_span_context().trace_id
-            )
+        if self.context.is_valid:
+            self.attributes[s.LLM_EVALUATION_JUDGE_TRACE_ID] = trace.format_trace_id(self.context.trace_id)
         return self
+
+    @property
+    def context(self) -> SpanContext:
+        """The span itself, to link to."""
+        context: SpanContext = self._span.get_span_context()
+        return context
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

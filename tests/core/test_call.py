@@ -9,6 +9,7 @@ import pytest
 from exits import Interrupt
 from one_call import PROMPT, answer
 from opentelemetry import baggage, trace
+from opentelemetry import context as otel_context
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
@@ -18,9 +19,11 @@ from otel_llm import ContentCapture, Settings
 from otel_llm.content.messages import Content, text
 from otel_llm.core import nesting
 from otel_llm.core.call import Call
+from otel_llm.core.listeners import Listeners
 from otel_llm.core.request import Request, Response
 from otel_llm.core.telemetry import Telemetry
 from otel_llm.prompts import PromptUse, Template
+from otel_llm.propagation import state
 
 SPEED = "otel_llm.response.output_tokens_per_second"
 PER_TOKEN = "otel_llm.response.time_per_output_token"
@@ -174,8 +177,9 @@ def test_a_failure(recorder: Any, begin: Any, capture: Any) -> None:
     assert point.attributes["error.type"] == attributes["error.type"]
 
 
-def test_an_error_that_came_as_an_answer(recorder: Any, begin: Any) -> None:
-    begin().finish(Response(error="server_error"))
+@pytest.mark.parametrize("capture", [ContentCapture.NO_CONTENT, ContentCapture.SPAN_ONLY])
+def test_an_error_that_came_as_an_answer(recorder: Any, begin: Any, capture: Any) -> None:
+    begin(capture_content=capture).finish(Response(error="server_error"))
     assert recorder.attributes["error.type"] == recorder.attributes["otel_llm.error.code"] == "server_error"
     assert recorder.span.status.status_code is trace.StatusCode.ERROR
     assert recorder.span.status.description is None
@@ -201,6 +205,24 @@ def test_it_ends_once(recorder: Any, begin: Any, capture: Any) -> None:
     assert len(recorder.points("gen_ai.client.operation.duration")) == 1
 
 
+def test_an_agent_that_fails_to_count_keeps_no_call_open(recorder: Any, begin: Any, quiet: Any) -> None:
+    class Agent:
+        request = Request("invoke_agent", "writer", {})
+
+        def count(self, operation: str, response: Response) -> None:
+            raise LookupError
+
+    agent = Agent()
+    token = otel_context.attach(state.with_agent(agent, otel_context.get_current()))
+    call = begin()
+    otel_context.detach(token)
+    call.finish(answer())
+    assert recorder.attributes["gen_ai.response.id"] == "r-1"
+    (record,) = quiet.records
+    assert record.getMessage().startswith("otel-llm failed in Call._complete (LookupError)")
+    quiet.clear()
+
+
 # --- where only the answer tells what the call is ----------------------------------------------------
 
 
@@ -215,6 +237,38 @@ def test_the_operation_is_settled_by_the_answer(recorder: Any, begin: Any, captu
     assert ("gen_ai.system_instructions" in recorder.attributes) is captured
     (point,) = recorder.points("gen_ai.client.operation.duration")
     assert point.attributes["gen_ai.operation.name"] == "text_completion"
+
+
+def test_what_is_settled_as_an_inference_has_the_prompt_that_applies(recorder: Any, lenient: Any) -> None:
+    """Embeddings, as the call began, have none."""
+    recorder.missing |= {"gen_ai.request.model"}
+    settings = Settings(capture_content=ContentCapture.SPAN_ONLY)
+    telemetry = Telemetry("otel_llm.test", settings, lenient.tracer_provider)
+    prompt = PromptUse(Template.of("What is the capital of {country}?"), {"country": "France"}, "capital", "3")
+    named = {"gen_ai.operation.name": "embeddings", "gen_ai.provider.name": "test"}
+    with otel_llm.propagate_attributes(prompt=prompt, conversation_id="c-1"):
+        call = Call.begin(telemetry, Request("embeddings", None, named))
+    assert "gen_ai.prompt.name" not in call.request.attributes
+    call.settle("chat")
+    call.finish(answer())
+    assert recorder.span.name == "chat"
+    assert recorder.attributes["gen_ai.prompt.name"] == "capital"
+    assert recorder.attributes["gen_ai.conversation.id"] == "c-1"
+    assert recorder.attributes["otel_llm.prompt.template"] == "What is the capital of {country}?"
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_content_that_is_settled_late_is_there_for_listeners(recorder: Any, begin: Any, earlier: bool) -> None:
+    """An estimate of tokens reads it."""
+    listeners, heard = Listeners(), []
+    listeners.add(lambda ended: heard.append(ended.request.content))
+    call = begin(listeners=listeners)
+    known = call.request.content
+    if not earlier:
+        call.request.content = None
+    call.settle("chat", late := lambda: Content())
+    call.finish(answer())
+    assert heard == [known if earlier else late]
 
 
 def test_after_the_end_nothing_is_settled(recorder: Any, begin: Any) -> None:

@@ -127,8 +127,7 @@ def _publish(
             text = recording.error_text(error) if error is not None else None
             recording.span.set_status(Status(StatusCode.ERROR, text))
     if emits_event and request.operation in s.INFERENCE_OPERATIONS:
-        content = recording.content if telemetry.settings.capture_content.on_event else {}
-        about = {**request.attributes, **attributes, **content, **recording.references}
+        about = {**request.attributes, **attributes, **recording.content, **recording.references}
         recording.emit(s.EVENT_OPERATION_DETAILS, SeverityNumber.DEBUG, about, ended.context)
     if measure is not None:
         measure(ended)

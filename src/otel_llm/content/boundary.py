@@ -18,13 +18,14 @@ from .policy import LONGEST_REMEMBERED, TECHNICAL, Ledger, Policy
 _V = TypeVar("_V")
 _TEXTS = (str, list, tuple)
 _NUMBERS = frozenset({int, float, bool})
-_PLAIN = _NUMBERS | {str}
 #: An id that is new for each call: no credential has this form, and to remember it would be of no use.
 _NEW_ID = re.compile(
     r"[0-9a-f-]{16,64}|(?:chatcmpl-|cmpl-|gen-|msg_|resp_|req_|run-{1,2})(?:[0-9a-f-]{16,64}|[0-9A-Za-z]{21,29})"
 )
-#: The most attributes that are remembered as clean.
+#: The most short texts that are remembered as clean.
 _MOST = 4096
+#: The most attributes, and texts of one, of a set of attributes that is remembered.
+_MOST_ALIKE = 64
 
 
 class Boundary:
@@ -42,9 +43,12 @@ class Boundary:
         self._settings = settings
         self._policy: Policy | None = None
         self._hiding: Hiding | None = None
-        #: Attributes that have passed the policy, with short texts and numbers: names of models and servers come with
-        #: every call. What a policy says of a text may depend on the attribute.
-        self._known: set[tuple[str, Any]] = set()
+        #: Short texts that have passed the policy: names of models and servers come with every call. What a policy says
+        #: of them may depend on the attribute; then they are with its name.
+        self._known: set[str] = set()
+        self._known_there: set[tuple[str, str]] = set()
+        #: Attributes that were clean, by their number: most calls are like the one before.
+        self._alike: dict[int, dict[str, Any]] = {}
         #: Names of attributes that are known to be valid UTF-8, which is all that is required of a name.
         self._names: set[str] = set()
 
@@ -83,16 +87,24 @@ class Boundary:
         """``text`` as valid UTF-8, as it may be recorded as ``attribute``, or as a part of it."""
         if type(text) is not str:  # a look-up would call code of the application's
             text = str.__str__(text)
-        if (attribute, text) in self._known:
+        if text in self._known:
             return text
-        known, policy = self._known, self.policy  # taken first: of an older policy nothing is remembered
+        known, known_there = self._known, self._known_there  # taken first: of an older policy nothing is remembered
+        policy = self.policy
         if attribute in TECHNICAL and _NEW_ID.fullmatch(text):
             return text
         if not text.isascii():
             text = utf8(text)
+        if not (policy.by_place or (policy.spares_technical and attribute in TECHNICAL)):
+            cleaned = policy.text(text, attribute)
+            if len(cleaned) <= LONGEST_REMEMBERED:
+                self._remember(known, cleaned)
+            return cleaned
+        if (attribute, text) in known_there:
+            return text
         cleaned = policy.text(text, attribute)
         if len(cleaned) <= LONGEST_REMEMBERED and len(attribute) <= LONGEST_REMEMBERED:
-            self._remember(known, (attribute, cleaned))
+            self._remember(known_there, (attribute, cleaned))
         return cleaned
 
     @staticmethod
@@ -118,41 +130,51 @@ class Boundary:
 
         On the path of every call: most have nothing to clean.
         """
-        # Looked up are only values of Python's own types, as a look-up may call code of any other's.
-        if not (_PLAIN.issuperset(map(type, attributes.values())) and self._known.issuperset(attributes.items())):
-            self._clean_values(attributes)
-        if not self._names.issuperset(attributes):
-            self._clean_names(attributes)
+        try:
+            is_clean = attributes == self._alike.get(len(attributes))
+        except Exception:  # from a value of the application's own type
+            is_clean = False
+        if not is_clean:
+            self._clean(attributes)
         if self._hiding is not None:
             shown = self._hiding.visible(attributes)
             if shown != attributes:
                 attributes.clear()
                 attributes.update(shown)
 
-    def _clean_values(self, attributes: dict[str, Any]) -> None:
+    def _clean(self, attributes: dict[str, Any]) -> None:
         changed: dict[str, Any] = {}
-        known = self._known
+        alike, names, known, known_there = self._alike, self._names, self._known, self._known_there
+        are_known = names_are_known = True
         for name, value in attributes.items():
             kind = type(value)
+            if name not in names:
+                are_known = names_are_known = False
             if kind is str:
-                if (name, value) in known:
+                if value in known or (known_there and (name, value) in known_there):
                     continue
             elif kind in _NUMBERS:
-                if (name, value) not in known and len(name) <= LONGEST_REMEMBERED:
-                    self._remember(known, (name, value))
                 continue
-            elif kind is list or kind is tuple:
+            elif kind is tuple or kind is list:
                 for one in value:
-                    if type(one) is not str or (name, one) not in known:
+                    if type(one) is not str or (one not in known and (name, one) not in known_there):
                         break
                 else:
+                    if kind is list or len(value) > _MOST_ALIKE:  # a list may change
+                        are_known = False
                     continue
             elif not isinstance(value, _TEXTS):
+                are_known = False
                 continue
+            are_known = False
             if (cleaned := self.clean_value(value, name)) is not value:
                 changed[name] = cleaned
         if changed:
             attributes.update(changed)
+        if not names_are_known:
+            self._clean_names(attributes)
+        if are_known and len(attributes) <= _MOST_ALIKE:
+            alike[len(attributes)] = attributes.copy()
 
     def _clean_names(self, attributes: dict[str, Any]) -> None:
         for name in [name for name in attributes if utf8(name) != name]:

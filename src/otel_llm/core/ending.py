@@ -40,12 +40,12 @@ def record_end(
     held = False
     try:
         error_type = None
+        if response.error is not None:
+            error_type = errors.answered_type(response.error)
+            if request.kind is SpanKind.CLIENT:
+                attributes.update(errors.answered_code(response.error))
         if error is not None:
             error_type = str(attributes[s.ERROR_TYPE])
-        elif response.error is not None:
-            error_type = errors.answered_type(response.error)
-        if response.error is not None and request.kind is SpanKind.CLIENT:
-            attributes.update(errors.answered_code(response.error))
         seconds = duration_ns / 1e9
         first_chunk, speed = None, NO_SPEED
         if recording.first_chunk_ns:
@@ -57,7 +57,8 @@ def record_end(
             response.describe(request, error_type is not None, attributes)
             if error_type is not None:
                 attributes[s.ERROR_TYPE] = error_type
-        listeners, completer = telemetry.listeners, telemetry.listeners.completer
+        listeners = telemetry.listeners
+        completer = listeners.completer
         ended = EndedCall(
             request,
             response,

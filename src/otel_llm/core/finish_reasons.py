@@ -53,7 +53,7 @@ def normalized(reason: str) -> str:
     return _KNOWN.get(reason) or _KNOWN.get(reason.lower(), reason)
 
 
-def recorded(reasons: Sequence[str | None], failed: bool) -> list[str]:
+def recorded(reasons: Sequence[str | None], failed: bool) -> tuple[str, ...]:
     """``reasons`` as a span has them: a missing one is ``error`` if the call has ``failed``, otherwise left out."""
     told = []
     for reason in reasons:
@@ -61,14 +61,14 @@ def recorded(reasons: Sequence[str | None], failed: bool) -> list[str]:
             told.append(_KNOWN.get(reason) or normalized(reason))
         elif failed:
             told.append(ERROR)
-    return told
+    return tuple(told)
 
 
-def as_given(reasons: Sequence[str | None], failed: bool) -> list[str]:
+def as_given(reasons: Sequence[str | None], failed: bool) -> tuple[str, ...]:
     """:func:`recorded` in the provider's own words."""
     if failed:
-        return [reason or ERROR for reason in reasons]
-    return [reason for reason in reasons if reason]
+        return tuple(reason or ERROR for reason in reasons)
+    return tuple(reason for reason in reasons if reason)
 
 
 def in_messages(messages: Iterable[Json], failed: bool) -> list[Json]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NO_SPEED: Mapping[str, float] = {}
 _NO_REFERENCES: Mapping[str, str] = {}
 _MOMENT_NS = 20_000
-_TRIES = 3
+_TRIES = 2
 
 
 def start_span(
@@ -41,16 +41,24 @@ def start_span(
     Returns the span and the moment of its start: in nanoseconds since the epoch, and as ``perf_counter_ns``.
     """
     name = boundary.clean_text(name)
-    tries = _TRIES
     start_ns = perf_counter_ns()
     started_at = time_ns()
     # A thread that is interrupted between the two tries again: its span would seem to end before its children.
-    while perf_counter_ns() - start_ns >= _MOMENT_NS and (tries := tries - 1):
-        start_ns = perf_counter_ns()
-        started_at = time_ns()
+    if perf_counter_ns() - start_ns >= _MOMENT_NS:
+        start_ns, started_at = _moment()
     span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=started_at)
     activity.SHARED.any = True
     return span, started_at, start_ns
+
+
+def _moment() -> tuple[int, int]:
+    """Now, by ``perf_counter_ns`` and in nanoseconds since the epoch."""
+    for _ in range(_TRIES):
+        start_ns = perf_counter_ns()
+        started_at = time_ns()
+        if perf_counter_ns() - start_ns < _MOMENT_NS:
+            break
+    return start_ns, started_at
 
 
 class Recording:

@@ -89,5 +89,5 @@ class Response:
         if reasons and (told := finish_reasons.recorded(reasons, failed)):
             attributes[s.RESPONSE_FINISH_REASONS] = told
             given = self.provider_reasons or reasons
-            if given != told and (in_their_words := finish_reasons.as_given(given, failed)) != told:
+            if given != [*told] and (in_their_words := finish_reasons.as_given(given, failed)) != told:
                 attributes[s.LLM_RESPONSE_FINISH_REASONS] = in_their_words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +82,7 @@ def record_of(ended: EndedCall) -> Record:
         record["time_to_first_chunk"] = first
     reasons = finish_reasons.recorded(response.finish_reasons or (), error_type is not None)
     if reasons:
-        record["finish_reasons"] = reasons
+        record["finish_reasons"] = list(reasons)
     # An error that came as an answer has its code as error type, if it has a code.
     code = ending.get(s.LLM_ERROR_CODE) or (error_type if response.error is not None else None)
     record["status"] = _status(reasons, error_type, code)
@@ -99,7 +99,7 @@ def _under(prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
 
 
-def _status(reasons: list[str], error_type: str | None, code: Any) -> str:
+def _status(reasons: Sequence[str], error_type: str | None, code: Any) -> str:
     if "content_filter" in reasons or code == "content_filter":
         return "filtered"
     if error_type is None:

@@ -6,7 +6,10 @@ from typing import Any
 
 from ...content.encoding import Json, dumped
 from ...content.messages import blob, media, parsed, reasoning, text, tool_call, tool_call_response
-from .fields import count, get, items, string
+from .fields import count, get, items, mapping, string
+
+#: The fields of a message that become parts.
+_FIELDS = ("reasoning_content", "reasoning", "content", "refusal", "audio", "tool_calls", "function_call")
 
 
 class MessageConverter:
@@ -28,16 +31,16 @@ class MessageConverter:
 
     def message(self, message: Any) -> Json:
         """One message of a request."""
-        role = string(get(message, "role")) or "unknown"
+        fields = mapping(message)
+        role = string(fields.get("role")) or "unknown"
         if role == "tool":
-            result = self.tool_result(get(message, "content"))
-            parts = [tool_call_response(get(message, "tool_call_id"), result)]
+            parts = [tool_call_response(fields.get("tool_call_id"), self.tool_result(fields.get("content")))]
         elif role == "function":
-            parts = [tool_call_response(None, get(message, "content"))]
+            parts = [tool_call_response(None, fields.get("content"))]
         else:
-            parts = self.parts(message)
+            parts = self.parts(fields)
         made: Json = {"role": role, "parts": parts}
-        if (name := string(get(message, "name"))) is not None:
+        if (name := string(fields.get("name"))) is not None:
             made["name"] = name
         return made
 
@@ -67,29 +70,32 @@ class MessageConverter:
 
     def choice(self, choice: Any) -> Json:
         """One choice of an answer as an output message."""
-        message = get(choice, "message")
+        fields = mapping(choice)
+        message = mapping(fields.get("message"))
         return {
-            "role": string(get(message, "role")) or "assistant",
+            "role": string(message.get("role")) or "assistant",
             "parts": self.parts(message),
-            "finish_reason": string(get(choice, "finish_reason")),
+            "finish_reason": string(fields.get("finish_reason")),
         }
 
     def parts(self, message: Any) -> list[Json]:
         parts: list[Json] = []
+        fields = mapping(message)
         # DeepSeek, vLLM and OpenRouter answer with their reasoning in one of these.
-        thought = string(get(message, "reasoning_content")) or string(get(message, "reasoning"))
-        if thought:
+        thought, thought_too, value, refusal, audio, calls, function = map(fields.get, _FIELDS)
+        if thought := string(thought) or string(thought_too):
             parts.append(reasoning(thought))
-        value = get(message, "content")
         if isinstance(value, str):
             parts.append(text(value))
-        parts.extend(self.part(one) for one in items(value))
-        if refusal := string(get(message, "refusal")):
+        elif isinstance(value, list):
+            parts.extend([self.part(one) for one in value])
+        if refusal := string(refusal):
             parts.append({"type": "refusal", "content": refusal})
-        if (audio := get(message, "audio")) is not None:
+        if audio is not None:
             parts.append(self._audio(audio))
-        parts.extend(_tool_call(call) for call in items(get(message, "tool_calls")))
-        if (function := get(message, "function_call")) is not None:
+        if isinstance(calls, list):
+            parts.extend([_tool_call(call) for call in calls])
+        if function is not None:
             parts.append(tool_call(None, get(function, "name"), get(function, "arguments")))
         return parts
 
@@ -173,20 +179,21 @@ class ChoicePieces:
         self._calls: list[dict[str, Any]] = []
 
     def add(self, choice: Any) -> None:
-        if (piece := string(get(choice, "text"))) is not None:  # a legacy completion's
+        fields = mapping(choice)
+        if (piece := string(fields.get("text"))) is not None:  # a legacy completion's
             self._texts.setdefault("content", []).append(piece)
-        delta = get(choice, "delta")
-        self._role = self._role or string(get(delta, "role"))
+        delta = mapping(fields.get("delta"))
+        self._role = self._role or string(delta.get("role"))
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
-            if piece := string(get(delta, name)):
+            if piece := string(delta.get(name)):
                 self._texts.setdefault(name, []).append(piece)
-        audio = get(delta, "audio")
-        for name in ("data", "transcript"):
-            if piece := string(get(audio, name)):
-                self._texts.setdefault(name, []).append(piece)
-        for call in items(get(delta, "tool_calls")):
+        if (audio := delta.get("audio")) is not None:
+            for name in ("data", "transcript"):
+                if piece := string(get(audio, name)):
+                    self._texts.setdefault(name, []).append(piece)
+        for call in items(delta.get("tool_calls")):
             self._add_call(count(get(call, "index")), call)
-        if (function := get(delta, "function_call")) is not None:
+        if (function := delta.get("function_call")) is not None:
             self._add_call(-1, {"function": function})
 
     def _add_call(self, index: int | None, call: Any) -> None:

@@ -19,9 +19,13 @@ def mapping(value: Any) -> Mapping[str, Any]:
     """The fields of a dict or a model; no fields for anything else."""
     if isinstance(value, dict):
         return value
-    # A model's fields are in its __dict__; its own lookup of one it lacks is slow, as it raises.
-    fields: Mapping[str, Any] = getattr(value, "__dict__", _NOTHING)
-    extra = getattr(value, "__pydantic_extra__", None) if fields else None
+    if value is None:
+        return _NOTHING
+    try:
+        # A model's fields are in its __dict__; its own lookup of one it lacks is slow, as it raises.
+        fields, extra = value.__dict__, value.__pydantic_extra__
+    except AttributeError:
+        return getattr(value, "__dict__", _NOTHING)
     return {**fields, **extra} if extra else fields
 
 
@@ -128,11 +132,19 @@ _OUTPUT_DETAILS = {
     "rejected_prediction_tokens": s.LLM_USAGE_REJECTED_PREDICTION_TOKENS,
 }
 #: Totals, as Chat Completions and as Responses and the Images API name them, and what their details are in.
-_USAGE = (
-    *("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens"),
-    *("prompt_tokens_details", "input_tokens_details", "input_token_details"),
-    *("completion_tokens_details", "output_tokens_details"),
-)
+_TOTALS = {
+    "prompt_tokens": s.USAGE_INPUT_TOKENS,
+    "input_tokens": s.USAGE_INPUT_TOKENS,
+    "completion_tokens": s.USAGE_OUTPUT_TOKENS,
+    "output_tokens": s.USAGE_OUTPUT_TOKENS,
+}
+_DETAILS = {
+    "prompt_tokens_details": _INPUT_DETAILS,
+    "input_tokens_details": _INPUT_DETAILS,
+    "input_token_details": _INPUT_DETAILS,
+    "completion_tokens_details": _OUTPUT_DETAILS,
+    "output_tokens_details": _OUTPUT_DETAILS,
+}
 
 
 def usage(value: Any, has_output: bool = True) -> dict[str, int]:
@@ -143,30 +155,16 @@ def usage(value: Any, has_output: bool = True) -> dict[str, int]:
     tokens: dict[str, int] = {}
     if value is None:
         return tokens
-    asked, asked_too, answered, answered_too, of_chat, of_responses, of_images, *answers = map(
-        mapping(value).get, _USAGE
-    )
-    if type(asked) is not int:
-        asked = asked_too
-    if type(asked) is int and 0 <= asked < _TOO_MANY:
-        tokens[s.USAGE_INPUT_TOKENS] = asked
-    if details := of_chat or of_responses or of_images:
-        _add(details, _INPUT_DETAILS, tokens)
-    if not has_output:
-        return tokens
-    if type(answered) is not int:
-        answered = answered_too
-    if type(answered) is int and 0 <= answered < _TOO_MANY:
-        tokens[s.USAGE_OUTPUT_TOKENS] = answered
-    if details := answers[0] or answers[1]:
-        _add(details, _OUTPUT_DETAILS, tokens)
-    return tokens
-
-
-def _add(details: Any, attributes: Mapping[str, str], tokens: dict[str, int]) -> None:
-    for name, count in mapping(details).items():
-        if count and (attribute := attributes.get(name)) is not None and type(count) is int and 0 < count < _TOO_MANY:
-            tokens[attribute] = count
+    for name, found in mapping(value).items():
+        if type(found) is int:
+            total = _TOTALS.get(name)
+            if total is not None and 0 <= found < _TOO_MANY and total not in tokens:
+                tokens[total] = found
+        elif found and (parts := _DETAILS.get(name)) is not None:
+            for detail, part in mapping(found).items():
+                if part and (attribute := parts.get(detail)) is not None and type(part) is int and 0 < part < _TOO_MANY:
+                    tokens[attribute] = part
+    return tokens if has_output else {name: tokens[name] for name in tokens if name.endswith("input_tokens")}
 
 
 def billed(fields: Mapping[str, Any]) -> tuple[Billed, ...]:

@@ -169,6 +169,7 @@ class OpenAIInstrumentor(Instrumentor):
     def configure(self, **kwargs: Any) -> None:
         super().configure(**kwargs)
         settings = self.telemetry.settings
+        self._converter = CONVERTERS[settings.capture_media]
         self._costs = GatewayCosts(settings.cost_headers) if settings.cost else None
         if self._costs is not None and self._patcher is not None:
             self._patcher.apply(self.targets())
@@ -227,10 +228,9 @@ class OpenAIInstrumentor(Instrumentor):
         if not telemetry.traces(current):
             return None
         options = args[1] if len(args) > 1 else kwargs["options"]
-        endpoint = _endpoint(options.method, options.url)
+        endpoint = _ENDPOINTS.get((options.method, options.url)) or _endpoint(options.method, options.url)
         if endpoint is None or (self._foreign.watches(client) and self._leaves(current)):
             return None
-        settings = telemetry.settings
         if self._costs is not None:
             self._costs.forget()
         body = options.json_data if isinstance(options.json_data, dict) else dict(options.params)
@@ -243,36 +243,36 @@ class OpenAIInstrumentor(Instrumentor):
             string(body.get("model")),
             bool(kwargs.get("stream")),
             telemetry.keeps_content,
-            CONVERTERS[settings.capture_media],
+            self._converter,
         )
-        ask_usage = (
-            exchange.stream
-            and endpoint.usage_on_request
-            and settings.stream_usage
-            and not _is_raw(options)
-            and "include_usage" not in (body.get("stream_options") or {})
-        )
-        parses = callable(getattr(options, "post_parser", None)) and not _is_raw(options)
-        if ask_usage or parses:
-            options = copy(options)
-        if ask_usage:
-            options.json_data = {
-                **body,
-                "stream_options": {**(body.get("stream_options") or {}), "include_usage": True},
-            }
-            options.extra_json = None  # it is in the body now, and would overwrite the options there
         request = endpoint.request(exchange)
         request.texts, request.input_kept = body, True  # the SDK has made the body for this request
         exchange.choices = min(request.choices, MAX_CHOICES)
         call = nesting.start(telemetry, request, current)
         exchange.described = call.described
-        if parses:
-            options.post_parser = _watched(options.post_parser, exchange, endpoint, call)
-        if (ask_usage or parses) and len(args) > 1:
-            args = (args[0], options, *args[2:])
-        elif ask_usage or parses:
-            kwargs["options"] = options
-        return call, partial(_complete, exchange, endpoint, ask_usage, self._costs), args
+        asks_usage = (
+            exchange.stream
+            and endpoint.usage_on_request
+            and telemetry.settings.stream_usage
+            and "include_usage" not in (body.get("stream_options") or {})
+            and not _is_raw(options)
+        )
+        parses = callable(getattr(options, "post_parser", None)) and not _is_raw(options)
+        if asks_usage or parses:
+            changed = copy(options)
+            if asks_usage:
+                changed.json_data = {
+                    **body,
+                    "stream_options": {**(body.get("stream_options") or {}), "include_usage": True},
+                }
+                changed.extra_json = None  # it is in the body now, and would overwrite the options there
+            if parses:
+                changed.post_parser = _watched(options.post_parser, exchange, endpoint, call)
+            if len(args) > 1:
+                args = (args[0], changed, *args[2:])
+            else:
+                kwargs["options"] = changed
+        return call, partial(_complete, exchange, endpoint, asks_usage, self._costs), args
 
 
 def _is_raw(options: Any) -> bool:

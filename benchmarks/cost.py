@@ -55,7 +55,12 @@ def _microseconds(table: str, usage: Any) -> float:
         ended = _call(usage)
         pricing.holds(ended, lambda: None)
         pricing.flush(30.0)
-        times = timeit.repeat(lambda: pricing.holds(ended, int), number=100, repeat=3000)
+
+        def price() -> None:
+            ended.started_at += 2_000_000  # one call after the other, as a host paid by the hour asks when they are
+            pricing.holds(ended, int)
+
+        times = timeit.repeat(price, number=100, repeat=3000)
         pricing.close(5.0)
     return min(times) / 100 * 1e6
 

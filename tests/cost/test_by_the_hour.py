@@ -79,6 +79,22 @@ def test_a_call_that_never_ends_keeps_no_more_and_more_of_the_past() -> None:
     assert len(clock._open) <= 1_001
 
 
+def test_calls_one_after_the_other_and_calls_at_once_pay_alike() -> None:
+    """A call beside which there is no other takes a shorter way through the clock."""
+    dice = random.Random(3)
+    alone, beside = HostClock(3600, 5), HostClock(3600, 5)
+    beside._open.append((5, 5, 1.0))  # an empty time keeps it on the long way
+    for clock in (alone, beside):
+        clock.stop(900)
+    for _ in range(200):
+        begin = dice.randrange(1_000)
+        end = begin + dice.randrange(30)
+        paid = alone.charge(begin, end, [])
+        beside._open.insert(0, (beside._settled_to, beside._settled_to, 1.0))
+        assert beside.charge(begin, end, []) == pytest.approx(paid)
+    assert alone.idle(1_200, []) == pytest.approx(beside.idle(1_200, []))
+
+
 def test_a_host_stops_costing_when_the_table_changes() -> None:
     clock = HostClock(3600, 0)
     clock.stop(10 * _SECOND)

@@ -53,12 +53,13 @@ def start_span(
 
 def _moment() -> tuple[int, int]:
     """Now, by ``perf_counter_ns`` and in nanoseconds since the epoch."""
-    for _ in range(_TRIES):
+    tries = _TRIES
+    while True:
         start_ns = perf_counter_ns()
         started_at = time_ns()
-        if perf_counter_ns() - start_ns < _MOMENT_NS:
-            break
-    return start_ns, started_at
+        tries -= 1
+        if perf_counter_ns() - start_ns < _MOMENT_NS or not tries:
+            return start_ns, started_at
 
 
 class Recording:

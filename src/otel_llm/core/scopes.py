@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
 
 from .. import guard
 from .. import semconv as s
@@ -39,12 +38,13 @@ class Scopes:
         """The number of calls under way in all scopes."""
         return sum(len(state.active_calls.under_way) for state in self._known.values())
 
-    def calls_under_way(self) -> Iterator[tuple[Request, int]]:
+    def calls_under_way(self) -> list[tuple[Request, int]]:
         """The request of each call under way, without its inner layers, and when it began by ``perf_counter_ns``."""
+        found: list[tuple[Request, int]] = []
         for state in list(self._known.values()):
-            for call in list(state.active_calls.under_way.values()):
-                if call.counted:
-                    yield call.request, call.started_ns
+            if under_way := state.active_calls.under_way:
+                found += [(call.request, call.started_ns) for call in list(under_way.values()) if call.counted]
+        return found
 
     def abandon_at_exit(self) -> None:
         """Call :meth:`abandon_all` when the program ends, before the exit handlers registered so far.

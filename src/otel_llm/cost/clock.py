@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 #: With more pieces of time than this open, those before the last half are settled: a call that has not ended by then
 #: no longer pays for them.
@@ -30,14 +30,16 @@ class HostClock:
         self._idle_ns = 0.0
         self._stopped = _NEVER
 
-    def charge(self, began_ns: int, ended_ns: int, others: Iterable[int]) -> float:
+    def charge(self, began_ns: int, ended_ns: int, others: Collection[int]) -> float:
         """What a call pays that took from ``began_ns`` to ``ended_ns``.
 
         ``others`` are the moments when the calls began that are still under way. Each of them pays its part of the same
         time when it ends.
         """
-        still = sorted(others)
         with self._lock:
+            if not others and not self._open:
+                return self._charge_alone(began_ns, ended_ns) * self._rate
+            still = sorted(others)
             began_ns = max(began_ns, self._settled_to)
             ended_ns = min(ended_ns, self._stopped)
             if ended_ns > self._known_to:
@@ -59,6 +61,16 @@ class HostClock:
             if len(self._open) > _MOST_OPEN:
                 self._settle(self._open[_MOST_OPEN // 2][0])
             return paid * self._rate
+
+    def _charge_alone(self, began_ns: int, ended_ns: int) -> int:
+        """:meth:`charge` of a call beside which there was no other: nanoseconds at the full price."""
+        known_to, end = self._known_to, ended_ns if ended_ns < self._stopped else self._stopped
+        if end <= known_to:
+            return 0
+        begin = end if began_ns > end else began_ns if began_ns > known_to else known_to
+        self._idle_ns += begin - known_to
+        self._known_to = self._settled_to = end
+        return end - begin
 
     def idle(self, now_ns: int, under_way: Iterable[int]) -> float:
         """The price of the time that nobody pays, until the first call began that is still under way."""

@@ -170,8 +170,8 @@ class Pricing:
 
     def _price(self, ended: EndedCall, request: Request, response: Response, known: Known) -> None:
         if known.clock is not None and known.host is not None:
-            until = ended.started_at + round(ended.duration * 1e9)
-            part = known.clock.charge(ended.started_at, until, self._others(known.host))
+            began = ended.started_at
+            part = known.clock.charge(began, began + int(ended.duration * 1e9), self._others(known.host))
             _note(ended, part, known.currency, s.COST_LOCAL)
             return
         usage = response.usage
@@ -229,10 +229,13 @@ class Pricing:
 
     def _others(self, host: HostEntry) -> list[int]:
         """When the calls of a host began that are under way, in nanoseconds since the epoch."""
+        under_way = SCOPES.calls_under_way()
+        if not under_way:
+            return []
         ahead = time_ns() - perf_counter_ns()
         return [
             began + ahead
-            for request, began in SCOPES.calls_under_way()
+            for request, began in under_way
             if self._prices.host_of(query_of(request.attributes), began + ahead) == host
         ]
 

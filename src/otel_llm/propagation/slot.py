@@ -29,6 +29,9 @@ class IdleProcessor:
         return True
 
 
+_IDLE = IdleProcessor()
+
+
 class ProcessorSlot:
     """One span processor that calls others.
 
@@ -66,6 +69,12 @@ class ProcessorSlot:
         self._starting = _busy(held, "on_start")
         self._ending = _busy(held, "_on_ending")
         self._ended = _busy(held, "on_end")
+        # With one processor or none, which is the normal case, the SDK calls that one itself: spans are many.
+        for name, methods in (("on_start", self._starting), ("_on_ending", self._ending), ("on_end", self._ended)):
+            if len(methods) > 1:
+                vars(self).pop(name, None)
+            else:
+                vars(self)[name] = methods[0] if methods else getattr(_IDLE, name)
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         for start in self._starting:

@@ -254,6 +254,12 @@ def test_why_calls_are_unpriced(cost: View, tmp_path: Path) -> None:
         assert f"\n{reason}" in out
 
 
+def test_a_sum_has_as_many_digits_as_its_amounts_need(cost: View, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(*(span("c", at, attributes=paid(amount)) for at, amount in enumerate((1e20, 1e-20), 1))))
+    assert as_json(cost(path, "--json"))["total"]["cost"] == {"USD": f"1{'0' * 20}.{'0' * 19}1"}
+
+
 def test_estimated_tokens_are_told(cost: View, view: View, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(line(span("c", 1, attributes={**paid(0.0123), "otel_llm.usage.estimated": {"boolValue": True}})))

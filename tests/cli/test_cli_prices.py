@@ -70,6 +70,11 @@ def test_a_list_price(check: View) -> None:
     assert "web_search 10 USD for a thousand web searches" in prices
 
 
+@pytest.mark.parametrize("tier", ["auto", "default", "standard"])
+def test_the_common_tier_has_the_common_price(check: View, tier: str) -> None:
+    assert check("gpt-4o", "--tier", tier) == check("gpt-4o")
+
+
 def test_a_discount_names_both_the_entry_and_the_list_price(check: View) -> None:
     found = resolved(check("claude-sonnet-4-5", "--provider", "anthropic", "--json", *_LATE))
     entry, listed = found["why"]

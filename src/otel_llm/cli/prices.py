@@ -52,6 +52,7 @@ def register(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from otel_llm.cost.billing import discounted
     from otel_llm.cost.book import Book
     from otel_llm.cost.matching import Query
     from otel_llm.cost.prices import list_prices
@@ -73,7 +74,7 @@ def _check(arguments: argparse.Namespace) -> int:
             host=host or None,
             port=port,
             endpoint=arguments.endpoint,
-            tier=arguments.tier,
+            tier=discounted(arguments.tier),
         )
         found.append(_described(model, book.resolve(query, round(at.timestamp()) * 1_000_000_000)))
     about = {

@@ -180,16 +180,13 @@ class Pricing:
         if known.rates is None:
             ended.unpriced = known.reason
             return
-        if ended.cut_off and known.rates.flat is None and s.LLM_USAGE_ESTIMATED not in ended.attributes:
+        cut_off = ended.time_to_first_chunk is not None and ended.cut_off
+        if cut_off and known.rates.flat is None and s.LLM_USAGE_ESTIMATED not in ended.attributes:
             ended.unpriced = CUT_OFF  # what it told so far, such as the input, is not all
             self._await_answer(request, response)
             return
         billed = response.billed
-        charged = known.rates.charge(
-            usage,
-            billing.units(billed) if billed else billing.NOTHING,
-            has_output=request.operation != s.EMBEDDINGS,
-        )
+        charged = known.rates.charge(usage, billing.units(billed) if billed else billing.NOTHING, request.operation)
         if not isinstance(charged, str):
             _note(ended, charged, known.currency, s.COST_LOCAL)
         elif charged == NO_USAGE:

@@ -118,22 +118,23 @@ class Rates:
         self._web_search = None if search is None else float(search / 1000)
 
     def charge(
-        self, usage: Mapping[str, int], told: Mapping[str, Any] = _NO_MORE, *, has_output: bool = True
+        self, usage: Mapping[str, int], told: Mapping[str, Any] = _NO_MORE, operation: str = s.CHAT
     ) -> float | str:
         """What a call with ``usage`` costs, or why that is not known.
 
-        A call that ``has_output`` tokens, and tells only those of its input or only these, is not priced by half.
+        A call that tells only the tokens of its input, or only those of its output, is not priced by half. An
+        ``operation`` of embeddings has no output.
         ``told`` is what else it is billed by: ``images`` with ``size`` and ``quality``, ``characters``, ``seconds``,
         ``web_searches``, and the tokens written to a cache for an hour as ``cache_write_1h``.
         """
-        get = usage.get
-        given, came = get(s.USAGE_INPUT_TOKENS), get(s.USAGE_OUTPUT_TOKENS)
         if self.flat is not None:
             return self.flat
+        get = usage.get
+        given, came = get(s.USAGE_INPUT_TOKENS), get(s.USAGE_OUTPUT_TOKENS)
         if given is None or came is None:
             if given is None and came is None and told:
                 return self._by_unit(told)
-            if given is None or has_output:
+            if given is None or operation != s.EMBEDDINGS:
                 return NO_USAGE
         prices = self._base
         if given is not None and given > self._first_step:

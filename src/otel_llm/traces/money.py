@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from .. import semconv as s
@@ -13,6 +13,10 @@ from .. import semconv as s
 #: An amount is shown with this many significant digits at least, unless that takes more than `_PLACES` decimals.
 _DIGITS = 3
 _PLACES = 8
+
+
+#: More digits than a sum of floats can have.
+_EXACT = Context(prec=1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def read(amount: Any, currency: Any, source: Any = None) -> Cost | None:
 def add(total: dict[str, Decimal], more: Mapping[str, Decimal]) -> None:
     """Add amounts by currency to `total`."""
     for currency, amount in more.items():
-        total[currency] = total.get(currency, Decimal(0)) + amount
+        total[currency] = _EXACT.add(total.get(currency, Decimal(0)), amount)
 
 
 def shown(amount: Decimal, places: int | None = None) -> str:

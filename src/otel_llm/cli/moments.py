@@ -23,3 +23,11 @@ def moment(text: str) -> datetime:
 def comparable(text: str) -> str:
     """The type of an option: :func:`moment` as text that can be compared with the times of items."""
     return moment(text).isoformat(timespec="microseconds")
+
+
+def seconds(text: str) -> float:
+    """The type of an option: a time span such as 30s, 10m or 2h, in seconds."""
+    span = _AGO.fullmatch(text)
+    if span is None or int(span[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time span such as 30s or 10m")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])}).total_seconds()

@@ -70,3 +70,13 @@ def test_an_item_that_is_put_off_waits(tmp_path: Path) -> None:
     assert leases.take("a")
     leases.put_off("a", 60)
     assert not leases.take("a")
+
+
+def test_an_item_that_is_dead_for_some_evaluators_is_not_for_others(tmp_path: Path) -> None:
+    leases, other = Leases(tmp_path / "d.db", attempts=1), Leases(tmp_path / "d.db")
+    assert leases.take("a", "tone@1")
+    assert not other.take("a", "tone@2")  # it is in work
+    leases.put_off("a", 60)
+    assert leases.dead() == ["a"]
+    assert not other.take("a", "tone@1")
+    assert other.take("a", "tone@2")

@@ -120,7 +120,7 @@ def test_the_newest_are_selected(evaluated: Make, tmp_path: Path) -> None:
         answer_a_question(made, f"Question {number}?")
     source = open_source(exported(made.spans, tmp_path / "t.json"))
     assert [item["query"] for item in source.items(Selection(limit=2))] == ["Question 2?", "Question 3?"]
-    later = made.items[-1]["started_at"]
+    later = made.flushed()[-1]["started_at"]
     assert [item["query"] for item in source.items(Selection(since=later))] == ["Question 3?"]
 
 

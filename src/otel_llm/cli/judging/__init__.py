@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_llm.cli.moments import comparable
+from otel_llm.cli.headers import add_header
+from otel_llm.cli.moments import comparable, seconds
 from otel_llm.cli.terminal import fail, positive
 from otel_llm.config import DEFAULT_DATASET, EVAL_DATASET
 from otel_llm.evaluation.judges.naming import DEFAULT, KINDS
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from otel_llm.evaluation.judges.tally import Bound
+    from otel_llm.evaluation.worker.budget import Limit
 
 _NEEDS_RICH = 'needs the rich package: pip install "otel-llm[cli]"'
 _RUN = """\
@@ -27,7 +29,12 @@ Judges: {judges}, or module:attribute.
 """
 _RUN_CODES = """\
 Exit code: 0 success; 1 a bound of --fail-on is reached, or has nothing to be compared with; 2 the dataset, an evaluator
-or the judge can't be used; 3 an evaluation failed.
+or the judge can't be used; 3 an evaluation failed, or the budget is used up.
+"""
+_WATCH = """\
+Judges the items of a dataset as they come, as `run` does, until it is told to stop (SIGTERM or Ctrl-C): the items in
+hand are then finished. Several workers can share a dataset: each item is judged by one of them. An item whose judging
+failed is tried again after a minute, three times in all. When the budget is used up it waits for the next period.
 """
 _CALIBRATE = """\
 Judges items whose verdicts people have given, and says how far evaluators agree with them. The default set has 240
@@ -49,27 +56,43 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=_RUN_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    running_parser.add_argument(
-        "dataset",
-        nargs="?",
-        metavar="SOURCE",
-        default=os.environ.get(EVAL_DATASET) or DEFAULT_DATASET,
-        help="a dataset, an OTLP JSON file, or the URL of Jaeger or Tempo, jaeger+http://... (default: %(default)s)",
+    _add_source(
+        running_parser,
+        "SOURCE",
+        "a dataset, an OTLP JSON file, or the URL of Jaeger or Tempo, jaeger+http://... (default: %(default)s)",
     )
     _add_judge(running_parser, ",".join(DEFAULT))
+    _add_worker(running_parser)
     running_parser.add_argument("--since", type=comparable, metavar="WHEN", help="only items since then, such as 2h")
     running_parser.add_argument("--reason", metavar="NAME", help="only items sampled by this rule, or by `rate`")
     running_parser.add_argument("--limit", type=positive, metavar="N", help="only the newest N items")
+    running_parser.add_argument(
+        "--rejudge", metavar="REVISION", help="only items that have a verdict of this revision of an evaluator"
+    )
     running_parser.add_argument("--dry-run", action="store_true", help="say what would be judged and cost, and stop")
     running_parser.add_argument(
-        "--fail-on",
-        action="append",
-        type=_bound,
-        default=[],
-        metavar="BOUND",
-        help="exit with 1 if so many verdicts failed (hallucination>0.05), or by a mean score (mean(faithfulness)<3.5)",
+        "--service", action="append", default=[], metavar="NAME", help="of a server, only traces of this service"
     )
+    add_header(running_parser)
     running_parser.set_defaults(run=_run)
+
+    watching_parser = commands.add_parser(
+        "watch",
+        help="judge items as they come",
+        description=_WATCH,
+        epilog=_RUN_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_source(watching_parser, "DATASET", "the dataset (default: %(default)s)")
+    _add_judge(watching_parser, ",".join(DEFAULT))
+    _add_worker(watching_parser)
+    watching_parser.add_argument(
+        "--new", type=positive, metavar="N", default=1, help="judge when N items have come (default: 1)"
+    )
+    watching_parser.add_argument(
+        "--every", type=seconds, metavar="T", default=60.0, help="judge what has come after T, such as 10m (1m)"
+    )
+    watching_parser.set_defaults(run=_watch)
 
     calibrating_parser = commands.add_parser(
         "calibrate",
@@ -87,6 +110,42 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     calibrating_parser.add_argument("--json", action="store_true", help="print the result as JSON")
     calibrating_parser.set_defaults(run=_calibrate)
+
+
+def _add_source(parser: argparse.ArgumentParser, name: str, purpose: str) -> None:
+    default = os.environ.get(EVAL_DATASET) or DEFAULT_DATASET
+    parser.add_argument("source", nargs="?", metavar=name, default=default, help=purpose)
+
+
+def _add_worker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, metavar="PATH", help="the SQLite file for the verdicts, if not where they usually are"
+    )
+    parser.add_argument(
+        "--budget",
+        type=_budget,
+        metavar="LIMIT",
+        help="the most that judges may cost, such as 5/day or 0.5 EUR/hour; all workers on the same verdicts share it",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try items again that failed several times and were left alone"
+    )
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        type=_bound,
+        default=[],
+        metavar="BOUND",
+        help="exit with 1 if so many verdicts failed (hallucination>0.05), or by a mean score (mean(faithfulness)<3.5)",
+    )
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    if importlib.util.find_spec("rich") is None:
+        return fail(f"`eval watch` {_NEEDS_RICH}")
+    from otel_llm.cli.judging import watching
+
+    return watching.run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -127,6 +186,15 @@ def _bound(text: str) -> Bound:
 
     try:
         return Bound.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _budget(text: str) -> Limit:
+    from otel_llm.evaluation.worker.budget import Limit
+
+    try:
+        return Limit.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

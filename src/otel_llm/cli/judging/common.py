@@ -11,12 +11,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from otel_llm.cli.headers import headers_of
 from otel_llm.cli.terminal import tell
+from otel_llm.config import UPLOAD
 from otel_llm.evaluation.judges.asking import JudgeClient
 from otel_llm.evaluation.judges.catalog import find_evaluators
 from otel_llm.evaluation.judges.clients import JudgeError, open_judge
 from otel_llm.evaluation.judges.clients.stand_in import NAME as STAND_IN
 from otel_llm.evaluation.judges.evaluator import Evaluator
+from otel_llm.evaluation.worker.sources import Source, open_source
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -49,6 +52,21 @@ def judge_of(arguments: argparse.Namespace, evaluators: Iterable[Evaluator]) -> 
     if arguments.judge == STAND_IN:
         tell("the stand-in judge compares words and numbers: its verdicts are for tests and demos")
     return open_judge(arguments.judge, base_url=arguments.base_url, timeout=float(arguments.timeout))
+
+
+def source_of(arguments: argparse.Namespace) -> Source:
+    """The source that the arguments name.
+
+    :raises SourceError: if it can't be used.
+    :raises HeaderError: if a header can't be used.
+    """
+    return open_source(
+        arguments.source,
+        services=arguments.service,
+        headers=headers_of(arguments.header),
+        timeout=float(arguments.timeout),
+        uploads=os.environ.get(UPLOAD, "").strip() or None,
+    )
 
 
 def set_up_telemetry() -> bool:

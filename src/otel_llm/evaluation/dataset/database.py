@@ -35,6 +35,15 @@ create table if not exists results (
 )""",
     "create index if not exists results_at on results (at)",
     """\
+create table if not exists unsent (
+    trace_id text not null,
+    span_id text not null,
+    evaluator text not null,
+    revision text not null,
+    submitter text not null,
+    primary key (trace_id, span_id, evaluator, revision, submitter)
+)""",
+    """\
 create table if not exists spending (
     id text primary key,
     period text not null,
@@ -45,6 +54,7 @@ create table if not exists spending (
     """\
 create table if not exists leases (
     item text primary key,
+    work text not null,
     owner text not null,
     until real not null,
     attempts integer not null

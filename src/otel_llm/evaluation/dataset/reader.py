@@ -125,7 +125,7 @@ def _all_lines(path: Path, reading: Reading) -> Iterator[Item]:
         for lines in _files(path):
             with lines:
                 for line in lines:
-                    if (item := _item(line)) is not None:
+                    if (item := parsed_item(line)) is not None:
                         yield item
                     elif line.strip():
                         reading.unreadable += 1
@@ -163,7 +163,8 @@ def _opened(path: Path) -> TextIO | None:
         return None
 
 
-def _item(text: str) -> Item | None:
+def parsed_item(text: str) -> Item | None:
+    """The item that ``text`` is; ``None`` if it is none of a version known here."""
     try:
         item = json.loads(text)
     except (ValueError, RecursionError):
@@ -178,7 +179,7 @@ def _rows(path: Path, selection: Selection, reading: Reading) -> Iterator[Item]:
         try:
             check(database)
             for text in _selected(database, selection):
-                if (item := _item(text)) is not None:
+                if (item := parsed_item(text)) is not None:
                     yield item
                 else:
                     reading.unreadable += 1

@@ -1,16 +1,12 @@
-"""The verdicts that are there already, so that nothing is judged and paid for twice."""
+"""Where the verdicts on an item are kept, and of which span they are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from ...config import DEFAULT_DATASET, EVAL_DATASET
 from ..dataset.reader import VERDICTS, Item, is_json_lines
-from ..results.store import ResultStore
-from ..results.verdict import Verdict
-from .evaluator import Evaluator
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -35,20 +31,3 @@ def judged_span(item: Item) -> str:
     """The id of the span that verdicts on ``item`` are of: the inference that answered, else the local root."""
     answered = item.get("answered_by") or {}
     return str(answered.get("span_id") or item.get("span_id"))
-
-
-class Kept:
-    """The verdicts of ``store`` by ``evaluators`` in their present revisions, failed ones aside."""
-
-    def __init__(self, store: ResultStore, evaluators: Iterable[Evaluator]) -> None:
-        self._verdicts: dict[tuple[str | None, str | None, str], Verdict] = {}
-        for evaluator in evaluators:
-            if not store.path.exists():
-                return
-            for verdict in store.read(evaluator=evaluator.name, revision=evaluator.revision):
-                if verdict.error_type is None:
-                    self._verdicts[verdict.trace_id, verdict.span_id, evaluator.name] = verdict
-
-    def of(self, item: Item, evaluator: Evaluator) -> Verdict | None:
-        """The verdict of ``evaluator`` on ``item``; ``None`` if it is still to be judged."""
-        return self._verdicts.get((item.get("trace_id"), judged_span(item), evaluator.name))

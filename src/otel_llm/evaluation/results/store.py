@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -40,11 +40,13 @@ class ResultStore:
         self.path = Path(path).absolute()
         self._database = Database(self.path)
 
-    def add(self, verdict: Verdict, *, replace: bool = False) -> bool:
+    def add(self, verdict: Verdict, *, replace: bool = False, unsent: bool = False) -> bool:
         """Store ``verdict``; return whether it was stored.
 
         If there is one with the same key, it is kept, unless ``replace`` is true. A verdict that failed
-        (``error_type``) is always replaced. The explanation is stored as the content policy has it.
+        (``error_type``) is always replaced. The explanation is stored as the content policy has it. With ``unsent`` it
+        is also among :meth:`unsent` until :meth:`sent` is called, so that a process that is killed in between does not
+        lose it.
 
         :raises sqlite3.Error: if it can't be stored.
         :raises ValueError: if the verdict is not of a trace.
@@ -55,7 +57,36 @@ class ResultStore:
         other = "" if replace else " and error_type is not null"
         with self._database.transaction() as database:
             database.execute(f"delete from results where {_KEY}{other}", row[:5])
-            return database.execute(f"insert or ignore into results values ({_COLUMNS})", row).rowcount > 0
+            stored = database.execute(f"insert or ignore into results values ({_COLUMNS})", row).rowcount > 0
+            if stored and unsent:
+                database.execute("insert or ignore into unsent values (?, ?, ?, ?, ?)", row[:5])
+            return stored
+
+    def unsent(self, older_than: float = 0.0) -> list[Verdict]:
+        """The verdicts that were stored as unsent and may not have been sent, stored over ``older_than`` seconds ago.
+
+        :raises sqlite3.Error: if the database can't be used.
+        """
+        query = "select verdict from results natural join unsent where stored_at < ? order by results.rowid"
+        with self._database.transaction() as database:
+            return [_verdict(text) for (text,) in database.execute(query, (time() - older_than,))]
+
+    def sent(self, verdicts: Iterable[Verdict]) -> None:
+        """Say that ``verdicts`` were sent."""
+        keys = [_key(verdict) for verdict in verdicts]
+        with self._database.transaction() as database:
+            database.executemany(f"delete from unsent where {_KEY}", keys)
+
+    def of_trace(self, trace_id: str) -> list[Verdict]:
+        """The verdicts on the spans of the trace ``trace_id``, failed ones included; quicker than :meth:`read`.
+
+        :raises sqlite3.Error: if the database can't be used.
+        """
+        if not self.path.exists():
+            return []
+        with self._database.transaction() as database:
+            found = database.execute("select verdict from results where trace_id = ? order by rowid", (trace_id,))
+            return [_verdict(text) for (text,) in found]
 
     def has(self, trace_id: str, span_id: str, evaluator: str, revision: str = "", submitter: str = "") -> bool:
         """Whether there is a verdict with this key that did not fail.
@@ -125,14 +156,21 @@ class ResultStore:
         return str(self.path)
 
 
-def _row(verdict: Verdict) -> tuple[Any, ...]:
-    told = _told(verdict)
+def _key(verdict: Verdict) -> tuple[str, str, str, str, str]:
+    submitter = verdict.submitter and boundary.clean_text(verdict.submitter, s.USER_ID)
     return (
-        verdict.trace_id,
+        verdict.trace_id or "",
         verdict.span_id or "",
         verdict.evaluator_id,
         verdict.revision or "",
-        told.get("submitter") or "",
+        submitter or "",
+    )
+
+
+def _row(verdict: Verdict) -> tuple[Any, ...]:
+    told = _told(verdict)
+    return (
+        *_key(verdict),
         time(),
         verdict.at,
         verdict.name,

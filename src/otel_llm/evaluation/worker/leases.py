@@ -19,8 +19,8 @@ class Leases:
     """The leases of one worker, in the database at ``path``.
 
     A lease ends after ``seconds``, which must be longer than an item takes; that of a worker of the same host that was
-    killed ends at once. An item that was leased ``attempts`` times and never released, or put off each time, is dead:
-    it is not leased again until :meth:`revive`.
+    killed ends at once. An item that was leased ``attempts`` times for the same work, and never released or put off
+    each time, is dead: it is not leased for that work again until :meth:`revive`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, seconds: float = _SECONDS, attempts: int = _ATTEMPTS) -> None:
@@ -29,18 +29,20 @@ class Leases:
         self._attempts = attempts
         self._owner = f"{_place()} {os.getpid()} {uuid.uuid4().hex}"
 
-    def take(self, item: str) -> bool:
-        """Lease ``item``; return whether this worker has it now."""
+    def take(self, item: str, work: str = "") -> bool:
+        """Lease ``item`` for ``work``, such as certain evaluators; return whether this worker has it now."""
         now = time()
         with self._database.transaction() as database:
             database.execute("begin immediate")
-            found = database.execute("select owner, until, attempts from leases where item = ?", (item,)).fetchone()
-            owner, until, attempts = found or ("", 0.0, 0)
+            query = "select work, owner, until, attempts from leases where item = ?"
+            tried, owner, until, attempts = database.execute(query, (item,)).fetchone() or (work, "", 0.0, 0)
+            if tried != work and (until == math.inf or until <= now):
+                until, attempts = 0.0, 0
             if until == math.inf or (until > now and not _was_killed(owner)):
                 return False
             until = math.inf if attempts >= self._attempts else now + self._seconds
-            given = (item, self._owner, until, attempts + 1)
-            database.execute("insert or replace into leases values (?, ?, ?, ?)", given)
+            given = (item, work, self._owner, until, attempts + 1)
+            database.execute("insert or replace into leases values (?, ?, ?, ?, ?)", given)
             return until != math.inf
 
     def release(self, item: str) -> None:

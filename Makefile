@@ -9,6 +9,7 @@
 #   make mutation         breaks the core, guard and sampler in many small ways, and lists what no test notices (half an hour)
 #   make backends         Collector, Jaeger, Prometheus and Kafka as programs on this machine (needs go, java, mvn)
 #   make e2e              the tests against them
+#   make browser          Playwright, and Debian's Chromium (root), for the test of examples/feedback; without them it is skipped
 #   make rules            writes collector/prometheus/rules.yaml for the Prometheus Operator, after a change to it
 #   make demo BACKENDS=1  the demo, its telemetry through the Collector to Jaeger
 
@@ -55,7 +56,7 @@ SAGEMAKER_TESTS_aioboto3 := $(SAGEMAKER_TESTS_aio)
 LANGCHAIN_OLDEST := langchain-core==1.4.0 langchain==1.3.7 langchain-openai==1.2.2 langchain-anthropic==1.4.4 \
 	langgraph==1.2.4 numpy wrapt==1.15.0
 
-.PHONY: help demo backends rules e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench bench-peers mutation foreign-tests clean
+.PHONY: help demo backends rules browser e2e test fuzz lint check matrix $(MATRIX) matrix-langchain matrix-sagemaker $(SAGEMAKER_MATRIX) bench bench-peers mutation foreign-tests clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,3\}//p' Makefile
@@ -79,8 +80,14 @@ test: $(DEV_READY)
 fuzz: $(DEV_READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q --timeout 0 tests/fuzz $(PYTEST_ARGS)
 
-# Required: a program that is missing fails the tests, not skips them.
+# What clicks on the page of examples/feedback.
+browser: $(DEV_READY)
+	$(BIN)/python $(PIP) install --group browser
+	command -v chromium >/dev/null || { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; }
+
+# Required: a program that is missing fails the tests, not skips them. Only the browser may be missing.
 e2e: $(DEV_READY) $(DEMO_READY) backends
+	$(if $(CI),-$(MAKE) --no-print-directory browser)
 	E2E=required $(BIN)/python -m pytest -q tests/e2e $(PYTEST_ARGS)
 
 lint: $(DEV_READY)

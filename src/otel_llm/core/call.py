@@ -26,7 +26,7 @@ from .chunk_times import ChunkTimes
 from .ending import record_end
 from .foreign import LEFT
 from .listeners import EndedCall
-from .recording import Recording, recording_on, start_span
+from .recording import Moment, Recording, recording_on, start_span
 from .request import AttributeValue, Request, Response
 from .telemetry import Telemetry
 
@@ -64,8 +64,10 @@ class Call:
         self._open = [None]  # popped by whoever ends the call: atomic, unlike a flag
 
     @classmethod
-    def begin(cls, telemetry: Telemetry, request: Request, parent: Context | None = None) -> Self:
-        """Start a call with a span in ``parent`` (default: the current context)."""
+    def begin(
+        cls, telemetry: Telemetry, request: Request, parent: Context | None = None, started: Moment | None = None
+    ) -> Self:
+        """Start a call with a span in ``parent`` (default: the current context), as of ``started`` (default: now)."""
         if finalizers.SHARED.postponed:
             finalizers.catch_up()
         if parent is None:
@@ -79,7 +81,7 @@ class Call:
         if parent:
             joined = telemetry.foreign.join(request, parent)
         if joined is None:
-            recording = Recording(telemetry, *start_span(telemetry, name, request, attributes, parent))
+            recording = Recording(telemetry, *start_span(telemetry, name, request, attributes, parent, started))
             context = set_span_in_context(recording.span, parent)
         else:
             recording, context = recording_on(telemetry, joined, attributes), parent

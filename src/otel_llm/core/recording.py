@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .foreign import Joined
 
+#: A moment as ``perf_counter_ns``, and in nanoseconds since the epoch.
+Moment = tuple[int, int]
 NO_SPEED: Mapping[str, float] = {}
 _NO_REFERENCES: Mapping[str, str] = {}
 _MOMENT_NS = 20_000
@@ -34,24 +36,32 @@ _TRIES = 2
 
 
 def start_span(
-    telemetry: Telemetry, name: str, request: Request, attributes: Mapping[str, AttributeValue], parent: Context
+    telemetry: Telemetry,
+    name: str,
+    request: Request,
+    attributes: Mapping[str, AttributeValue],
+    parent: Context,
+    started: Moment | None = None,
 ) -> tuple[Span, int, int]:
-    """Start the span of ``request`` in ``parent``.
+    """Start the span of ``request`` in ``parent``: now, or as of the moment ``started``.
 
     Returns the span and the moment of its start: in nanoseconds since the epoch, and as ``perf_counter_ns``.
     """
     name = boundary.clean_text(name)
-    start_ns = perf_counter_ns()
-    started_at = time_ns()
-    # A thread that is interrupted between the two tries again: its span would seem to end before its children.
-    if perf_counter_ns() - start_ns >= _MOMENT_NS:
-        start_ns, started_at = _moment()
+    if started is not None:
+        start_ns, started_at = started
+    else:
+        start_ns = perf_counter_ns()
+        started_at = time_ns()
+        # A thread that is interrupted between the two tries again: its span would seem to end before its children.
+        if perf_counter_ns() - start_ns >= _MOMENT_NS:
+            start_ns, started_at = moment()
     span = telemetry.tracer.start_span(name, parent, request.kind, attributes, start_time=started_at)
     activity.SHARED.any = True
     return span, started_at, start_ns
 
 
-def _moment() -> tuple[int, int]:
+def moment() -> Moment:
     """Now, by ``perf_counter_ns`` and in nanoseconds since the epoch."""
     tries = _TRIES
     while True:

@@ -21,13 +21,14 @@ from ...config.choices import ForeignSpans
 from ...core import nesting
 from ...core.call import Call
 from ...core.execution import Complete, run, run_async
+from ...core.recording import Moment
 from ...core.request import MAX_CHOICES
 from ...instrumentation.instrumentor import Instrumentor
 from ...instrumentation.patching import Target
 from ...instrumentation.provider import OPENAI
 from ...propagation import state
 from ...propagation.attach import Frame
-from ...protocols.openai import chat, embeddings, responses
+from ...protocols.openai import chat
 from ...protocols.openai.endpoint import Endpoint, Exchange
 from ...protocols.openai.fields import string
 from ...protocols.openai.items import CONVERTERS
@@ -36,54 +37,15 @@ from .._stainless import errors
 from .._stainless.foreign import ForeignInstrumentation
 from .._stainless.gateway import GatewayCosts
 from .._stainless.raw import Reader, note_exchange, read_body, watch_response, watch_stream
-from . import decisions, media, platform
+from . import endpoints, unknown
 from .server import Servers
 
-#: Endpoints by method and path.
-_ENDPOINTS: dict[tuple[str, str], Endpoint] = {
-    ("post", "/chat/completions"): Endpoint(chat.request, chat.response, chat.ChatAccumulator, usage_on_request=True),
-    ("post", "/completions"): Endpoint(
-        chat.completion_request, chat.completion_response, chat.ChatAccumulator, usage_on_request=True
-    ),
-    ("post", "/responses"): Endpoint(responses.request, responses.response, responses.ResponseAccumulator),
-    ("post", "/responses/compact"): Endpoint(responses.compact_request, responses.compacted),
-    ("post", "/embeddings"): Endpoint(embeddings.request, embeddings.response),
-    ("post", "/decisions"): decisions.ENDPOINT,
-    ("post", "/images/generations"): media.endpoint("image_generation", "image"),
-    ("post", "/images/edits"): media.endpoint("image_edit", "image"),
-    ("post", "/images/variations"): media.endpoint("image_variation", "image"),
-    ("post", "/audio/speech"): media.endpoint("speech", "speech"),
-    ("post", "/audio/transcriptions"): media.endpoint("transcription", "text"),
-    ("post", "/audio/translations"): media.endpoint("translation", "text"),
-    ("post", "/moderations"): platform.endpoint("moderation"),
-    ("post", "/batches"): platform.endpoint("create_batch"),
-}
-#: Endpoints whose path has an id in the middle: method, collection, what follows the id.
-_BY_ID: dict[tuple[str, str, str], Endpoint] = {
-    ("get", "responses", ""): Endpoint(
-        responses.fetch_request, responses.fetched_response, responses.fetch_accumulator
-    ),
-    ("post", "responses", "cancel"): Endpoint(responses.cancel_request, responses.fetched_response),
-    ("get", "batches", ""): platform.endpoint("retrieve_batch"),
-    ("post", "batches", "cancel"): platform.endpoint("cancel_batch"),
-}
 #: Methods that other instrumentations wrap: module, class and name.
 _WRAPPED_BY_OTHERS = (
     ("openai.resources.chat.completions.completions", "Completions", "create"),
     ("openai", "OpenAI", "request"),
     ("openai", "AsyncOpenAI", "request"),
 )
-
-
-def _endpoint(method: str, path: str) -> Endpoint | None:
-    method = method.lower()
-    if (found := _ENDPOINTS.get((method, path))) is not None:
-        return found
-    # ``beta.responses`` has a query in its path; what the application posts itself need not begin with a slash.
-    parts = path.partition("?")[0].strip("/").split("/")
-    if (found := _ENDPOINTS.get((method, f"/{'/'.join(parts)}"))) is not None:
-        return found
-    return _BY_ID.get((method, parts[0], "/".join(parts[2:]))) if len(parts) > 1 else None
 
 
 def _complete(
@@ -159,6 +121,7 @@ class OpenAIInstrumentor(Instrumentor):
 
     def targets(self) -> list[Target]:
         self._servers = Servers()
+        self._unknown = unknown.UnknownEndpoints()
         self._foreign = ForeignInstrumentation(self.provider.library, _WRAPPED_BY_OTHERS)
         return [
             Target("openai", "OpenAI.request", self._request),
@@ -193,8 +156,12 @@ class OpenAIInstrumentor(Instrumentor):
             guard.report("openai: reading the request", error)
             begun = None
         if begun is None:
+            started = self._starts(current, client, args, kwargs)
             with _untraced(current):
-                return wrapped(*args, **kwargs)
+                result = wrapped(*args, **kwargs)
+            if started is not None:
+                self._answered(current, client, args, kwargs, result, started)
+            return result
         call, completion, args = begun
         return run(call, completion, wrapped, args, kwargs)
 
@@ -206,10 +173,47 @@ class OpenAIInstrumentor(Instrumentor):
             guard.report("openai: reading the request", error)
             begun = None
         if begun is None:
+            started = self._starts(current, client, args, kwargs)
             with _untraced(current):
-                return await wrapped(*args, **kwargs)
+                result = await wrapped(*args, **kwargs)
+            if started is not None:
+                self._answered(current, client, args, kwargs, result, started)
+            return result
         call, completion, args = begun
         return await run_async(call, completion, wrapped, args, kwargs)
+
+    @guard.never_raise
+    def _starts(self, current: Context, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Moment | None:
+        """When a request that makes no span starts, if its answer may show that it should."""
+        if not self.telemetry.traces(current) or self._foreign.watches(client):
+            return None
+        options = args[1] if len(args) > 1 else kwargs["options"]
+        if endpoints.find(options.method, options.url) is not None:
+            return None
+        return unknown.starts(options.method, options.url)
+
+    @guard.never_raise
+    def _answered(
+        self,
+        current: Context,
+        client: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+        started: Moment,
+    ) -> None:
+        options = args[1] if len(args) > 1 else kwargs["options"]
+        body = _body(options)
+        exchange = Exchange(
+            self._servers.of(client),
+            options.url,
+            body,
+            string(body.get("model")),
+            bool(kwargs.get("stream")),
+            False,
+            self._converter,
+        )
+        self._unknown.answered(self.telemetry, exchange, result, current, started)
 
     def _leaves(self, context: Context) -> bool:
         """Whether a call is left to the other instrumentation of its client: if that makes a span of it that we can
@@ -228,14 +232,12 @@ class OpenAIInstrumentor(Instrumentor):
         if not telemetry.traces(current):
             return None
         options = args[1] if len(args) > 1 else kwargs["options"]
-        endpoint = _ENDPOINTS.get((options.method, options.url)) or _endpoint(options.method, options.url)
+        endpoint = endpoints.KNOWN.get((options.method, options.url)) or endpoints.find(options.method, options.url)
         if endpoint is None or (self._foreign.watches(client) and self._leaves(current)):
             return None
         if self._costs is not None:
             self._costs.forget()
-        body = options.json_data if isinstance(options.json_data, dict) else dict(options.params)
-        if options.extra_json:
-            body = {**body, **options.extra_json}
+        body = _body(options)
         exchange = Exchange(
             self._servers.of(client),
             options.url,
@@ -273,6 +275,12 @@ class OpenAIInstrumentor(Instrumentor):
             else:
                 kwargs["options"] = changed
         return call, partial(_complete, exchange, endpoint, asks_usage, self._costs), args
+
+
+def _body(options: Any) -> dict[str, Any]:
+    """What will be sent as JSON."""
+    body: dict[str, Any] = options.json_data if isinstance(options.json_data, dict) else dict(options.params)
+    return {**body, **options.extra_json} if options.extra_json else body
 
 
 def _is_raw(options: Any) -> bool:

@@ -92,11 +92,11 @@ OPENAI_RESPONSE_SYSTEM_FINGERPRINT = "openai.response.system_fingerprint"
 # --- our attributes ----------------------------------------------------------------------
 #: The name of an operation that the conventions don't define (low cardinality).
 LLM_OPERATION_NAME = "otel_llm.operation.name"
-#: How a call or stream ended early: ``cancelled``, ``closed`` (by the caller) or ``abandoned`` (dropped without being
-#: closed).
+#: How a call or stream ended early: ``cancelled``, ``closed`` (by the caller), ``blocked`` (by a guardrail) or
+#: ``abandoned`` (dropped without being closed).
+LLM_STREAM_OUTCOME = "otel_llm.stream.outcome"
 #: The customer or team that the work is done for: of a span, or of a resource if it is the whole process's.
 LLM_TENANT_ID = "otel_llm.tenant.id"
-LLM_STREAM_OUTCOME = "otel_llm.stream.outcome"
 #: The average time of an output token after the first chunk, in seconds; streams only.
 LLM_TIME_PER_OUTPUT_TOKEN = "otel_llm.response.time_per_output_token"
 #: Output tokens divided by the duration of the call, in tokens per second; streams only.

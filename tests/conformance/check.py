@@ -164,7 +164,8 @@ def _status(span: ReadableSpan, given: Mapping[str, Any]) -> Iterator[str]:
 
 def _broken_off(status: StatusCode, given: Mapping[str, Any]) -> bool:
     """Whether no whole answer has come: the call failed, or the caller cancelled it."""
-    return status is StatusCode.ERROR or given.get("otel_llm.stream.outcome") in ("cancelled", "closed", "abandoned")
+    ended_early = ("cancelled", "closed", "blocked", "abandoned")
+    return status is StatusCode.ERROR or given.get("otel_llm.stream.outcome") in ended_early
 
 
 def _missing(

@@ -231,6 +231,22 @@ def test_a_block_that_leaves_a_workflow_is_its_error(recorder: Any) -> None:
     assert recorder.attributes["error.type"] == "otel_llm.guardrails.result.Blocked"
 
 
+def test_a_block_that_leaves_a_model_call_is_no_error_of_the_model(lenient: Any) -> None:
+    guardrails = Guardrails(output=[regex("secret plan")])
+
+    def ask() -> None:
+        with otel_llm.chat_span("m", "own") as chat:
+            chat.response("the secret plan", finish_reason="stop")
+            guardrails.check_output("the secret plan").require()
+
+    with pytest.raises(Blocked):
+        ask()
+    assert lenient.span.status.status_code is StatusCode.UNSET
+    assert "error.type" not in lenient.attributes
+    assert lenient.attributes["otel_llm.stream.outcome"] == "blocked"
+    assert not any(log.event_name == "gen_ai.client.operation.exception" for log in lenient.logs)
+
+
 def test_nothing_is_recorded_where_instrumentation_is_suppressed(recorder: Any) -> None:
     with suppress_instrumentation():
         Guardrails(input=[Check("own", lambda text: None, provider="own")]).check_input("x")

@@ -23,6 +23,7 @@ from ..content.messages import Content
 from ..propagation import state
 from . import cancellation, errors
 from .chunk_times import ChunkTimes
+from .decisions import Decision
 from .ending import record_end
 from .foreign import LEFT
 from .listeners import EndedCall
@@ -236,12 +237,14 @@ class Call:
 
         A cancellation, unless by a timeout, the end of the program by Ctrl-C or ``sys.exit()``, and a ``GeneratorExit``
         are outcomes, not errors. Which it is may show only a moment later: then the call ends as of now, but its span
-        is ended a moment later.
+        is ended a moment later. A :class:`.Decision` that leaves a call of a model is an outcome too.
         """
         if not self._claim():
             return
         answer = response or Response()
-        if isinstance(error, Exception):
+        if isinstance(error, Decision) and self.request.kind is SpanKind.CLIENT:
+            self._leave(error, answer, error.outcome)
+        elif isinstance(error, Exception):
             self._fail(error, answer)
         else:
             self.stop_clock()

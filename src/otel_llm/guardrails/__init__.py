@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .decorator import guarded
     from .guardrails import Guardrails
     from .injection import prompt_injection
+    from .recording import record_result
     from .result import Action, Blocked, Result
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "max_length",
     "pii",
     "prompt_injection",
+    "record_result",
     "regex",
     "secrets",
     "topic",
@@ -43,6 +45,7 @@ _PLACES = {
     "max_length": ".checks",
     "pii": ".checks",
     "prompt_injection": ".injection",
+    "record_result": ".recording",
     "regex": ".checks",
     "secrets": ".checks",
     "topic": ".checks",

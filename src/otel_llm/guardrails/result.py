@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from ..core.decisions import Decision
+
 #: The form of a label. A reason of another form may quote the text that was checked.
 _LABEL = re.compile(r"[\w.:/-]{1,64}")
+
+
+def label(reason: str | None) -> str | None:
+    """``reason`` if it has the form of a label."""
+    return reason if isinstance(reason, str) and _LABEL.fullmatch(reason) else None
 
 
 class Action(Enum):
@@ -64,7 +71,7 @@ class Result:
     @property
     def label(self) -> str | None:
         """The reason if it is a label, which quotes nothing."""
-        return self.reason if self.reason is not None and _LABEL.fullmatch(self.reason) else None
+        return label(self.reason)
 
     def shown(self, text: str) -> str:
         """``text``, which was checked, without what the check found in it."""
@@ -80,11 +87,13 @@ class Result:
         return self.text
 
 
-class Blocked(Exception):  # noqa: N818 - a decision, and no error
+class Blocked(Decision):
     """A guardrail has blocked an input or an output; ``result`` says which one and why.
 
     Its message quotes neither.
     """
+
+    outcome = "blocked"
 
     def __init__(self, result: Result) -> None:
         super().__init__(result)

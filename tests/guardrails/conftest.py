@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,15 +28,3 @@ def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
-
-
-@pytest.fixture(scope="session")
-def attacks() -> list[str]:
-    """Prompts that are injections."""
-    return (Path(__file__).parent / "attacks.txt").read_text().splitlines()
-
-
-@pytest.fixture(scope="session")
-def benign() -> list[str]:
-    """Prompts that look like injections, but are none."""
-    return (Path(__file__).parent / "benign.txt").read_text().splitlines()

@@ -162,11 +162,10 @@ def test_an_event_loop_goes_on_while_a_check_waits(release: threading.Event) -> 
 
 def test_a_coroutine_that_ignores_its_cancellation_is_not_waited_for(quiet: Any) -> None:
     entered: list[int] = []
+    done = asyncio.Event()
 
     async def stubborn(text: str) -> None:
         entered.append(1)
-        done = asyncio.Event()
-        asyncio.get_running_loop().call_later(1, done.set)
         while not done.is_set():
             try:
                 await done.wait()
@@ -178,6 +177,7 @@ def test_a_coroutine_that_ignores_its_cancellation_is_not_waited_for(quiet: Any)
     async def program() -> list[Result]:
         guardrails = Guardrails(input=[check])
         results = [await guardrails.acheck_input("x") for _ in range(2 * MOST_OVERDUE)]
+        done.set()
         while check.late.tasks:
             await asyncio.wait(tuple(check.late.tasks))
             await asyncio.sleep(0)

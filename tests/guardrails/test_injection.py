@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,17 +43,34 @@ def test_the_names_are_labels() -> None:
     assert all(re.fullmatch(r"[a-z_]+(?:\.[a-z]+)?", name) for name in names)
 
 
-def test_recall_and_precision(attacks: list[str], benign: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert min(len(set(attacks)), len(set(benign))) >= 150
+def _lines(name: str) -> list[str]:
+    lines = (Path(__file__).parent / f"{name}.txt").read_text().splitlines()
+    assert len(set(lines)) == len(lines)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "recall", "precision"),
+    [("", 150, 0.95, 0.98), ("_unseen", 20, 0.35, 0.95)],
+    ids=["known", "unseen"],
+)
+def test_recall_and_precision(
+    kind: str, least: int, recall: float, precision: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The patterns were made with the known texts in view, but not with those unseen: these stay as they are."""
+    attacks, benign = _lines(f"attacks{kind}"), _lines(f"benign{kind}")
+    assert min(len(attacks), len(benign)) >= least
     missed = [text for text in attacks if scored(text)[0] < THRESHOLD]
     wrong = [text for text in benign if scored(text)[0] >= THRESHOLD]
     found = len(attacks) - len(missed)
-    recall, precision = found / len(attacks), found / (found + len(wrong))
+    of_attacks, of_found = found / len(attacks), found / (found + len(wrong))
     with capsys.disabled():
-        print(f"\nprompt_injection: recall {recall:.1%} of {len(attacks)} attacks, precision {precision:.1%},")
-        print(f"{len(wrong)} of {len(benign)} harmless look-alikes are blocked")
-    assert recall >= 0.95, missed
-    assert precision >= 0.96, wrong
+        print(
+            f"\nprompt_injection{kind}: recall {of_attacks:.1%} of {len(attacks)}, precision {of_found:.1%},", end=" "
+        )
+        print(f"{len(wrong)} of {len(benign)} harmless look-alikes blocked")
+    assert of_attacks >= recall, missed
+    assert of_found >= precision, wrong
 
 
 @pytest.mark.parametrize(

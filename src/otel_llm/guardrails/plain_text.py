@@ -21,9 +21,30 @@ def _table() -> dict[int, str | None]:
         base = unicodedata.normalize("NFKD", chr(code))[0]
         if base.isascii() and base.isalpha():
             table[code] = base.lower()
-    others = {"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "ё": "е"}
+    others = {
+        "ß": "ss",
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ı": "i",
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+        "ð": "d",
+        "ё": "е",
+    }
     table |= {ord(one): base for one, base in others.items()}
-    table |= dict.fromkeys((0xAD, 0x34F, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F)))
+    table |= dict.fromkeys(
+        (
+            0xAD,
+            0x34F,
+            0x61C,
+            0x180E,
+            0xFEFF,
+            *range(0x200B, 0x2010),
+            *range(0x202A, 0x202F),
+        )
+    )
     table |= dict.fromkeys((*range(0x2060, 0x2070), *range(0xFE00, 0xFE10), *range(0xE0000, 0xE0020)))
     table |= {0xE0000 + code: chr(code).lower() for code in range(0x20, 0x7F)}  # tags, which hide ASCII
     table |= dict.fromkeys(map(ord, "‘’‚‛′´`"), "'") | dict.fromkeys(map(ord, "“”„‟«»「」『』″"), '"')
@@ -42,6 +63,24 @@ _WIDE = re.compile(r"[ \t]{2,8}")
 #: Words in which digits and signs stand for letters.
 _LEET = re.compile(r"[a-z0-9@$!|]{3,24}")
 _IS_LEET = re.compile(r"[013457@$|][a-z]")
+#: Words that an attack is not without. Technical texts are full of digits beside letters.
+_TELLING = frozenset(
+    (
+        *("ignore", "ignoring", "disregard", "forget", "bypass", "override", "previous", "prior", "instructions"),
+        *(
+            "instruction",
+            "rules",
+            "prompt",
+            "system",
+            "reveal",
+            "jailbreak",
+            "unrestricted",
+            "uncensored",
+            "unfiltered",
+        ),
+        *("restrictions", "guidelines", "filters", "developer", "mode"),
+    )
+)
 _AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,4096}={0,2}(?![A-Za-z0-9+/=_-])")
 _BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
@@ -74,9 +113,9 @@ def disguised(text: str, plain_text: str) -> list[str]:
         if joined != wide:
             readings.append(plain(joined))
     if _IS_LEET.search(plain_text):
-        letters = _LEET.sub(_with_letters, plain_text)
-        if letters != plain_text:
-            readings.append(letters)
+        words = {word for word in _LEET.findall(plain_text) if not word.isdigit() and not word.isalpha()}
+        if any(word.translate(_AS_LETTERS) in _TELLING for word in words):
+            readings.append(_LEET.sub(_with_letters, plain_text))
     return readings
 
 

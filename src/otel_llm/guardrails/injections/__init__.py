@@ -6,11 +6,21 @@ without accents, single spaces. So they are written in that form.
 
 from __future__ import annotations
 
-from . import disclosure, indirect, other_languages, overrides, personas, romance, scripts
+from . import (
+    authority,
+    disclosure,
+    indirect,
+    other_languages,
+    overrides,
+    personas,
+    romance,
+    scripts,
+)
 from .pattern import InjectionPattern
 
 PATTERNS: tuple[InjectionPattern, ...] = (
     *overrides.PATTERNS,
+    *authority.PATTERNS,
     *disclosure.PATTERNS,
     *personas.PATTERNS,
     *indirect.PATTERNS,

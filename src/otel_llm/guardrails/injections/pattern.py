@@ -43,14 +43,31 @@ WORDS = r"(?:[\w'-]{1,20} ){0,4}?"
 
 
 def override(
-    language: str, regex: str, gates: tuple[str, ...], example: str, counterexample: str, *also: str
+    language: str,
+    regex: str,
+    gates: tuple[str, ...],
+    example: str,
+    counterexample: str,
+    *also: str,
 ) -> InjectionPattern:
     """Instructions to ignore instructions, in ``language``; ``example`` is one and ``counterexample`` is none."""
     return InjectionPattern(f"override.{language}", regex, gates, (example,), (counterexample,), also=also)
 
 
 def reveal(
-    language: str, regex: str, gates: tuple[str, ...], example: str, counterexample: str, *also: str
+    language: str,
+    regex: str,
+    gates: tuple[str, ...],
+    example: str,
+    counterexample: str,
+    *also: str,
 ) -> InjectionPattern:
     """Requests for the instructions of the application, in ``language``."""
-    return InjectionPattern(f"reveal_prompt.{language}", regex, gates, (example,), (counterexample,), also=also)
+    return InjectionPattern(
+        f"reveal_prompt.{language}",
+        regex,
+        gates,
+        (example,),
+        (counterexample,),
+        also=also,
+    )

@@ -223,6 +223,15 @@ def test_an_agent_that_fails_to_count_keeps_no_call_open(recorder: Any, begin: A
     quiet.clear()
 
 
+def test_an_answer_that_can_not_be_recorded_keeps_no_call_open(recorder: Any, begin: Any, quiet: Any) -> None:
+    wrong: Any = 3
+    begin().finish(Response(usage=wrong))
+    assert recorder.span.name == "chat m"
+    (record,) = quiet.records
+    assert record.getMessage().startswith("otel-llm failed in Call._complete (TypeError)")
+    quiet.clear()
+
+
 # --- where only the answer tells what the call is ----------------------------------------------------
 
 

@@ -72,6 +72,25 @@ def test_agents_tools_and_workflows_by_name(
     assert scopes(recorder) == [framework.scope, "otel_llm.manual", framework.scope]
 
 
+def call_within(lenient: Any, around: Context) -> None:
+    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider, lenient.meter_provider)
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "p",
+        "gen_ai.request.model": "m",
+    }
+    nesting.start(telemetry, Request("chat", "m", attributes), around).finish()
+
+
+def test_the_span_of_the_context_that_is_given(lenient: Any) -> None:
+    """LangChain passes it on: it need not be the current one."""
+    lenient.foreign.add("theirs")
+    span = lenient.tracer_provider.get_tracer("theirs").start_span("x", attributes={"gen_ai.operation.name": "chat"})
+    call_within(lenient, trace.set_span_in_context(span, Context()))
+    span.end()
+    assert scopes(lenient) == ["theirs"]
+
+
 def test_a_span_that_has_ended(lenient: Any, framework: Framework, client: Any) -> None:
     with framework.span() as span:
         pass
@@ -98,16 +117,6 @@ class Careless(NonRecordingSpan):
 
     def is_recording(self) -> bool:
         return True
-
-
-def call_within(lenient: Any, around: Context) -> None:
-    telemetry = Telemetry("otel_llm.test", Settings(), lenient.tracer_provider, lenient.meter_provider)
-    attributes: dict[str, Any] = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "p",
-        "gen_ai.request.model": "m",
-    }
-    nesting.start(telemetry, Request("chat", "m", attributes), around).finish()
 
 
 @pytest.mark.parametrize("kind", [Careless, NonRecordingSpan])

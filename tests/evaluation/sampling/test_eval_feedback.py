@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from evaluating import Evaluated
+from evaluating import Evaluated, StuckSink
 
 from otel_llm.evaluation import Limits, Rules
 from otel_llm.evaluation.sampling.feedback import SHARED, Said
@@ -84,6 +84,39 @@ def test_they_take_no_more_than_half_of_the_memory(evaluated: Make) -> None:
         made.flushed()
     assert made.sampler._books.traces.bytes <= 50_000
     assert made.accounts.dropped_by == {}
+
+
+def test_feedback_while_the_queue_is_full(evaluated: Make) -> None:
+    sink = StuckSink()
+    made = evaluated(rules=[RULE, {"name": "now", "span": "now"}], sink=sink, limits=Limits(queue=1))
+    held = _ask(made)
+    made.flushed()
+    for waiting in (False, True):
+        made.tracer.start_span("now", attributes={"gen_ai.operation.name": "chat"}).end()
+        assert waiting or sink.entered.wait(20)
+    assert SHARED.hear(held, DOWN)
+    assert made.accounts.not_sampled_by == {"queue_full": 1}
+    sink.open.set()
+
+
+def test_a_trace_that_lost_its_spans_is_not_held(evaluated: Make) -> None:
+    made = evaluated(rules=[RULE], grace=3600.0, limits=Limits(bytes=50_000))
+    with made.tracer.start_as_current_span("request", attributes={"gen_ai.operation.name": "chat"}):
+        late = made.tracer.start_span("late", attributes={"words": "w" * 60_000})
+    late.end()
+    made.flushed()
+    assert made.accounts.not_sampled_by == {"memory": 1}
+
+
+def test_the_latest_feedback_on_a_trace_is_kept(evaluated: Make) -> None:
+    made = evaluated(rules=[RULE], grace=3600.0)
+    for others, taken in ((31, True), (32, False)):
+        trace_id = _ask(made)
+        assert SHARED.hear(trace_id, DOWN)
+        for _ in range(others):
+            SHARED.hear(trace_id, UP)
+        assert len(made.sampler._books.traces.get(int(trace_id, 16)).said) == 32  # type: ignore[union-attr]
+        assert (trace_id in dict(_items(made))) is taken
 
 
 def test_what_has_been_held_long_enough_is_passed_over(evaluated: Make) -> None:

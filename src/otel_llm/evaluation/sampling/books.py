@@ -34,7 +34,7 @@ class Books:
     happened to it.
     """
 
-    def __init__(self, limits: Limits, outcomes: Outcomes, finish: Callable[[], object], hold: float = 0.0) -> None:
+    def __init__(self, limits: Limits, outcomes: Outcomes, finish: Callable[[], object], hold: float) -> None:
         """``hold`` is how many seconds a trace is held for feedback that a rule asks for."""
         #: Reentrant: a span may be ended by a finalizer that runs while its thread holds the lock.
         self.lock = threading.RLock()

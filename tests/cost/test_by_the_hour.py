@@ -14,7 +14,7 @@ import pytest
 
 import otel_llm
 from interpreter import python
-from otel_llm.cost.clock import HostClock
+from otel_llm.cost.clock import HostClock, _Use
 from standin.server import Reply
 
 _SECOND = 1_000_000_000
@@ -76,21 +76,58 @@ def test_a_call_that_never_ends_keeps_no_more_and_more_of_the_past() -> None:
     for second in range(3_000):
         clock.charge(second * _SECOND, second * _SECOND + _SECOND // 2, [0])
 
-    assert len(clock._open) <= 1_001
+    assert len(clock._uses) == 1
+
+
+def test_what_calls_owe_that_are_gone_is_idle() -> None:
+    """Calls that were discarded, or whose answer told what it cost."""
+    clock = HostClock(3600, 0)
+
+    assert clock.idle(10 * _SECOND, [2 * _SECOND, 4 * _SECOND]) == pytest.approx(2)
+    assert clock.idle(20 * _SECOND, []) == pytest.approx(12)
+    assert clock.idle(100 * _SECOND, []) == pytest.approx(100)
+    assert clock._uses == {}
+
+
+def test_calls_that_began_at_the_same_moment_pay_the_same() -> None:
+    clock = HostClock(3600, 0)
+
+    assert clock.charge(0, 10 * _SECOND, [0, 0]) == pytest.approx(10 / 3)
+    assert clock.charge(0, 12 * _SECOND, [0]) == pytest.approx(10 / 3 + 1)
+    assert clock.charge(0, 13 * _SECOND, []) == pytest.approx(10 / 3 + 1 + 1)
+    assert clock.idle(14 * _SECOND, []) == pytest.approx(1)
+
+
+def test_a_call_that_has_ended_pays_though_others_are_charged_first() -> None:
+    clock = HostClock(3600, 0)
+    clock.charge(1 * _SECOND, 4 * _SECOND, [0, 2 * _SECOND])  # 1 + 2 / 3 of 0, 2 / 3 of that at 2
+
+    assert clock.charge(3 * _SECOND, 8 * _SECOND, [2 * _SECOND]) > 0  # that at 0 ends in between, and is late
+    assert clock.charge(0, 5 * _SECOND, [2 * _SECOND]) == pytest.approx(1 + 1 / 2 + 1 / 3 + 1 / 3)
+    assert len(clock._uses) == 1
+
+
+def test_a_clock_with_many_calls_at_a_time_keeps_one_use_for_each() -> None:
+    clock, dice = HostClock(3600, 0), random.Random(5)
+    under_way = [dice.randrange(_SECOND) for _ in range(500)]
+    for now in range(2 * _SECOND, 4 * _SECOND, 1_000_000):
+        clock.charge(under_way.pop(dice.randrange(500)), now, under_way)
+        under_way.append(now)
+
+    assert len(clock._uses) == 499
 
 
 def test_calls_one_after_the_other_and_calls_at_once_pay_alike() -> None:
     """A call beside which there is no other takes a shorter way through the clock."""
     dice = random.Random(3)
     alone, beside = HostClock(3600, 5), HostClock(3600, 5)
-    beside._open.append((5, 5, 1.0))  # an empty time keeps it on the long way
+    beside._uses[-1] = _Use(0.0, 0.0, 1, 0)  # one that owes nothing keeps it on the long way
     for clock in (alone, beside):
         clock.stop(900)
     for _ in range(200):
         begin = dice.randrange(1_000)
         end = begin + dice.randrange(30)
         paid = alone.charge(begin, end, [])
-        beside._open.insert(0, (beside._settled_to, beside._settled_to, 1.0))
         assert beside.charge(begin, end, []) == pytest.approx(paid)
     assert alone.idle(1_200, []) == pytest.approx(beside.idle(1_200, []))
 

@@ -29,6 +29,11 @@ class UnderWay(Protocol):
     def request(self) -> Request: ...
 
     @property
+    def started_at(self) -> int:
+        """Start in nanoseconds since the epoch."""
+        ...
+
+    @property
     def started_ns(self) -> int:
         """Start in nanoseconds, by ``perf_counter_ns``."""
         ...

@@ -112,6 +112,11 @@ class Call:
         return self._recording.span
 
     @property
+    def started_at(self) -> int:
+        """When it began, in nanoseconds since the epoch."""
+        return self._recording.started_at
+
+    @property
     def started_ns(self) -> int:
         """When it began, by ``perf_counter_ns``."""
         return self._recording.start_ns

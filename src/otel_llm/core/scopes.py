@@ -39,11 +39,11 @@ class Scopes:
         return sum(len(state.active_calls.under_way) for state in self._known.values())
 
     def calls_under_way(self) -> list[tuple[Request, int]]:
-        """The request of each call under way, without its inner layers, and when it began by ``perf_counter_ns``."""
+        """The request of each call under way, but inner layers, and when it began, in nanoseconds since the epoch."""
         found: list[tuple[Request, int]] = []
         for state in list(self._known.values()):
             if under_way := state.active_calls.under_way:
-                found += [(call.request, call.started_ns) for call in list(under_way.values()) if call.counted]
+                found += [(call.request, call.started_at) for call in list(under_way.values()) if call.counted]
         return found
 
     def abandon_at_exit(self) -> None:

@@ -57,6 +57,8 @@ class Prices:
         self._began = time_ns()
         #: By the key of a call. It is replaced, not emptied, when the table changes.
         self.known: dict[Any, Known] = {}
+        #: By the key of a call without its answer.
+        self.hosts: dict[Any, tuple[HostEntry, ...]] = {}
         #: The clocks of hosts that are paid by the hour, by the entry of the table; those of entries that are gone keep
         #: what was not paid.
         self.clocks: dict[HostEntry, HostClock] = {}
@@ -65,7 +67,7 @@ class Prices:
     def start_afresh(self) -> None:
         """In a child process: the parent process pays for its hosts until now, and the child from now on."""
         self._began = time_ns()
-        self.known, self.clocks, self.past_clocks = {}, {}, []
+        self.known, self.hosts, self.clocks, self.past_clocks = {}, {}, {}, []
         if self._book is not None:
             self._replace_clocks(self._book.table)
 
@@ -96,7 +98,7 @@ class Prices:
             _logger.warning("%s=%r can be used again", PRICES, self._path)
         self._book = Book(table, book.listed)
         self._replace_clocks(table)
-        self.known = {}
+        self.known, self.hosts = {}, {}
 
     def _replace_clocks(self, table: Table) -> None:
         now = time_ns()
@@ -124,9 +126,13 @@ class Prices:
             "the last good table stays in force" if keeps else "no table is in force",
         )
 
-    def host_of(self, query: Query, at_ns: int) -> HostEntry | None:
-        """The host paid by the hour that serves calls like ``query`` at a time, as far as that is known by now."""
-        return None if self._book is None else self._book.table.host_of(query, at_ns)
+    def hosts_of(self, key: Any, query: Query) -> tuple[HostEntry, ...]:
+        """The hosts paid by the hour that calls with ``key`` may be for, which ``query`` describes. They are kept."""
+        hosts = () if self._book is None else self._book.table.hosts
+        if len(self.hosts) >= _MOST_KNOWN:
+            self.hosts = {}
+        self.hosts[key] = fitting = tuple(host for host in hosts if host.where.fits(query))
+        return fitting
 
     def look_up(self, key: Any, query: Query, at_ns: int) -> Known:
         """What calls with ``key`` are priced by, which ``query`` describes. It is kept."""

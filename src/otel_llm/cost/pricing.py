@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from time import perf_counter_ns, time_ns
+from time import time_ns
 from typing import Any
 
 from opentelemetry import metrics
@@ -30,7 +30,7 @@ from . import billing
 from .matching import Query
 from .prices import Known, Prices
 from .sheet import CUT_OFF, NO_USAGE, PENDING, TOO_LATE
-from .table import HostEntry
+from .table import HostEntry, first_in_force
 
 #: The most calls that wait for the background thread. A further call has no price.
 _MAX_WAITING = 10_000
@@ -226,15 +226,16 @@ class Pricing:
 
     def _others(self, host: HostEntry) -> list[int]:
         """When the calls of a host began that are under way, in nanoseconds since the epoch."""
-        under_way = SCOPES.calls_under_way()
-        if not under_way:
-            return []
-        ahead = time_ns() - perf_counter_ns()
-        return [
-            began + ahead
-            for request, began in under_way
-            if self._prices.host_of(query_of(request.attributes), began + ahead) == host
-        ]
+        found = []
+        for request, began in SCOPES.calls_under_way():
+            key = _key_of(request.attributes)
+            hosts = self._prices.hosts.get(key)
+            if hosts is None:
+                hosts = self._prices.hosts_of(key, _query(key))
+            one = first_in_force(hosts, began)
+            if one is host or one == host:  # an entry that a new table has, too, keeps its clock
+                found.append(began)
+        return found
 
     # --- on the background thread ----------------------------------------------------------------
 
@@ -270,20 +271,18 @@ def _note(ended: EndedCall, amount: float, currency: str, source: str) -> None:
     attributes[s.LLM_USAGE_COST_SOURCE] = source
 
 
-def query_of(attributes: Any) -> Query:
-    """The question for the price of a call with these ``attributes``, without its answer."""
+def _key_of(attributes: Any) -> Any:
+    """What is known of a call with these ``attributes`` without its answer, in the order of the keys of prices."""
     get = attributes.get
-    return _query(
-        (
-            get(s.PROVIDER_NAME),
-            get(s.SERVER_ADDRESS),
-            get(s.SERVER_PORT),
-            None,
-            get(s.REQUEST_MODEL),
-            get(s.OPENAI_REQUEST_SERVICE_TIER),
-            get(s.LLM_REQUEST_PROCESSING),
-            get(s.LLM_SAGEMAKER_ENDPOINT),
-        )
+    return (
+        get(s.PROVIDER_NAME),
+        get(s.SERVER_ADDRESS),
+        get(s.SERVER_PORT),
+        None,
+        get(s.REQUEST_MODEL),
+        get(s.OPENAI_REQUEST_SERVICE_TIER),
+        get(s.LLM_REQUEST_PROCESSING),
+        get(s.LLM_SAGEMAKER_ENDPOINT),
     )
 
 

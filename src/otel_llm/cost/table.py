@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ..config import documents
-from .matching import FOREVER, Query, Where
+from .matching import FOREVER, Where
 from .sheet import TOKENS, UNITS, Sheet
 
 _PRICES = TOKENS | UNITS
@@ -50,14 +50,6 @@ class Table:
     models: tuple[ModelEntry, ...] = ()
     hosts: tuple[HostEntry, ...] = ()
 
-    def host_of(self, query: Query, at_ns: int) -> HostEntry | None:
-        """The first host paid by the hour that a call at a time, in nanoseconds since the epoch, is for."""
-        for host in self.hosts:
-            begin, end = host.where.period
-            if begin <= at_ns < end and host.where.fits(query):
-                return host
-        return None
-
     @classmethod
     def load(cls, path: str) -> Table:
         """Read the table in the file at ``path``.
@@ -83,6 +75,15 @@ class Table:
             _entries(document, "models", lambda entry: _model(entry, currency)),
             _entries(document, "hosts", lambda entry: _host(entry, currency, per_hour)),
         )
+
+
+def first_in_force(hosts: Iterable[HostEntry], at_ns: int) -> HostEntry | None:
+    """The first of ``hosts`` that holds at a time, in nanoseconds since the epoch."""
+    for host in hosts:
+        begin, end = host.where.period
+        if begin <= at_ns < end:
+            return host
+    return None
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -366,3 +366,10 @@ def test_a_file_of_traces_is_judged(command: Eval, tmp_path: Path) -> None:
     assert (code, rows(out)["empty"][-1]) == (0, "none 1")
     (stored,) = ResultStore(tmp_path / "traces.json.verdicts.db").read()
     assert (stored.trace_id, stored.span_id) == ("4bf92f3577b34da6a3ce929d0e0e4736", f"{2:016x}")
+
+
+def test_items_that_are_of_no_trace_are_judged_and_not_stored(command: Eval, tmp_path: Path) -> None:
+    path = store(tmp_path / "items.jsonl", an_item(1), an_item(2, trace_id="mine", span_id=None, answered_by="x"))
+    code, out, err = command("run", path, "--evaluators", "empty")
+    assert (code, rows(out)["empty"][1]) == (0, "2")
+    assert "1 verdict(s) not stored: their items have no id of a trace" in err

@@ -1,12 +1,14 @@
-"""A server that judges as a test wants, and an SDK in memory."""
+"""A server that judges as a test wants, a client that asks it, and an SDK in memory."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -14,7 +16,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_llm
 from otel_llm import Settings
-from otel_llm.evaluation.judges import tracing
+from otel_llm.evaluation.judges import judging, tracing
+from otel_llm.evaluation.judges.clients.openai import OpenAIJudge
+from otel_llm.evaluation.judges.evaluator import Evaluator
+from otel_llm.evaluation.judges.judging import Judgement
 from standin.chat import counted
 from standin.openai import OpenAIServer
 from standin.server import Reply, Request
@@ -45,6 +50,21 @@ def completion(text: str, model: str = "gpt-4o-mini-2024-07-18") -> Reply:
 def verdicts(request: Request, **given: dict[str, Any]) -> Reply:
     """The reply of a judge to ``request``."""
     return completion(json.dumps({"nonce": nonce_of(request), "verdicts": given}))
+
+
+def chat(server: OpenAIServer, *replies: Any) -> None:
+    """Script the next replies of the judge."""
+    server.reply_with(*replies, path="/v1/chat/completions")
+
+
+def judge(server: OpenAIServer, given: dict[str, Any], *evaluators: Evaluator, **others: Any) -> Judgement:
+    """Judge an item by the model behind ``server``."""
+
+    async def ask() -> Judgement:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key="stand-in", max_retries=0) as client:
+            return await judging.judge(given, evaluators, OpenAIJudge("gpt-4o-mini", client=client), **others)
+
+    return asyncio.run(ask())
 
 
 @pytest.fixture

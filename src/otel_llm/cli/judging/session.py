@@ -46,6 +46,7 @@ class Session:
         self.tallies = tallies(evaluators)
         self.spent = Spent()
         self.left: Counter[str] = Counter()
+        self._unstored = 0
         self.prices = JudgePrices()
         self._measures = JudgeMeasures()
         self.stop = asyncio.Event()
@@ -113,11 +114,14 @@ class Session:
             self.tallies[verdict.name].add(verdict)
         if done.left is not None:
             self.left[done.left] += 1
+        self._unstored += done.unstored
 
     def report(self) -> None:
         """Print what became of the items."""
         tables.print_tallies(self.tallies.values(), open_console(no_color=self._arguments.no_color))
         tables.tell_spent(self.spent)
+        if self._unstored:
+            tell(f"{self._unstored} verdict(s) not stored: their items have no id of a trace")
         if self.left[NO_BUDGET]:
             tell(f"the budget of {self._arguments.budget} is used up: the rest of the items is not judged")
         if dead := len(self.leases.dead()):

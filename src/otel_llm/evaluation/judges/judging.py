@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -21,6 +22,7 @@ from ..results.verdict import Verdict
 from . import asking, replies, texts
 from .asking import JudgeClient, JudgeRequest
 from .evaluator import Evaluator, EvaluatorError, NotApplicable
+from .kept import answered_by, judged_span
 from .pricing import Amount, JudgePrices
 from .scales import Labels, ReplyError, Score
 from .tracing import JudgeSpan
@@ -103,7 +105,10 @@ async def judge(
     for each. ``prices`` say what that cost. An evaluator that fails gives a verdict with an error and no score. Only
     cancellation is raised.
     """
-    planned = plan(item, evaluators, together=together)
+    try:
+        planned = plan(item, evaluators, together=together)
+    except Exception as error:  # of an item that is of another form than ours
+        return Judgement([_failed(item, evaluator, error, 0.0) for evaluator in evaluators])
     made = Judgement(not_applicable=dict(planned.not_applicable))
     for evaluator in planned.functions:
         verdict = await _by_function(item, evaluator)
@@ -282,12 +287,19 @@ def _error(
 
 def _judged(item: Item, evaluator: Evaluator) -> dict[str, Any]:
     """What a verdict is of: the inference that answered, else the local root."""
-    answered = item.get("answered_by") or {}
+    trace_id = _id(item.get("trace_id"), 32)
+    response_id = answered_by(item).get("response_id")
     return {
         "name": evaluator.name,
-        "trace_id": item.get("trace_id"),
-        "span_id": answered.get("span_id") or item.get("span_id"),
-        "response_id": answered.get("response_id"),
+        "trace_id": trace_id,
+        "span_id": None if trace_id is None else _id(judged_span(item), 16),
+        "response_id": response_id if isinstance(response_id, str) else None,
         "source": "judge" if evaluator.asks_a_judge else "code",
         "revision": evaluator.revision,
     }
+
+
+def _id(value: Any, digits: int) -> str | None:
+    """``value`` if it is an id of a trace or a span."""
+    valid = isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) and value.strip("0")
+    return value if valid else None

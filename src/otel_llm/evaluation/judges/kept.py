@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ...config import DEFAULT_DATASET, EVAL_DATASET
 from ..dataset.reader import VERDICTS, Item, is_json_lines
@@ -27,7 +29,12 @@ def _is_sqlite(path: Path) -> bool:
         return file.read(len(_SQLITE)) == _SQLITE
 
 
+def answered_by(item: Item) -> Mapping[str, Any]:
+    """The inference that answered; empty if it is not known."""
+    answered = item.get("answered_by")
+    return answered if isinstance(answered, dict) else {}
+
+
 def judged_span(item: Item) -> str:
     """The id of the span that verdicts on ``item`` are of: the inference that answered, else the local root."""
-    answered = item.get("answered_by") or {}
-    return str(answered.get("span_id") or item.get("span_id"))
+    return str(answered_by(item).get("span_id") or item.get("span_id"))

@@ -39,10 +39,10 @@ def permitted(item: Item, boundary: Boundary = SHARED) -> Item:
             del made[name]
             if name == "answer":  # it is not an empty one
                 made["content_captured"] = False
+        elif name == "context":
+            made[name] = [_document(document, boundary) for document in (value if isinstance(value, list) else [value])]
         elif isinstance(value, str):
             made[name] = boundary.clean_text(value, attribute)
-        elif name == "context" and isinstance(value, list):
-            made[name] = [_document(document, boundary) for document in value]
     messages = item.get("messages")
     if isinstance(messages, list):
         visible = boundary.visible({s.INPUT_MESSAGES: messages})
@@ -78,8 +78,7 @@ def blocks(item: Item, needs: Iterable[str], boundary: Boundary = SHARED) -> lis
         shown.append(Block("query", query))
     if "context" in needs:
         for number, document in enumerate(item.get("context") or (), 1):
-            about = str(document.get("id") or "")
-            shown.append(Block("document", str(document.get("content") or ""), number, about))
+            shown.append(Block("document", str(document.get("content") or ""), number, str(document.get("id") or "")))
     if "tools" in needs:
         for number, part in enumerate(tool_parts(item), 1):
             shown.append(_tool(part, number, boundary))

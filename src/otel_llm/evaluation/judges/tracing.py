@@ -18,6 +18,7 @@ from ...version import __version__
 from ..dataset.reader import Item
 from ..exclusion import not_evaluated
 from .asking import JudgeRequest
+from .kept import judged_span
 
 SCOPE = "otel_llm.evaluation"
 #: On the spans of a judge and of its model calls, so that costs and dashboards can tell them apart.
@@ -86,10 +87,9 @@ class JudgeSpan:
 
 def _context_of(item: Item) -> SpanContext | None:
     """The span that is judged."""
-    answered = item.get("answered_by") or {}
     try:
         trace_id = int(str(item.get("trace_id")), 16)
-        span_id = int(str(answered.get("span_id") or item.get("span_id")), 16)
+        span_id = int(judged_span(item), 16)
     except ValueError:
         return None
     context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -35,12 +35,13 @@ class Done:
 
     ``known`` are the verdicts that were there before, ``judgement`` has the new ones. If ``left`` is set nothing was
     judged: another worker has the item or it has failed too often (``leased``), or the budget is used up
-    (``no_budget``).
+    (``no_budget``). ``unstored`` counts verdicts on an item that does not say of which trace it is.
     """
 
     known: list[Verdict] = field(default_factory=list)
     judgement: Judgement = field(default_factory=Judgement)
     left: str | None = None
+    unstored: int = 0
 
 
 class Worker:
@@ -94,11 +95,14 @@ class Worker:
                 return Done(known, left=NO_BUDGET)
             judgement = await judge(item, due, self._client, together=self._together, prices=self._prices)
             self._settle(reserved, judgement)
+            unstored = 0
             for verdict in judgement.verdicts:
-                if self._store.add(verdict, unsent=self._emitter is not None):
+                if verdict.trace_id is None:
+                    unstored += 1
+                elif self._store.add(verdict, unsent=self._emitter is not None):
                     self._emit(verdict, judgement.links(verdict))
             failed = any(verdict.error_type is not None for verdict in judgement.verdicts)
-            return Done(known, judgement)
+            return Done(known, judgement, unstored=unstored)
         finally:
             if failed:
                 self._leases.put_off(item["id"], self._retry_seconds)
@@ -110,7 +114,7 @@ class Worker:
         span_id = judged_span(item)
         there = {
             (verdict.evaluator_id, verdict.revision): verdict
-            for verdict in self._store.of_trace(item["trace_id"])
+            for verdict in self._store.of_trace(str(item.get("trace_id")))
             if verdict.span_id == span_id and verdict.error_type is None
         }
         found = [(evaluator, there.get((evaluator.name, evaluator.revision))) for evaluator in self.evaluators]

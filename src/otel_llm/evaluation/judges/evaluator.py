@@ -127,10 +127,12 @@ def has(item: Item, name: str) -> bool:
 def _source(function: Function) -> str:
     """What tells one version of a function of the application from another."""
     code = getattr(function, "__code__", None)
-    # Two functions may share their lines. What a constant that is code prints has an address.
+    # What a constant that is code prints has an address.
     constants = [one for one in code.co_consts if not hasattr(one, "co_code")] if code is not None else []
     compiled = "" if code is None else repr((code.co_code, constants))
     try:
-        return inspect.getsource(function) + compiled
+        source = inspect.getsource(function)
     except (OSError, TypeError):
         return compiled or type(function).__qualname__
+    # Two lambdas may share their line. Compiled code is of one version of Python, so it is used only where it must be.
+    return source + compiled if getattr(function, "__name__", "") == "<lambda>" else source

@@ -11,6 +11,7 @@ from typing import Any
 from otel_llm.evaluation import SCHEMA, SQLiteSink
 from otel_llm.evaluation.judges.asking import JudgeReply, JudgeRequest
 from otel_llm.evaluation.judges.clients.stand_in import StandInJudge
+from otel_llm.evaluation.judges.pricing import Seller
 
 
 def an_item(number: int, **others: Any) -> dict[str, Any]:
@@ -41,7 +42,9 @@ def dataset(path: Path, count: int) -> Path:
 
 
 class TellingJudge(StandInJudge):
-    """Appends the number of each item to the file ASKED before it judges as the stand-in does."""
+    """Appends the number of each item to the file ASKED, and judges as the stand-in does. It has no known price."""
+
+    seller = Seller()
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
         asked = re.search(r"What is number (\d+)\?", request.evidence())

@@ -62,17 +62,17 @@ class Handler(ModelStarts, Endings, BaseCallbackHandler):  # type: ignore[misc]
         run_type: str | None = None,
         **kwargs: Any,
     ) -> None:
+        settings = self._instrumentor.telemetry.settings
+        if run_type is not None and run_type != "llm" and settings.langchain_steps is not LangChainSteps.ALL:
+            above = self.runs.get(parent_run_id)
+            if above is not None:  # a prompt or a parser in a chain has no span, whether or not it is traced
+                self.runs.add(run_id, above, own=False)
+                return
         if not self.active:
             return
         if run_type == "llm":
             self._decision(inputs, run_id, parent_run_id, tags, metadata, name)
             return
-        settings = self._instrumentor.telemetry.settings
-        if run_type is not None and settings.langchain_steps is not LangChainSteps.ALL:
-            above = self.runs.get(parent_run_id)
-            if above is not None:  # a prompt or a parser in a chain has no span
-                self.runs.add(run_id, above, own=False)
-                return
         told, marks = metadata or {}, tags or []
         place = self._place(parent_run_id, told, tags)
         parent, key = place.parent, naming.agent_key(told)

@@ -56,8 +56,6 @@ def within(context: Context, ids: Ids, inherited: Ids) -> Context:
 
     Inherited ids are already in the context, or the application has since replaced them.
     """
-    if ids == inherited:
-        return context
     session, user, conversation = (one if one != known else None for one, known in zip(ids, inherited, strict=True))
     return _said(state.Ambient(session, user, conversation), context)
 

@@ -33,10 +33,10 @@ _PROVIDERS = {
     "sagemaker": "aws.sagemaker",
 }
 _NUMBERS = (
-    ("temperature", s.REQUEST_TEMPERATURE),
-    ("top_p", s.REQUEST_TOP_P),
-    ("frequency_penalty", s.REQUEST_FREQUENCY_PENALTY),
-    ("presence_penalty", s.REQUEST_PRESENCE_PENALTY),
+    ("temperature", "ls_temperature", s.REQUEST_TEMPERATURE),
+    ("top_p", "ls_top_p", s.REQUEST_TOP_P),
+    ("frequency_penalty", "ls_frequency_penalty", s.REQUEST_FREQUENCY_PENALTY),
+    ("presence_penalty", "ls_presence_penalty", s.REQUEST_PRESENCE_PENALTY),
 )
 _INTEGERS = (("seed", s.REQUEST_SEED), ("top_k", s.REQUEST_TOP_K))
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_tokens_to_sample", "max_output_tokens")
@@ -81,8 +81,8 @@ def request(
 
 
 def _sampling(params: Mapping[str, Any], metadata: Mapping[str, Any], attributes: dict[str, AttributeValue]) -> int:
-    for name, attribute in _NUMBERS:
-        value = params.get(name, metadata.get(f"ls_{name}"))
+    for name, told, attribute in _NUMBERS:
+        value: Any = params[name] if name in params else metadata.get(told)
         if type(value) in (int, float) and (number := real(value)) is not None:
             attributes[attribute] = number
     for name, attribute in _INTEGERS:

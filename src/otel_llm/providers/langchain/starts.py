@@ -69,7 +69,8 @@ class Starts:
             context = parent.context
         told = (ids.ids_of(metadata) if metadata else None) or ids.NO_IDS
         known = ids.NO_IDS if parent is None else parent.ids
-        context = ids.within(context, told, known) or context
+        if told != known:
+            context = ids.within(context, told, known) or context
         if parent is None and (tags or metadata):
             context = ids.tagged(context, tags or [], metadata) or context
         return Place(parent, context, opening(current), told)

@@ -17,6 +17,9 @@ from ...content.encoding import dumps
 from ...prompts import PromptUse, Template
 from . import content
 
+#: What identifies a prompt in metadata.
+_IDENTITY = ("prompt_name", "prompt_version", "lc_hub_repo", "lc_hub_owner", "lc_hub_commit_hash")
+
 
 class IdentityMap:
     """Maps objects to values by identity. The objects are referenced weakly."""
@@ -145,9 +148,8 @@ def identity(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
     Either may be ``None``. A version without a name belongs to a template whose name is known from elsewhere.
     """
-    name, version = metadata.get("prompt_name"), metadata.get("prompt_version")
+    name, version, repo, owner, commit = map(metadata.get, _IDENTITY)
     given = None if version is None else str(version)
-    repo, owner, commit = (metadata.get(f"lc_hub_{key}") for key in ("repo", "owner", "commit_hash"))
     commit = commit if isinstance(commit, str) else None
     if isinstance(name, str) and name:
         return name, given or commit

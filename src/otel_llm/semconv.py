@@ -207,6 +207,8 @@ LLM_EVALUATION_JUDGE_CRITERIA = "otel_llm.evaluation.judge.criteria"
 LLM_EVALUATION_TRUNCATED = "otel_llm.evaluation.truncated"
 #: What an item lacks that an evaluator needs.
 LLM_EVALUATION_LACKING = "otel_llm.evaluation.lacking"
+#: What must not be, such as ``hallucination>0.05``.
+LLM_EVALUATION_BOUND = "otel_llm.evaluation.bound"
 
 # --- guardrails: names of the conventions' open draft -----------------------------------------
 GUARDRAIL_COMPONENT_NAME = "gen_ai.guardrail.component.name"
@@ -298,6 +300,8 @@ METRIC_LLM_EVALUATION_JUDGE_DURATION = "otel_llm.evaluation.judge.duration"
 METRIC_LLM_EVALUATION_JUDGE_TOKENS = "otel_llm.evaluation.judge.tokens"
 METRIC_LLM_EVALUATION_JUDGE_COST = "otel_llm.evaluation.judge.cost"
 METRIC_LLM_EVALUATION_JUDGE_UNPRICED = "otel_llm.evaluation.judge.unpriced_calls"
+METRIC_LLM_EVALUATION_EVIDENCE = "otel_llm.evaluation.evidence"
+METRIC_LLM_EVALUATION_ALARMS = "otel_llm.evaluation.alarms"
 
 # --- bucket boundaries that the conventions recommend ----------------------------------------------------
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

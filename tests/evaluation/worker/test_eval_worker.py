@@ -171,6 +171,23 @@ def test_watching_judges_what_comes_and_writes_nothing_while_nothing_does(
     assert asked(environment).total() == 4
 
 
+def test_watching_rings_an_alarm(tmp_path: Path, environment: dict[str, str]) -> None:
+    path = dataset(tmp_path / "items.db", 1)
+    sink = SQLiteSink(path)
+    for number in range(2, 12):
+        sink.write(an_item(number, answer=f"The number is {number + 500}."))
+    sink.close()
+    with OpenAIServer() as hook:
+        hook.reply_with(Reply(body={}), path="/alarm")
+        told = ("--alarm", "hallucination>0.05", "--webhook", f"{hook.url}/alarm")
+        with worker(environment, "watch", path, "--judge", JUDGE, *told) as process:
+            until(lambda: hook.requests)
+            process.terminate()
+            _, _, err = ended(process)
+        assert hook.requests[0].json["bound"] == "hallucination>0.05"
+    assert "ALARM hallucination>0.05" in err
+
+
 def assert_quiet(files: Callable[[], Any]) -> None:
     """Some looks at the dataset later, nothing is written. A reader may make the empty file of shared memory."""
     before = {name: state for name, state in files().items() if not name.endswith("-shm")}

@@ -92,6 +92,15 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     watching_parser.add_argument(
         "--every", type=seconds, metavar="T", default=60.0, help="judge what has come after T, such as 10m (1m)"
     )
+    watching_parser.add_argument(
+        "--alarm",
+        action="append",
+        type=_bound,
+        default=[],
+        metavar="BOUND",
+        help="ring when there is evidence that a bound is passed, such as hallucination>0.05; may be repeated",
+    )
+    watching_parser.add_argument("--webhook", metavar="URL", help="POST alarms there, as Slack takes them")
     watching_parser.set_defaults(run=_watch)
 
     calibrating_parser = commands.add_parser(

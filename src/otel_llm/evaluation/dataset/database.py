@@ -52,6 +52,11 @@ create table if not exists spending (
 )""",
     "create index if not exists spending_period on spending (period)",
     """\
+create table if not exists evidence (
+    bound text primary key,
+    bets text not null
+)""",
+    """\
 create table if not exists leases (
     item text primary key,
     work text not null,

@@ -216,6 +216,36 @@ def test_odd_values_are_converted(sinks: Any, answered: Answer, quiet: Any, give
     quiet.clear()  # what was converted is told
 
 
+class _Broken:
+    """Nothing can be done with it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(CANARY)
+
+    __repr__ = __float__ = __bool__ = __str__  # type: ignore[assignment]
+
+
+_ODD: list[Any] = [_Broken(), b"\xff", [1], {"a": _Broken()}, 10**5000, "\ud800x", object, 1.5j, 0, ()]
+
+
+@pytest.mark.parametrize("what", ["name", "score", "label", "comment", "correction", "submitter", "scale", "value"])
+def test_nothing_odd_is_raised_and_nothing_is_lost(sinks: Any, quiet: Any, what: str) -> None:
+    for number, odd in enumerate(_ODD, 1):
+        given: dict[str, Any] = {"name": "odd", "label": "up", "target": {"trace_id": f"{number:032x}"}}
+        given |= {"target": {f"key{number}": odd}} if what == "value" else {what: odd}
+        assert otel_llm.record_feedback(**given).recorded, type(odd)
+    assert len(sinks.spans) == len(sinks.rows) == len(_ODD)
+    assert "failed in" not in quiet.text
+    assert CANARY not in quiet.text
+    quiet.clear()
+
+
+def test_an_attribute_that_is_no_text_in_utf_8(sinks: Any) -> None:
+    otel_llm.record_feedback("thumbs", label="up", target={"tick\ud800et": "T-7"})
+    assert sinks.spans[0].attributes["otel_llm.metadata.tick?et"] == "T-7"
+    assert len(sinks.rows) == 1
+
+
 def test_nothing_that_can_be_used(sinks: Any, answered: Answer, quiet: Any) -> None:
     assert otel_llm.record_feedback("thumbs", score="words", target=answered()).reason == "nothing_said"  # type: ignore[arg-type]
     assert sinks.rows == []
@@ -233,6 +263,7 @@ def test_nothing_that_can_be_used(sinks: Any, answered: Answer, quiet: Any) -> N
         ({"name": "thumbs", "label": "up", "target": {"span_id": "1" * 16}}, ValueError, "not span_id"),
         ({"name": "thumbs", "label": "up", "target": {"a": 1, "b": 2}}, ValueError, "not a, b"),
         ({"name": "thumbs", "label": "up", "target": {"ticket": ""}}, ValueError, "is empty"),
+        ({"name": "thumbs", "label": "up", "target": {7: "T-7"}}, ValueError, "not int"),
     ],
 )
 def test_a_misuse_raises(sinks: Any, given: dict[str, Any], error: type[Exception], reason: str) -> None:

@@ -76,7 +76,7 @@ def record_feedback(
         is no ``OTEL_LLM_FEEDBACK_KEY``.
     :raises TypeError: if ``target`` is nothing that can be one.
     """
-    if not name:
+    if name is None or name == "":
         raise ValueError("feedback needs a name, such as thumbs")
     if score is None and label is None and comment is None and correction is None:
         raise ValueError("feedback needs a score, a label, a comment or a correction")

@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanContext
 
 from ... import semconv as s
 from ...content.bounding import encode
+from ...content.encoding import utf8
 from ...content.values import notices, text_of
 from ...evaluation.sampling.feedback import NEGATIVE, POSITIVE
 from ...propagation import feedback_tokens, state
@@ -35,7 +36,7 @@ def score_of(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # a value of the application may raise anything
         number = float("nan")
     if not isfinite(number):
         notices.tell("the score of feedback", value, "left out: it must be a finite number")
@@ -116,14 +117,13 @@ def _of_mapping(given: Mapping[str, Any]) -> Target | None:
     others = {name: value for name, value in given.items() if name not in Ids.__annotations__}
     if not others and "span_id" not in given:
         return None  # what `current_ids()` returns where nothing is traced
-    if len(others) != 1 or "span_id" in given:
-        raise ValueError(
-            "target must have trace_id, response_id, conversation_id or one attribute,"
-            f" not {', '.join(map(str, given))}"
-        )
+    if len(others) != 1 or "span_id" in given or not all(isinstance(name, str) for name in others):
+        named = ", ".join(name if isinstance(name, str) else type(name).__name__ for name in given)
+        raise ValueError(f"target must have trace_id, response_id, conversation_id or one attribute, not {named}")
     ((name, value),) = others.items()
+    name = utf8(name)
     # As `propagate_attributes(metadata={"ticket": ...})` puts it on spans.
-    attribute = str(name) if "." in str(name) else s.LLM_METADATA_PREFIX + str(name)
+    attribute = name if "." in name else s.LLM_METADATA_PREFIX + name
     return Target.by_attribute(Kind.KEY, _value(value, attribute), attribute)
 
 

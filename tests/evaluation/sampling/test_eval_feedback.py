@@ -49,6 +49,23 @@ def test_feedback_during_the_request(evaluated: Make) -> None:
     assert len(_items(made)) == 1
 
 
+def test_feedback_while_the_rules_are_asked(evaluated: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = evaluated(rules=[RULE], grace=3600.0)
+    trace_id = _ask(made)
+    outcomes = made.sampler._books._outcomes
+    asked = outcomes.of
+
+    def then_heard(*given: Any) -> str | None:
+        outcome = asked(*given)
+        monkeypatch.undo()
+        SHARED.hear(trace_id, DOWN)
+        return outcome
+
+    monkeypatch.setattr(outcomes, "of", then_heard)
+    made.flushed()
+    assert _items(made) == [(trace_id, ["unhappy"])]
+
+
 def test_what_is_no_longer_held(evaluated: Make) -> None:
     made = evaluated(rules=[RULE], feedback_hold=0.0)
     trace_id = _ask(made)

@@ -66,9 +66,13 @@ print(span.to_json())
 
 
 def test_a_program_that_just_ends_records_it(tmp_path: Path) -> None:
-    program = "import otel_llm; otel_llm.record_feedback('thumbs', label='up', target={'trace_id': '1' * 32})"
+    program = """
+import otel_llm
+for number in range(1, 201):
+    otel_llm.record_feedback("thumbs", label="up", target={"trace_id": f"{number:032x}"})
+"""
     python("-c", program, OTEL_LLM_EVAL_DATASET=str(tmp_path / "items.db"))
-    assert [label.label for label in LabelStore(tmp_path / "items.db").read()] == ["up"]
+    assert len(list(LabelStore(tmp_path / "items.db").read())) == 200
 
 
 def test_nothing_listens_and_there_is_no_dataset(recorder: Any) -> None:

@@ -164,6 +164,33 @@ def test_coroutine_functions() -> None:
     assert asyncio.run(guarded(GUARDRAILS, fallback=later)(ask.__wrapped__)(ATTACK)) == "later"  # type: ignore[attr-defined]
 
 
+class Later:
+    """A callable object that is no coroutine function, but returns what is awaited."""
+
+    async def __call__(self, question: str) -> str:
+        return question
+
+
+def test_what_only_turns_out_to_be_awaited() -> None:
+    decorated: Any = guarded(GUARDRAILS, fallback="Sorry.")(Later())
+    assert asyncio.run(_wait(decorated("jane@example.com"))) == "[EMAIL]"
+    assert asyncio.run(_wait(decorated("the secret plan"))) == "Sorry."
+    assert decorated(ATTACK) == "Sorry."
+
+
+async def _wait(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def test_an_error_of_a_coroutine_function_is_its_own() -> None:
+    @guarded(GUARDRAILS, fallback="Sorry.")
+    async def ask(question: str) -> str:
+        raise KeyError(question)
+
+    with pytest.raises(KeyError):
+        asyncio.run(ask("x"))
+
+
 class Source:
     """A stream of an SDK: it knows whether it was closed."""
 

@@ -72,12 +72,22 @@ def _function(function: Any, guarding: Guarding) -> Any:
         except Blocked as blocked:
             return guarding.instead(blocked)
         value = function(*args, **kwargs)
+        if inspect.isawaitable(value):  # of a coroutine function that is not known as one
+            return _awaited(value, guarding)
         try:
             return guarding.leave(value)
         except Blocked as blocked:
             return guarding.instead(blocked)
 
     return guarded_function
+
+
+async def _awaited(value: Any, guarding: Guarding) -> Any:
+    value = await value
+    try:
+        return await guarding.aleave(value)
+    except Blocked as blocked:
+        return await settled(guarding.instead(blocked))
 
 
 def _coroutine(function: Any, guarding: Guarding) -> Any:
@@ -87,11 +97,7 @@ def _coroutine(function: Any, guarding: Guarding) -> Any:
             args, kwargs = await guarding.aenter(args, kwargs)
         except Blocked as blocked:
             return await settled(guarding.instead(blocked))
-        value = await function(*args, **kwargs)
-        try:
-            return await guarding.aleave(value)
-        except Blocked as blocked:
-            return await settled(guarding.instead(blocked))
+        return await _awaited(function(*args, **kwargs), guarding)
 
     return guarded_function
 

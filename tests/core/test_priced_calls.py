@@ -166,5 +166,5 @@ def test_a_pricer_that_fails_keeps_no_call_open(recorder: Any, begin: Any, liste
     begin().finish()
     assert recorder.span
     (record,) = quiet.records
-    assert record.getMessage().startswith("otel-llm failed in Call._complete (LookupError)")
+    assert record.getMessage().startswith("otel-llm failed in the price of a call (LookupError)")
     quiet.clear()

@@ -108,6 +108,12 @@ def test_personal_data_beside_marks_and_letters(text: str, kept: str) -> None:
         (r'{"secret":"wJalrXUtnFEMI\/K7MDENG\/bPxRfiCYEXAMPLEKEY"}', "wJalr"),
         (r"-----BEGIN PRIVATE KEY-----\nMIIE\/pAIBAAKCAQEA7\/abc=\n-----END PRIVATE KEY-----", "AAKCAQ"),
         (r"Cookie: sid=abc\/def0123456789", "def012"),
+        (r'{"h":"Cookie: sid\u003dabcdef0123456789"}', "def012"),
+        (r'{"h":"(b\u0027cookie\u0027, b\u0027sid\u003dabcdef0123456789\u0027)"}', "def012"),
+        (r'{"h":"(b\u0027x-api-key\u0027, b\u0027A1b2C3d4E5f6G7h8I9j0\u0027)"}', "A1b2C3"),
+        (r'{"h":"bearer\u003dabcdef0123456789"}', "def012"),
+        (r'{"h":"{\\\u0022password\\\u0022: \\\u002212#hunter\\\u0022}"}', "hunter"),
+        (r'{"h":"{\"u\":\"https:\\\/\\\/tok123456@example.com\"}"}', "tok123456"),
     ],
 )
 def test_credentials_as_other_programs_write_them(text: str, gone: str) -> None:

@@ -33,18 +33,22 @@ def _some(characters: str) -> str:
 
 
 #: A backslash belongs to a quote here: alone, it may begin another escape of JSON.
-_QUOTES = r"(?:\\{0,3}[\"']|\\{1,2}u002[27]){0,3}"
+_QUOTES = r"(?:\\{0,3}[\"']|\\{1,4}u002[27]){0,3}"
 #: White space, as it is or as escapes of JSON.
 _SPACE = r"(?:\s|\\{1,4}[nrt])"
 _SPACES = _SPACE + "{1,4}"
 #: An equals sign, as it is or escaped in JSON or URLs.
-_EQUALS = r"(?:=|\\{1,2}u003[dD]|%3[dD])"
+_EQUALS = r"(?:=|\\{1,4}u003[dD]|%3[dD])"
+_APOSTROPHE = r"(?:'|\\{1,4}u0027)"
 #: Between a name and its value, in headers, JSON, JSON inside of JSON, XML, Ruby, Python (lists of pairs, too), shell.
-_ASSIGNED = rf"(?:{_QUOTES}{_SPACE}{{0,4}}(?:[:=]>?|>|{_EQUALS}){_SPACE}{{0,4}}{_QUOTES}|',\s{{0,4}}b?')"
+_ASSIGNED = (
+    rf"(?:{_QUOTES}{_SPACE}{{0,4}}(?:[:=]>?|>|{_EQUALS}){_SPACE}{{0,4}}{_QUOTES}"
+    rf"|{_APOSTROPHE},\s{{0,4}}b?{_APOSTROPHE})"
+)
 #: Two slashes, as they are or escaped in JSON.
 _SLASHES = r"/\\{0,3}/"
 #: A cookie's name and the quote of its value. No text follows the quote that closes a string of JSON.
-_COOKIE_NAME = r"[\w.$-]{1,128}=(?:\\{0,3}[\"'](?=[\w+/%-]))?"
+_COOKIE_NAME = r"[\w.$-]{1,128}" + _EQUALS + r"(?:(?:\\{0,3}[\"']|\\{1,4}u002[27])(?=[\w+/%-]))?"
 _COOKIE_CHARACTER = _some(r"^\s\"'\\;,<>")
 #: What is in a password of a URL; other programs escape some of it in JSON.
 _PASSWORD = r"[^\s/@?\"'\\<>]{0,256}(?:\\{1,2}u[0-9A-Fa-f]{4}[^\s/@?\"'\\<>]{0,256}){0,8}"
@@ -127,7 +131,7 @@ _PLACED = (
         ("bearer",),
         r"[bB](?i:earer)(?:"
         + _SPACES
-        + r"|\s{0,2}[:=]\s{0,2})(?="
+        + rf"|\s{{0,2}}(?::|{_EQUALS})\s{{0,2}})(?="
         + _some("A-Za-z_.~+/=-")
         + "{0,64}[0-9])"
         + _BEARER
@@ -232,7 +236,7 @@ _PLACED = (
         # A password may have "@" and "#", but a fragment may follow the port of a host.
         rf"(?P<keep>{_SLASHES})(?:[^\s/:@?#\"'\\<>]{{0,128}}:(?!(?:(?<=localhost:)|{_HOST_ENDS})\d{{1,5}}#)"
         rf"(?!@){_PASSWORD}(?:@{_PASSWORD}){{0,3}}"
-        r"|(?:(?<=://)|(?<=:\\/\\/)|(?<=:\\\\/\\\\/))(?:[^\s/:@?#\"'\\<>]{16,256}|(?=[A-Za-z_-]{0,15}[0-9])[^\s/:@?#\"'\\<>]{8,15}))(?=@)",
+        r"|(?:(?<=://)|(?<=:\\/\\/)|(?<=:\\\\/\\\\/)|(?<=:\\\\\\/\\\\\\/))(?:[^\s/:@?#\"'\\<>]{16,256}|(?=[A-Za-z_-]{0,15}[0-9])[^\s/:@?#\"'\\<>]{8,15}))(?=@)",
         "postgres://app:pa55word@db.internal:5432/x",
         "https://example.com:8080/@user and ssh://git@github.com/x and http://localhost:3000#a@b and http://10.1.2.3:80#a@b",
         "https://tok123456@example.com/x",
@@ -252,7 +256,7 @@ _PLACED = (
         + _ASSIGNED
         + r")"
         # A short value alone may be any text; followed by another name, it is a header's.
-        + rf"{_COOKIE_NAME}(?:{_COOKIE_CHARACTER}{{4,4096}}|{_COOKIE_CHARACTER}{{0,3}}(?=;\s?[\w.$-]{{1,64}}=))"
+        + rf"{_COOKIE_NAME}(?:{_COOKIE_CHARACTER}{{4,4096}}|{_COOKIE_CHARACTER}{{0,3}}(?=;\s?[\w.$-]{{1,64}}{_EQUALS}))"
         + rf"(?:(?:\\{{0,3}}[\"'])?;\s?{_COOKIE_NAME}{_COOKIE_CHARACTER}{{1,4096}}){{0,64}}",
         "Set-Cookie: session=abcdef123; id=42",
         "a cookie: butter, sugar; cookie=yes",

@@ -59,7 +59,9 @@ def test_the_page_names_only_what_exists() -> None:
     missing = [name for name in files if "acme" not in name and not any((p / name).exists() for p in (ROOT, SOURCE))]
     assert missing == []
     dotted = set(
-        re.findall(r"`((?:core|instrumentation|sampling|dataset|background|propagation|guard|prompts)\.[\w.]+)`", PAGE)
+        re.findall(
+            r"`((?:core|instrumentation|sampling|dataset|background|propagation|guard|prompts)\.(?!py`)[\w.]+)`", PAGE
+        )
     )
     assert dotted
     for name in dotted:

@@ -34,7 +34,7 @@ def broken(*args: Any, **kwargs: Any) -> Any:
 
 #: What breaks: where, and its name.
 PLACES: list[tuple[Any, str]] = [
-    (provider, "_endpoint"),
+    (provider, "_body"),
     (provider.Servers, "of"),
     (provider, "watch_stream"),
     (provider, "watch_response"),
@@ -190,7 +190,7 @@ def test_a_log_handler_that_fails(recorder: Any, client: Any, monkeypatch: pytes
     handler = Handler()
     logging.getLogger("otel_llm").addHandler(handler)
     try:
-        monkeypatch.setattr(provider, "_endpoint", broken)
+        monkeypatch.setattr(provider, "_body", broken)
         assert BODY_CALLS["chat"](client).choices
     finally:
         logging.getLogger("otel_llm").removeHandler(handler)

@@ -213,7 +213,9 @@ def test_content_by_opt_in_only(recorder: Any, client: Any, log: Any, records: A
 def test_content_that_is_captured_for_evaluation_alone_stays_out(
     recorder: Any, client: Any, log: Any, records: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "wanting", [lambda span: True])
+    wanted = capture.Wanted()
+    wanted.add(lambda span: True)
+    monkeypatch.setattr(capture, "WANTED", wanted)
     client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Why, Bob?"}])
     assert "Bob" in recorder.attributes["gen_ai.input.messages"]
     assert "Bob" not in json.dumps(one(records, log))

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from either import Either
+from openai import _base_client
 
 from otel_llm import ContentCapture, Settings
 from otel_llm.providers.openai import endpoints
@@ -19,6 +19,8 @@ from standin.server import Reply
 USAGE = {"input_tokens": 900, "output_tokens": 12, "total_tokens": 912}
 ANSWER = {"id": "new_1", "model": "m-2026", "usage": USAGE}
 Send = Callable[[Any], Any]
+#: What the SDK is made with.
+HTTP: Any = getattr(_base_client, "httpx2", None) or _base_client.httpx  # type: ignore[attr-defined]
 
 
 def _posted(client: Any, **more: Any) -> Any:
@@ -27,7 +29,7 @@ def _posted(client: Any, **more: Any) -> Any:
 
 WAYS: dict[str, Send] = {
     "object": lambda client: _posted(client, cast_to=object),
-    "response": lambda client: _posted(client, cast_to=httpx.Response),
+    "response": lambda client: _posted(client, cast_to=HTTP.Response),
     "with_options": lambda client: _posted(client.with_options(timeout=30), cast_to=object),
     "raw": lambda client: _posted(client, cast_to=object, options={"headers": {"X-Stainless-Raw-Response": "true"}}),
 }

@@ -111,7 +111,7 @@ class TimeLimit:
         return job
 
     def _give_up(self, job: Job[Any]) -> bool:
-        """Whether ``job`` was still under way; nobody waits for it now."""
+        """Stop waiting for ``job``; return whether it was still running."""
         given_up = _took(job.wanted)
         if given_up:
             with self._lock:

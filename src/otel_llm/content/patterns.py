@@ -29,7 +29,7 @@ END = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.]\d)"
 #: Before a number are no decimals of another, and no group of a UUID. A comma may separate the fields of a table.
 _NO_PART = r"(?<!\d[.].)(?<![0-9a-f]{3}-.)"
 NUMBER_STARTS = STARTS + _NO_PART
-#: For numbers in groups, which may be emphasized as in Markdown, and whose bracket may follow a word.
+#: What may stand before a number in groups: also Markdown's marks of emphasis, and a word before its bracket.
 GROUPS_START = r"(?:(?<![A-Za-z0-9].)|(?<=[A-Za-z]\()|" + behind_escape(".") + ")" + _NO_PART
 #: Behind such a number. Both a point and a hyphen may go on to more digits of it; a comma doesn't.
 GROUPS_END = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.-]\d)"

@@ -84,7 +84,7 @@ class Patcher:
                 wrapt.register_post_import_hook(self._on_import, name)
 
     def restore(self) -> None:
-        """Put every original back: the identical objects."""
+        """Put the original objects back."""
         self.active = False
         with self._lock:
             self._patches = [patch for patch in self._patches if not patch.restore()]

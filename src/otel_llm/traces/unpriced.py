@@ -12,7 +12,7 @@ from ..cost import sheet
 FAILED = "failed"
 #: The answer came from LangChain's cache.
 CACHED = "cached"
-#: Reasons why a call has no cost that cost nothing.
+#: Reasons of calls that have no cost because nothing was billed.
 NOT_BILLED = frozenset({FAILED, CACHED})
 #: The tokens are known, but costs were off in the application.
 NO_PRICE = "no_price"

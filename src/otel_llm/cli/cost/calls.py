@@ -23,7 +23,7 @@ TOKENS = (INPUT, CACHED, "cache_write.input_tokens", OUTPUT, "reasoning.output_t
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A model call, or the fetching of a background response, where the cost of the call is on the span of that.
+    """A model call, or the fetching of a background response if the cost of the call is on the span of the fetching.
 
     `cost` is by currency, and empty if the call is unpriced; then `unpriced` is the reason. `trace_name` is the name of
     the trace's root.

@@ -6,7 +6,8 @@ import json
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from glob import escape
 from importlib.resources import files
@@ -199,6 +200,23 @@ def _selected(database: sqlite3.Connection, selection: Selection) -> Iterator[st
     given = {"id": selection.id, "since": selection.since, "reason": selection.reason, "limit": selection.limit}
     for text, _ in database.execute(f"{query} order by started_at", given):
         yield text
+
+
+def rows(path: Path, table: str, query: str, given: Mapping[str, Any] | Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of ``query`` on ``table``, writing nothing; none if the dataset does not have this table yet.
+
+    :raises DatasetError: if the dataset is missing or can't be read.
+    """
+    if not path.exists():
+        raise DatasetError(f"there is no dataset {path}")
+    try:
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database:
+            check(database)
+            if database.execute("select 1 from sqlite_schema where name = ?", (table,)).fetchone():
+                yield from database.execute(query, given)
+    except sqlite3.Error as error:
+        raise DatasetError(explained(path, error)) from None
 
 
 def check(database: sqlite3.Connection) -> bool:

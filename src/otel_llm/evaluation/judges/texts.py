@@ -1,4 +1,4 @@
-"""What of an item a judge is shown. The content policy applies before anything is sent."""
+"""Chooses the texts of an item that a judge is shown. The content policy applies before anything is sent."""
 
 from __future__ import annotations
 

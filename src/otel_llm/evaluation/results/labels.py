@@ -6,20 +6,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from time import time
 from typing import Any
-from urllib.parse import quote
 
 from ...config import DEFAULT_DATASET
 from ...content import boundary
 from ..dataset.database import Database
-from ..dataset.reader import DatasetError, check, explained, is_json_lines
+from ..dataset.reader import DatasetError, is_json_lines, rows
 
-_BUSY_SECONDS = 2.0
 #: How items hold what feedback may name a trace by: a path into the item, or into each of its calls.
 _IN_ITEMS = {
     "gen_ai.conversation.id": "json_extract(item, '$.conversation_id') = :value",
@@ -144,8 +141,11 @@ class LabelStore:
         tests = [f"{column} = :{column}" for column in ("name", "trace_id", "target") if given[column] is not None]
         tests += ["at >= :since"] if since is not None else []
         tests += [] if history else ["replaced_at is null"]
-        for row in self._rows(
-            "labels", f"select feedback from labels where {' and '.join(tests) or '1'} order by at, id", given
+        for row in rows(
+            self.path,
+            "labels",
+            f"select feedback from labels where {' and '.join(tests) or '1'} order by at, id",
+            given,
         ):
             yield Label(**{name: value for name, value in json.loads(row[0]).items() if name in Label.__slots__})
 
@@ -161,7 +161,7 @@ class LabelStore:
             " on items.id between labels.trace_id || '-' and labels.trace_id || '-~'"
             " where replaced_at is null and json_extract(feedback, '$.correction') is not null order by at"
         )
-        for feedback, text in self._rows("labels", query, {}):
+        for feedback, text in rows(self.path, "labels", query, {}):
             label, item = json.loads(feedback), json.loads(text)
             if item.get("answer") is None:
                 continue
@@ -191,22 +191,10 @@ class LabelStore:
             among = f"(select item, started_at from items order by started_at desc limit {_MOST_SEARCHED})"
         given = {"value": value, "name": json.dumps(attribute.removeprefix(_METADATA))}
         query = f"select item from {among} where {test} order by started_at desc limit 1"
-        for (text,) in self._rows("items", query, given):
+        for (text,) in rows(self.path, "items", query, given):
             item = json.loads(text)
             return item["trace_id"], (item.get("answered_by") or {}).get("span_id") or item["span_id"]
         return None
-
-    def _rows(self, table: str, query: str, given: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        if not self.path.exists():
-            raise DatasetError(f"there is no dataset {self.path}")
-        try:
-            uri = f"file:{quote(str(self.path))}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database:
-                check(database)
-                if database.execute("select 1 from sqlite_schema where name = ?", (table,)).fetchone():
-                    yield from database.execute(query, given)
-        except sqlite3.Error as error:
-            raise DatasetError(explained(self.path, error)) from None
 
     def close(self) -> None:
         """Close the database. A later write opens it again."""

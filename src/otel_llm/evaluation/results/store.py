@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from time import time
 from typing import Any
-from urllib.parse import quote
 
 from ... import semconv as s
 from ...config import DEFAULT_DATASET
 from ...content import boundary
 from ..dataset.database import Database
-from ..dataset.reader import DatasetError, check, explained, is_json_lines
+from ..dataset.reader import DatasetError, is_json_lines, rows
 from .verdict import Verdict
 
-_BUSY_SECONDS = 2.0
 _FIELDS = tuple(one.name for one in fields(Verdict))
 _KEY = "trace_id = ? and span_id = ? and evaluator = ? and revision = ? and submitter = ?"
 _COLUMNS = ", ".join(["?"] * 14)
@@ -128,21 +124,8 @@ class ResultStore:
         if since is not None:
             tests.append("at >= :since")
         query = f"select verdict from results where {' and '.join(tests) or '1'} order by at, rowid"
-        return self._rows(query, {**wanted, "since": since})
-
-    def _rows(self, query: str, given: dict[str, Any]) -> Iterator[Verdict]:
-        if not self.path.exists():
-            raise DatasetError(f"there is no dataset {self.path}")
-        try:
-            uri = f"file:{quote(str(self.path))}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database:
-                check(database)
-                if not database.execute("select 1 from sqlite_schema where name = 'results'").fetchone():
-                    return
-                for (text,) in database.execute(query, given):
-                    yield _verdict(text)
-        except sqlite3.Error as error:
-            raise DatasetError(explained(self.path, error)) from None
+        found = rows(self.path, "results", query, {**wanted, "since": since})
+        return (_verdict(text) for (text,) in found)
 
     def close(self) -> None:
         """Close the database. A later write opens it again."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from ..dataset.reader import DatasetError, Item, Selection, check, explained, is_json_lines, parsed_item, read, rotated
+from ..dataset.reader import Item, Selection, is_json_lines, parsed_item, read, rotated, rows
 
-_BUSY_SECONDS = 2.0
 _PAGE = 100
 
 
@@ -32,7 +28,7 @@ class Feed:
         """
         if is_json_lines(self._path):
             return int(self._state() != self._seen)
-        return next((count for (count,) in self._rows("select count(*) from items where rowid > ?", self._passed)), 0)
+        return next((count for (count,) in self._rows("select count(*) from items where rowid > ?")), 0)
 
     def items(self) -> Iterator[Item]:
         """Yield the new items, the oldest first.
@@ -44,7 +40,7 @@ class Feed:
             yield from read(self._path, Selection()).items if self._seen else ()
             return
         query = f"select rowid, item from items where rowid > ? order by rowid limit {_PAGE}"
-        while page := list(self._rows(query, self._passed)):
+        while page := list(self._rows(query)):
             for row, text in page:
                 self._passed = row
                 if (item := parsed_item(text)) is not None:
@@ -63,13 +59,7 @@ class Feed:
         found = [path.stat() for path in (*rotated(self._path), self._path) if path.exists()]
         return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
 
-    def _rows(self, query: str, after: int) -> Iterator[tuple[Any, ...]]:
-        if not self._path.exists():
-            return  # it is made when the first item is stored
-        try:
-            uri = f"file:{quote(str(self._path.absolute()))}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database:
-                if check(database):
-                    yield from database.execute(query, (after,)).fetchall()
-        except sqlite3.Error as error:
-            raise DatasetError(explained(self._path, error)) from None
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        if not self._path.exists():  # it is made when the first item is stored
+            return iter(())
+        return rows(self._path, "items", query, (self._passed,))
